@@ -1,0 +1,104 @@
+"""Which errors can cronlite raise, and what does each of them say?
+
+The tree::
+
+    CronliteError
+    ├── InvalidInput (ValueError)       something given is wrong; nothing was written
+    │   └── InvalidExpression           one cron field or line
+    ├── ConfigurationError              a URI, an option, a file or an import is wrong
+    ├── NotFound (LookupError)          no schedule or run answers to that id or name
+    ├── Conflict                        the name is taken, the prefix fits several, the state forbids it
+    ├── StoreError                      the store refused an operation
+    │   └── StoreUnavailable            the store cannot be reached
+    ├── RetryLater                      raised by a handler: again, after so many seconds
+    └── GiveUp                          raised by a handler: failed, and no retry will help
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+class CronliteError(Exception):
+    """Everything that cronlite raises on purpose."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with one value: which field, what it was, what is wrong, what to do about it."""
+
+    field: str
+    value: object
+    problem: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        told = f"{self.field}: {shown(self.value)} {self.problem}"
+        return f"{told}; {self.remedy}" if self.remedy else told
+
+
+class InvalidInput(CronliteError, ValueError):
+    """Input refused at the door, with all its faults at once in `faults`."""
+
+    def __init__(self, *faults: Fault) -> None:
+        self.faults: tuple[Fault, ...] = faults
+        super().__init__("; ".join(map(str, faults)))
+
+
+class InvalidExpression(InvalidInput):
+    """A cron field or line that cannot be read, or can never be due."""
+
+
+class ConfigurationError(CronliteError):
+    """A URI, an option, a configuration file or an import that cannot be used."""
+
+
+class NotFound(CronliteError, LookupError):
+    """No schedule or run answers to that id or name."""
+
+
+class Conflict(CronliteError):
+    """The request clashes with what the store holds: a taken name, an ambiguous prefix, a finished run."""
+
+
+class StoreError(CronliteError):
+    """The store answered, and refused."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached, or lets nobody in."""
+
+
+class RetryLater(CronliteError):
+    """Raise it in a handler to be called again after `seconds`; it counts as one of the run's retries."""
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        if not 0 <= seconds <= 366 * 86_400:
+            raise InvalidInput(Fault("seconds", seconds, "is out of range", "give 0 to 31622400 (366 days)"))
+        self.seconds = seconds
+        super().__init__(reason or f"retry in {seconds:g} s")
+
+
+class GiveUp(CronliteError):
+    """Raise it in a handler to fail at once, whatever retries are left."""
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """Render a value from outside on one line of at most `limit` characters, control characters escaped."""
+    try:
+        text = repr(value)
+    except Exception as broken:  # noqa: BLE001 - a foreign __repr__ may raise anything
+        text = f"<{type(value).__name__} whose repr raises {type(broken).__name__}>"
+    text = text.encode("ascii", "backslashreplace").decode() if not text.isprintable() else text
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Say which of the known words was probably meant, or else name them all (when they are few)."""
+    words: Sequence[str] = sorted(known)
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"give one of {', '.join(words)}" if 0 < len(words) <= 30 else ""
