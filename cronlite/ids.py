@@ -1,0 +1,33 @@
+"""What names a document: ids that sort by age and read the same on every store."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+import time
+from datetime import datetime, timezone
+
+_PER_PROCESS = secrets.token_hex(5)
+_COUNTER = itertools.count(secrets.randbelow(1 << 20))
+_OBJECT_ID = re.compile(r"[0-9a-f]{24}\Z")
+
+
+def new_id() -> str:
+    """Make an id of 24 hexadecimal digits, laid out as an ObjectId: seconds, five random bytes, a counter.
+
+    Ids of one process sort in the order in which they were made.
+    """
+    return f"{int(time.time()) & 0xFFFFFFFF:08x}{_PER_PROCESS}{next(_COUNTER) & 0xFFFFFF:06x}"
+
+
+def is_object_id(text: str) -> bool:
+    """Tell whether a text is an ObjectId written out."""
+    return _OBJECT_ID.match(text) is not None
+
+
+def made_at(text: str) -> datetime | None:
+    """Read off when an ObjectId was made; None for any other id."""
+    if not is_object_id(text):
+        return None
+    return datetime.fromtimestamp(int(text[:8], 16), timezone.utc)

@@ -1,0 +1,84 @@
+"""Which minutes are left to do: the tick ledger, and the gaps in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+
+from cronlite.clock import MINUTE, floor_minute
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """An entry of the ledger: who does a minute (or a gap, from `from_at` to `to_at`), and whether it is done.
+
+    `due` counts the runs that it was worth, `skipped` those of a gap that catch_up left out.
+    """
+
+    minute: datetime
+    daemon: str
+    claimed_at: datetime
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+    due: int = 0
+    skipped: int = 0
+    done_at: datetime | None = None
+
+    @property
+    def last(self) -> datetime:
+        """The last minute that the entry accounts for."""
+        return self.to_at or self.minute
+
+    @property
+    def is_gap(self) -> bool:
+        """Tell whether it stands for minutes in which nobody ticked."""
+        return self.from_at is not None
+
+
+FIELDS = tuple(f.name for f in fields(Tick))
+
+
+def to_do(entries: Iterable[Tick], now: datetime, grace: timedelta, daemon: str) -> list[Tick]:
+    """List what is left to do at `now`, in order: entries not done yet, and new ones for minutes without an entry.
+
+    Minutes later than `now - grace` get an entry each, older ones one for each gap. An empty ledger has no gap, and
+    entries in the future are ignored.
+    """
+    newest, oldest = floor_minute(now), floor_minute(now - grace) + MINUTE
+    known = sorted((entry for entry in entries if entry.minute <= newest), key=lambda entry: entry.minute)
+    undone = [entry for entry in known if entry.done_at is None]
+    new = [
+        Tick(minute=first, daemon=daemon, claimed_at=now)
+        if first >= oldest
+        else Tick(minute=first, daemon=daemon, claimed_at=now, from_at=first, to_at=last)
+        for hole in _holes(known, oldest, newest)
+        for first, last in _split(*hole, oldest)
+    ]
+    return sorted(undone + new, key=lambda entry: entry.minute)
+
+
+def gaps(entries: Sequence[Tick]) -> list[Tick]:
+    """Pick the gaps."""
+    return [entry for entry in entries if entry.is_gap]
+
+
+def _holes(known: Sequence[Tick], oldest: datetime, newest: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the first and last minute of each stretch that no entry accounts for."""
+    cursor = known[0].minute if known else oldest
+    for entry in known:
+        if entry.minute > cursor:
+            yield cursor, entry.minute - MINUTE
+        cursor = max(cursor, entry.last + MINUTE)
+    if cursor <= newest:
+        yield cursor, newest
+
+
+def _split(first: datetime, last: datetime, oldest: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Cut a stretch into the one part older than the grace and the single minutes within it."""
+    if first < oldest:
+        yield first, min(last, oldest - MINUTE)
+        first = oldest
+    while first <= last:
+        yield first, first
+        first += MINUTE

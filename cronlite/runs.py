@@ -1,0 +1,212 @@
+"""What is a run: its states, what ends an attempt, and what follows from that."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from cronlite import values
+from cronlite.errors import Fault, InvalidInput
+from cronlite.schedules import Document, Schedule
+
+QUEUED: Final = "queued"
+RUNNING: Final = "running"
+SUCCEEDED: Final = "succeeded"
+FAILED: Final = "failed"
+TIMED_OUT: Final = "timed_out"
+ABANDONED: Final = "abandoned"
+SKIPPED: Final = "skipped"
+MISSED: Final = "missed"
+CANCELLED: Final = "cancelled"
+AT_WORK: Final = (QUEUED, RUNNING)
+FINAL: Final = (SUCCEEDED, FAILED, TIMED_OUT, ABANDONED, SKIPPED, MISSED, CANCELLED)
+STATES: Final = AT_WORK + FINAL
+
+KEPT = timedelta(days=30)
+MAX_CRASHES = 3
+MAX_BACKOFF_SECONDS = 3_600.0
+LATE = timedelta(minutes=1)
+
+Changes = dict[str, Any]
+"""Fields of a run to set; None removes one."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One call to make, of one schedule at one tick or asked for on demand: the document of DESIGN section 3.
+
+    `run_at` None means that it waits until the earlier runs of its lane are done.
+    """
+
+    id: str
+    handler: str
+    params: Mapping[str, Any]
+    due_at: datetime
+    queued_at: datetime
+    run_at: datetime | None = None
+    schedule: str | None = None
+    user: str = ""
+    state: str = QUEUED
+    attempt: int = 0
+    crashes: int = 0
+    failures: int = 0
+    daemon: str | None = None
+    lane: str | None = None
+    key: str | None = None
+    overlap: str = "skip"
+    retries: int = 0
+    retry_delay_seconds: float = 60
+    timeout_seconds: float | None = None
+    on_crash: str = "retry"
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    result: Any = None
+    error: dict[str, str] | None = None
+    output: str | None = None
+    reason: str | None = None
+    retry_of: str | None = None
+    expires_at: datetime | None = None
+
+    @property
+    def late(self) -> bool:
+        """Tell whether it makes up for a tick that was noticed late."""
+        return self.queued_at - self.due_at >= LATE
+
+    def document(self) -> Document:
+        """Return the document to store: `_id` and every field that has a value."""
+        stored = {"_id": self.id}
+        for name in _STORED:
+            value = getattr(self, name)
+            if value is not None:
+                stored[name] = value
+        return stored
+
+
+_STORED = tuple(f.name for f in fields(Run) if f.name != "id")
+_POLICIES = (
+    "user",
+    "handler",
+    "params",
+    "overlap",
+    "retries",
+    "retry_delay_seconds",
+    "timeout_seconds",
+    "on_crash",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one attempt ended: its final state unless a retry is left.
+
+    `again_in` is what RetryLater asked for in seconds; `retriable` is false after GiveUp.
+    """
+
+    state: str
+    result: Any = None
+    error: dict[str, str] | None = None
+    output: str | None = None
+    again_in: float | None = None
+    retriable: bool = True
+
+
+def read(document: Mapping[str, Any]) -> Run:
+    """Read a stored run. Raises InvalidInput where somebody edited it into nonsense."""
+    try:
+        run = Run(id=document["_id"], **{name: document[name] for name in _STORED if name in document})
+    except (TypeError, KeyError) as broken:
+        raise InvalidInput(Fault("_id", document.get("_id"), f"is no whole run: {broken}", "remove it")) from None
+    faults = [
+        Fault(name, value, *complaint)
+        for name, check in _CHECKS.items()
+        if (complaint := check(value := getattr(run, name)))
+    ]
+    if faults:
+        raise InvalidInput(*faults)
+    return run
+
+
+def scheduled_id(schedule: str, tick: datetime) -> str:
+    """Name the one run of a schedule at a tick; the store's refusal of a second is the once-only guarantee."""
+    return f"{schedule}@{tick:%Y-%m-%dT%H:%MZ}"
+
+
+def of_schedule(schedule: Schedule, tick: datetime, now: datetime) -> Run:
+    """Make the run of a schedule at a tick, with copies of all that it needs."""
+    return Run(
+        id=scheduled_id(schedule.id, tick),
+        schedule=schedule.id,
+        lane=None if schedule.overlap == "allow" else schedule.id,
+        due_at=tick,
+        run_at=now,
+        queued_at=now,
+        **{name: getattr(schedule, name) for name in _POLICIES},
+    )
+
+
+def closed(state: str, now: datetime, **more: Any) -> Changes:
+    """Return the changes that end a run for good; it is kept for 30 days."""
+    return {"state": state, "finished_at": now, "expires_at": now + KEPT, **more}
+
+
+def skipped(run: Run, reason: str, now: datetime) -> Run:
+    """Turn a run that was not queued yet into the record of a skip."""
+    for name, value in closed(SKIPPED, now, reason=reason, run_at=None).items():
+        setattr(run, name, value)
+    return run
+
+
+def settled(run: Run, outcome: Outcome, now: datetime, chance: random.Random) -> Changes:
+    """Return what becomes of a run after an attempt: its end, or its return to the queue for a retry."""
+    told: Changes = {"error": outcome.error, "output": outcome.output}
+    if outcome.state == SUCCEEDED:
+        return closed(SUCCEEDED, now, result=outcome.result, **told)
+    failures = run.failures + 1
+    told["failures"] = failures
+    if not outcome.retriable or failures > run.retries:
+        return closed(outcome.state, now, **told)
+    if outcome.again_in is None:
+        seconds = backoff_seconds(run.retry_delay_seconds, failures) * chance.uniform(1, 1.25)
+    else:
+        seconds = outcome.again_in
+    return queued_again(now + timedelta(seconds=seconds), **told)
+
+
+def backoff_seconds(delay_seconds: float, failures: int) -> float:
+    """Double the delay with each failure after the first, up to an hour (or the delay itself, where that is longer)."""
+    return min(delay_seconds * 2.0 ** min(failures - 1, 40), max(MAX_BACKOFF_SECONDS, delay_seconds))
+
+
+def queued_again(run_at: datetime, **more: Any) -> Changes:
+    """Return the changes that put a claimed run back into the queue."""
+    return {"state": QUEUED, "run_at": run_at, "daemon": None, "started_at": None, **more}
+
+
+def after_crash(run: Run, now: datetime) -> Changes:
+    """Return what becomes of a run whose daemon died: once more, unless it may not or has cost three daemons."""
+    crashes = run.crashes + 1
+    if run.on_crash == "abandon":
+        return closed(ABANDONED, now, crashes=crashes, reason="its daemon died, and on_crash is abandon")
+    if crashes >= MAX_CRASHES:
+        return closed(ABANDONED, now, crashes=crashes, reason=f"it took {crashes} daemons with it")
+    return queued_again(now, crashes=crashes)
+
+
+_CHECKS: dict[str, values.Check] = {
+    "id": values.text(300),
+    "handler": values.handler_name,
+    "params": values.mapping,
+    "state": values.one_of(*STATES),
+    "attempt": values.number(0, 2**31, whole=True),
+    "crashes": values.number(0, 2**31, whole=True),
+    "failures": values.number(0, 2**31, whole=True),
+    "retries": values.number(0, 2**31, whole=True),
+    "retry_delay_seconds": values.number(0, 2**31),
+    "timeout_seconds": values.number(0, 2**31, none=True),
+    "due_at": values.instant,
+    "queued_at": values.instant,
+    "run_at": values.instant,
+}

@@ -1,0 +1,211 @@
+"""What must a store do? One contract, kept by MongoDB and by SQLite.
+
+Documents cross this seam in one form on every store: ids are strings (an ObjectId as its 24 digits), instants aware
+UTC datetimes of whole milliseconds. What a store cannot turn into that form, it hands over as it is, for the reader
+to refuse.
+
+Every method raises StoreUnavailable when the store cannot be reached within its time limit, and StoreError when it
+refuses. Whatever loses a race answers so; nothing here raises because somebody else was faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from cronlite.ledger import Tick
+from cronlite.runs import Changes, Run
+from cronlite.schedules import Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clause:
+    """One alternative of the due query: some zones that read alike, and the stored values that match in each field.
+
+    A field that is absent is not restricted.
+    """
+
+    zones: Sequence[str | None]
+    either_day: bool
+    values: Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonRecord:
+    """A daemon as the others see it: alive while its `beat` changes; `dead_at` is set by whoever saw it stop."""
+
+    id: str
+    host: str
+    pid: int
+    version: str
+    started_at: datetime
+    handlers: Sequence[str] = ()
+    beat: int = 0
+    seen_at: datetime | None = None
+    running: int = 0
+    stuck: int = 0
+    seats: int = 0
+    dead_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunQuery:
+    """Which runs to list, newest first; None does not restrict."""
+
+    schedule: str | None = None
+    user: str | None = None
+    handler: str | None = None
+    states: Collection[str] | None = None
+    daemon: str | None = None
+    since: datetime | None = None
+    """Queued at or after this instant."""
+    prefix: str | None = None
+    """The first characters of the id."""
+    limit: int | None = None
+
+
+class Store(Protocol):
+    """Where schedules, runs, ticks and daemons are kept. Safe to share between threads."""
+
+    @property
+    def address(self) -> str:
+        """The store's URI without its password."""
+
+    def prepare(self) -> list[str]:
+        """Make the tables and indexes that are missing; say in sentences what could not be made, and the remedy."""
+
+    def close(self) -> None:
+        """Give back connections. The store is not used again."""
+
+    def now(self) -> datetime:
+        """Ask the store's clock."""
+
+    # schedules
+
+    def add_schedule(self, document: Document) -> None:
+        """Insert a schedule. Raises Conflict when its `_id` or `name` is taken."""
+
+    def change_schedule(self, id: str, changes: Changes, unchanged_since: datetime | None) -> bool:
+        """Set fields (None removes one) if `updated_at` still is `unchanged_since`; tell whether it was.
+
+        Raises Conflict when the new name is taken.
+        """
+
+    def remove_schedule(self, id: str) -> bool:
+        """Delete a schedule; tell whether it was there."""
+
+    def schedule(self, id: str) -> Document | None:
+        """Fetch one by its id."""
+
+    def schedules(
+        self,
+        *,
+        name: str | None = None,
+        prefix: str | None = None,
+        user: str | None = None,
+        handler: str | None = None,
+        tag: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Document]:
+        """Stream documents, foreign and broken ones among them, by id; `prefix` is the first characters of the id."""
+
+    def expressions(self) -> dict[str, list[Any]]:
+        """List the distinct stored values of `tz` and of each of the five time fields.
+
+        Only null, strings and numbers matter; values of other types may be among them.
+        """
+
+    def candidates(self, clauses: Sequence[Clause]) -> Iterator[Document]:
+        """Stream the enabled schedules that fit any of the clauses: perhaps too many, never too few."""
+
+    # the tick ledger
+
+    def ledger(self, since: datetime, until: datetime) -> list[Tick]:
+        """Read the entries of minutes from `since` to `until`, and the newest one before."""
+
+    def claim_tick(self, tick: Tick) -> Tick:
+        """Insert an entry unless its minute has one; return the one that stands."""
+
+    def take_over_tick(self, tick: Tick, daemon: str) -> bool:
+        """Make `daemon` the owner of an entry, if `tick.daemon` still owns it and it is not done."""
+
+    def finish_tick(self, tick: Tick) -> bool:
+        """Store `due`, `skipped` and `done_at`, if `tick.daemon` still owns the entry."""
+
+    def prune_ticks(self, before: datetime) -> int:
+        """Delete done entries older than `before`, but never the newest entry before it; return how many."""
+
+    # runs
+
+    def add_runs(self, runs: Sequence[Run]) -> set[str]:
+        """Insert runs; return the ids that were refused because the id, or the key of a queued run, is taken."""
+
+    def at_work(self, lanes: Collection[str]) -> list[Run]:
+        """List the runs of these lanes that are queued or running."""
+
+    def claim_runs(self, daemon: str, handlers: Collection[str], now: datetime, limit: int) -> list[Run]:
+        """Claim up to `limit` queued runs with `run_at <= now` of these handlers, the oldest `run_at` first.
+
+        A claim sets state, daemon, started_at and attempt, and releases the key. A run whose lane has a running run
+        loses its claim and waits (`run_at` None) until `release_lanes`.
+        """
+
+    def change_runs(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
+        """Set fields (None removes one) of runs that are still in the state, with the daemon and the attempt that
+        the given run has; return the ids of those that were not. A change whose earlier write landed without an
+        answer counts as made.
+        """
+
+    def release_lanes(self, now: datetime) -> int:
+        """Let the oldest waiting run of every lane go at which nothing else is at work; return how many."""
+
+    def run(self, id: str) -> Run | None:
+        """Fetch one by its id. Raises InvalidInput for one that was edited into nonsense."""
+
+    def runs(self, query: RunQuery) -> Iterator[Run]:
+        """Stream runs, the last queued first; those edited into nonsense are left out."""
+
+    def run_with_key(self, key: str) -> Run | None:
+        """Fetch the queued run that holds a key."""
+
+    def count_runs(self) -> dict[tuple[str, str], int]:
+        """Count the runs at work by (state, handler)."""
+
+    def next_run_at(self, handlers: Collection[str]) -> datetime | None:
+        """Say when the earliest queued run of these handlers may start."""
+
+    def owners(self) -> set[str]:
+        """Name the daemons that own running runs or ticks not done."""
+
+    def prune_runs(self, now: datetime) -> int:
+        """Delete runs whose `expires_at` has come, where the store does not do so by itself; return how many."""
+
+    # daemons
+
+    def join(self, daemon: DaemonRecord) -> datetime:
+        """Add a daemon; return the store's time."""
+
+    def beat(self, id: str, *, running: int, stuck: int) -> datetime | None:
+        """Count the daemon's beat up; return the store's time, or None if it is marked dead or gone."""
+
+    def leave(self, id: str) -> None:
+        """Delete a daemon that stops in good order."""
+
+    def daemons(self) -> list[DaemonRecord]:
+        """List all of them, the dead ones too."""
+
+    def mark_dead(self, id: str, beat: int) -> bool:
+        """Mark a daemon dead if its beat still is the one that was seen; tell whether it was."""
+
+    def prune_daemons(self, before: datetime) -> int:
+        """Delete daemons that were marked dead before an instant; return how many."""
+
+    # waking
+
+    def watch(self, seconds: float) -> bool:
+        """Wait up to `seconds` for a run that somebody queued; tell whether the store can tell at all.
+
+        A store that cannot returns False at once.
+        """

@@ -1,0 +1,194 @@
+"""Which values may be stored: JSON-like objects that MongoDB and SQLite both give back as they were."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from cronlite.errors import Fault, InvalidInput, shown
+
+# MongoDB nests documents up to 100 deep and holds 16 MB in one (Limits and Thresholds in its manual);
+# a run carries its params two levels down and keeps room for its result, error and output.
+MAX_DEPTH = 90
+MAX_PARAMS_BYTES = 15 * 1024 * 1024
+MAX_RESULT_BYTES = 64 * 1024
+_INT64 = range(-(2**63), 2**63)
+_HANDLER_NAME = re.compile(r"[A-Za-z_][\w.:-]{0,199}\Z", re.ASCII)
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+
+
+# A check answers nothing, or (what is wrong, what to do).
+Complaint = tuple[str, str] | None
+Check = Callable[[Any], Complaint]
+
+
+def text(limit: int) -> Check:
+    """Check for text of at most `limit` characters that both stores and a terminal can hold."""
+
+    def check(value: object) -> Complaint:
+        if not isinstance(value, str):
+            return "is not text", "give a string"
+        if len(value) > limit:
+            return f"is longer than {limit} characters", "shorten it"
+        if not value.isprintable() and _UNPRINTABLE.search(value):
+            return "holds a control character or half a surrogate pair", "remove it"
+        return None
+
+    return check
+
+
+def line(limit: int) -> Check:
+    """Check for one line of text, neither empty nor with blanks around it."""
+    fits = text(limit)
+
+    def check(value: object) -> Complaint:
+        if isinstance(value, str) and (not value or value != value.strip() or "\n" in value or "\t" in value):
+            return "is empty, or holds a line break, a tab or outer blanks", "give one line of text"
+        return fits(value)
+
+    return check
+
+
+def handler_name(value: object) -> Complaint:
+    """Check for a name that a handler can have."""
+    if isinstance(value, str) and _HANDLER_NAME.match(value):
+        return None
+    return "is no handler name", "give letters, digits, _ . : and -, beginning with a letter, at most 200"
+
+
+def mapping(value: object) -> Complaint:
+    """Check for an object."""
+    if isinstance(value, Mapping):
+        return None
+    return "is not an object", 'give a mapping, such as {"dataset": "sales"}'
+
+
+def boolean(value: object) -> Complaint:
+    """Check for true or false."""
+    return None if isinstance(value, bool) else ("is not a boolean", "give true or false")
+
+
+def instant(value: object) -> Complaint:
+    """Check for an aware datetime, or none."""
+    if value is None or (isinstance(value, datetime) and value.tzinfo is not None):
+        return None
+    return "is not an instant in the years 1 to 9999 with a time zone", "give an aware datetime"
+
+
+def one_of(*choices: str) -> Check:
+    """Check for one of some words."""
+
+    def check(value: object) -> Complaint:
+        if isinstance(value, str) and value in choices:
+            return None
+        return "is not allowed", f"give {', '.join(choices[:-1])} or {choices[-1]}"
+
+    return check
+
+
+def number(least: float, most: float, *, whole: bool = False, none: bool = False) -> Check:
+    """Check for a number in a closed range."""
+    kind, told = (int, "a whole number") if whole else ((int, float), "a number")
+
+    def check(value: object) -> Complaint:
+        if value is None and none:
+            return None
+        if isinstance(value, bool) or not isinstance(value, kind):
+            return f"is not {told}", f"give {least:g} to {most:g}"
+        return None if least <= value <= most else ("is out of range", f"give {least:g} to {most:g}")
+
+    return check
+
+
+def tags(value: object) -> Complaint:
+    """Check for a list of tags."""
+    one = line(100)
+    if isinstance(value, (list, tuple)) and len(value) <= 100 and not any(map(one, value)):
+        return None
+    return "is not a list of tags", "give at most 100 strings of 1 to 100 characters"
+
+
+def check_params(params: object, field: str = "params") -> dict[str, Any]:
+    """Return params as they will be stored, or raise InvalidInput naming each value that cannot be."""
+    if not isinstance(params, Mapping):
+        raise InvalidInput(Fault(field, params, "is not an object", 'give one, such as {"dataset": "sales"}'))
+    faults = list(_faults(params, field, 0))
+    if not faults:
+        size = len(json.dumps(params, ensure_ascii=False, default=dict).encode())
+        if size <= MAX_PARAMS_BYTES:
+            return dict(params)
+        faults = [
+            Fault(
+                field,
+                f"{size} bytes",
+                f"is more than {MAX_PARAMS_BYTES} bytes",
+                "store it elsewhere and pass a reference",
+            )
+        ]
+    raise InvalidInput(*faults[:10])
+
+
+def storable(result: object) -> Any:
+    """Return a handler's result if it is small JSON, or else a marker that says why it was not kept."""
+    try:
+        fault = next(_faults(result, "result", 0), None)
+        if fault is not None:
+            return {"not_stored": str(fault)}
+        text = json.dumps(result, ensure_ascii=False)
+    except Exception as broken:  # noqa: BLE001 - a result may be of any type, with any behaviour
+        return {"not_stored": f"{type(result).__name__}: {type(broken).__name__}"}
+    if len(text) > MAX_RESULT_BYTES or len(text.encode()) > MAX_RESULT_BYTES:
+        return {"not_stored": f"{len(text.encode())} bytes of JSON is more than {MAX_RESULT_BYTES}"}
+    return result
+
+
+def _faults(value: object, path: str, depth: int) -> Iterator[Fault]:
+    if depth > MAX_DEPTH:
+        yield Fault(path[:60], "…", f"is nested deeper than {MAX_DEPTH}, or contains itself", "flatten it")
+    elif value is None or isinstance(value, bool):
+        return
+    elif isinstance(value, int):
+        if value not in _INT64:
+            yield Fault(path, "a whole number", "is outside 64 bits", "give it as a string")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            yield Fault(path, value, "is not a JSON number", "give null or a string")
+    elif isinstance(value, str):
+        yield from _text_faults(value, path)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _key_faults(key, path)
+            yield from _faults(item, f"{path}.{shown(key).strip(chr(39))}", depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _faults(item, f"{path}[{index}]", depth + 1)
+    else:
+        yield Fault(
+            path,
+            value,
+            f"is a {type(value).__name__}, not JSON",
+            "give strings, numbers, true, false, null, lists, objects",
+        )
+
+
+def _text_faults(text: str, path: str) -> Iterator[Fault]:
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            yield Fault(path, text, "holds half a surrogate pair, which is no UTF-8", "give valid Unicode")
+
+
+def _key_faults(key: object, path: str) -> Iterator[Fault]:
+    if not isinstance(key, str):
+        yield Fault(path, key, "as a key is not a string", "quote it")
+    elif key.startswith("$") or "." in key:
+        yield Fault(path, key, "as a key starts with $ or holds a dot, which MongoDB cannot address", "rename it")
+    elif "\0" in key:
+        yield Fault(path, key, "as a key holds a NUL, which MongoDB refuses", "rename it")
+    else:
+        yield from _text_faults(key, path)
