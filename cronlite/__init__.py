@@ -1,1 +1,88 @@
 """Cron for applications: schedules as documents, any number of daemons, each minute's runs exactly once."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from cronlite.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from cronlite.app import Cronlite
+    from cronlite.defaults import current_schedules, enqueue, schedule
+    from cronlite.errors import (
+        ConfigurationError,
+        Conflict,
+        CronliteError,
+        Fault,
+        GiveUp,
+        InvalidExpression,
+        InvalidInput,
+        NotFound,
+        RetryLater,
+        StoreError,
+        StoreUnavailable,
+    )
+    from cronlite.handle import Handle
+    from cronlite.handlers import current_run, handler
+    from cronlite.runs import Run
+    from cronlite.schedules import Schedule
+
+# Names are looked up when they are first used, so that importing cronlite costs an application next to nothing.
+_HOMES = {
+    "app": ["Cronlite"],
+    "defaults": ["current_schedules", "enqueue", "schedule"],
+    "errors": [
+        "ConfigurationError",
+        "Conflict",
+        "CronliteError",
+        "Fault",
+        "GiveUp",
+        "InvalidExpression",
+        "InvalidInput",
+        "NotFound",
+        "RetryLater",
+        "StoreError",
+        "StoreUnavailable",
+    ],
+    "handle": ["Handle"],
+    "handlers": ["current_run", "handler"],
+    "runs": ["Run"],
+    "schedules": ["Schedule"],
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "ConfigurationError",
+    "Conflict",
+    "Cronlite",
+    "CronliteError",
+    "Fault",
+    "GiveUp",
+    "Handle",
+    "InvalidExpression",
+    "InvalidInput",
+    "NotFound",
+    "RetryLater",
+    "Run",
+    "Schedule",
+    "StoreError",
+    "StoreUnavailable",
+    "__version__",
+    "current_run",
+    "current_schedules",
+    "enqueue",
+    "handler",
+    "schedule",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'cronlite' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"cronlite.{_HOME[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -21,7 +21,8 @@ def due(store: Store, tick: datetime, set_aside: Callable[[Document, InvalidInpu
         try:
             schedule = schedules.read(document)
         except InvalidInput as fault:
-            set_aside(document, fault)
+            if set_aside:
+                set_aside(document, fault)
         else:
             if schedule.is_due(tick):
                 yield schedule

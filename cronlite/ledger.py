@@ -42,10 +42,10 @@ FIELDS = tuple(f.name for f in fields(Tick))
 def to_do(entries: Iterable[Tick], now: datetime, grace: timedelta, daemon: str) -> list[Tick]:
     """List what is left to do at `now`, in order: entries not done yet, and new ones for minutes without an entry.
 
-    Minutes later than `now - grace` get an entry each, older ones one for each gap. An empty ledger has no gap, and
+    Minutes within the grace get an entry each, older ones one for each gap. An empty ledger has no gap, and
     entries in the future are ignored.
     """
-    newest, oldest = floor_minute(now), floor_minute(now - grace) + MINUTE
+    newest, oldest = floor_minute(now), oldest_in_grace(now, grace)
     known = sorted((entry for entry in entries if entry.minute <= newest), key=lambda entry: entry.minute)
     undone = [entry for entry in known if entry.done_at is None]
     new = [
@@ -58,9 +58,9 @@ def to_do(entries: Iterable[Tick], now: datetime, grace: timedelta, daemon: str)
     return sorted(undone + new, key=lambda entry: entry.minute)
 
 
-def gaps(entries: Sequence[Tick]) -> list[Tick]:
-    """Pick the gaps."""
-    return [entry for entry in entries if entry.is_gap]
+def oldest_in_grace(now: datetime, grace: timedelta) -> datetime:
+    """Return the first minute that is still made up for as if in time: the first after `now - grace`."""
+    return floor_minute(now - grace) + MINUTE
 
 
 def _holes(known: Sequence[Tick], oldest: datetime, newest: datetime) -> Iterator[tuple[datetime, datetime]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from cronlite import values
+from cronlite import schedules, values
 from cronlite.errors import Fault, InvalidInput
 from cronlite.schedules import Document, Schedule
 
@@ -119,10 +119,15 @@ def read(document: Mapping[str, Any]) -> Run:
         run = Run(id=document["_id"], **{name: document[name] for name in _STORED if name in document})
     except (TypeError, KeyError) as broken:
         raise InvalidInput(Fault("_id", document.get("_id"), f"is no whole run: {broken}", "remove it")) from None
+    return check(run)
+
+
+def check(run: Run) -> Run:
+    """Return the run, or raise InvalidInput with everything that is wrong with it."""
     faults = [
         Fault(name, value, *complaint)
-        for name, check in _CHECKS.items()
-        if (complaint := check(value := getattr(run, name)))
+        for name, fits in _CHECKS.items()
+        if (complaint := fits(value := getattr(run, name)))
     ]
     if faults:
         raise InvalidInput(*faults)
@@ -145,6 +150,12 @@ def of_schedule(schedule: Schedule, tick: datetime, now: datetime) -> Run:
         queued_at=now,
         **{name: getattr(schedule, name) for name in _POLICIES},
     )
+
+
+def again(run: Run, id_: str, now: datetime, head_start: timedelta) -> Run:
+    """Make a new run of a finished one, to start at once."""
+    copied = {name: getattr(run, name) for name in (*_POLICIES, "schedule", "lane")}
+    return Run(id=id_, due_at=now, queued_at=now, run_at=now - head_start, retry_of=run.id, **copied)
 
 
 def closed(state: str, now: datetime, **more: Any) -> Changes:
@@ -197,15 +208,15 @@ def after_crash(run: Run, now: datetime) -> Changes:
 
 _CHECKS: dict[str, values.Check] = {
     "id": values.text(300),
+    "user": values.text(200),
+    "key": lambda key: None if key is None else values.line(200)(key),
     "handler": values.handler_name,
     "params": values.mapping,
     "state": values.one_of(*STATES),
     "attempt": values.number(0, 2**31, whole=True),
     "crashes": values.number(0, 2**31, whole=True),
     "failures": values.number(0, 2**31, whole=True),
-    "retries": values.number(0, 2**31, whole=True),
-    "retry_delay_seconds": values.number(0, 2**31),
-    "timeout_seconds": values.number(0, 2**31, none=True),
+    **{name: schedules.CHECKS[name] for name in ("retries", "retry_delay_seconds", "timeout_seconds", "on_crash")},
     "due_at": values.instant,
     "queued_at": values.instant,
     "run_at": values.instant,

@@ -58,7 +58,7 @@ class Schedule:
     def __post_init__(self) -> None:
         faults = [
             Fault(name, value, *complaint)
-            for name, check in _CHECKS.items()
+            for name, check in CHECKS.items()
             if (complaint := check(value := getattr(self, name)))
         ]
         either_day = self.either_day is True
@@ -167,7 +167,7 @@ def _name(value: object) -> values.Complaint:
     return values.line(200)(value)
 
 
-_CHECKS: dict[str, values.Check] = {
+CHECKS: dict[str, values.Check] = {
     "id": values.text(200),
     "name": _name,
     "user": values.text(200),

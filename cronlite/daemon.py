@@ -1,0 +1,295 @@
+"""What does a daemon do: a few loops around one store, each of which survives the store's absence."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from cronlite import clock, values
+from cronlite.errors import Fault, InvalidInput, StoreError, suggestion
+from cronlite.execution import Execution
+from cronlite.handlers import Registry
+from cronlite.liveness import BEATS_PER_SILENCE, SILENCE_SECONDS, Membership, Peers, StoreClock, host_and_pid
+from cronlite.runs import Run
+from cronlite.store.contract import DaemonRecord, Store
+from cronlite.ticking import Ticker
+from cronlite.version import VERSION
+
+log = logging.getLogger("cronlite.daemon")
+
+POLL_SECONDS = 1.0
+AGAIN_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 5.0
+JOIN_SECONDS = 6.0  # a little more than the limit of one store call
+WATCH_SECONDS = 30.0
+PRUNE_SECONDS = 600.0
+DEAD_KEPT = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a daemon runs; times are in seconds. Raises InvalidInput, with all faults at once."""
+
+    seats: int = 20
+    drain_seconds: float = 30
+    grace_seconds: float = 300
+    catch_up_window_seconds: float = 86_400
+    silence_seconds: float = SILENCE_SECONDS
+
+    def __post_init__(self) -> None:
+        faults = [
+            Fault(name, getattr(self, name), *complaint)
+            for name, check in _CHECKS.items()
+            if (complaint := check(getattr(self, name)))
+        ]
+        if faults:
+            raise InvalidInput(*faults)
+
+
+_CHECKS = {
+    "seats": values.number(0, 1_000, whole=True),
+    "drain_seconds": values.number(0, 86_400),
+    "grace_seconds": values.number(60, 86_400),
+    "catch_up_window_seconds": values.number(60, 30 * 86_400),
+    "silence_seconds": values.number(1, 3_600),
+}
+
+
+def read_options(given: Mapping[str, Any]) -> Options:
+    """Make Options of keyword arguments. Raises InvalidInput for one that does not exist."""
+    known = [field.name for field in fields(Options)]
+    faults = [
+        Fault(name, value, "is no option of the daemon", suggestion(name, known))
+        for name, value in given.items()
+        if name not in known
+    ]
+    if faults:
+        raise InvalidInput(*faults)
+    return Options(**given)
+
+
+class Daemon:
+    """Ticks, claims, runs handlers and beats, in threads of this process, until it is stopped.
+
+    `notify` hears of "ready", "tick" and "stopping", each with a line for people.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        options: Options | None = None,
+        *,
+        clock: StoreClock | None = None,
+        notify: Callable[[str, str], None] | None = None,
+    ) -> None:
+        self.options = options or Options()
+        self.clock = clock or StoreClock()
+        self._store, self._registry, self._notify = store, registry, notify or _nobody
+        silence = self.options.silence_seconds
+        self.membership = Membership(store, self.clock, self._record, self._forget, silence)
+        self.peers = Peers(store, silence)
+        self.execution = Execution(store, self.clock, self.membership, registry, self.options.seats)
+        self.ticker = Ticker(
+            store,
+            lambda: self.membership.id,
+            self.peers.is_dead,
+            timedelta(seconds=self.options.grace_seconds),
+            timedelta(seconds=self.options.catch_up_window_seconds),
+        )
+        self._stopping, self._drained = threading.Event(), threading.Event()
+        self._ready, self._tick_soon = threading.Event(), threading.Event()
+        self._reach = _Reach(store.address)
+        self._threads: dict[str, threading.Thread] = {}
+        self._wake_at: datetime | None = None
+        self._prune_at: datetime | None = None
+
+    def start(self) -> None:
+        """Start the loops in the background and return at once; a store out of reach is waited for."""
+        self._spawn("tick", self._main)
+
+    def wait_ready(self, seconds: float) -> bool:
+        """Wait until the store has answered and this daemon is on its list; tell whether it came so far."""
+        return self._ready.wait(seconds)
+
+    def step(self, now: datetime) -> int:
+        """Do every minute that is left to do at `now`; return how many runs it queued."""
+        queued = self.ticker.step(now)
+        if queued:
+            self.wake()
+        return queued
+
+    def wake(self) -> None:
+        """Look for queued runs now instead of at the next poll."""
+        self.execution.claim_soon.set()
+
+    def stop(self, *, hard: bool = False) -> list[Run]:
+        """Stop ticking and claiming, give back what has not started, wait `drain_seconds` for what has.
+
+        Return the runs whose handlers are still at it. With `hard` these are given back as well, which is right only
+        for a process that ends at once afterwards. What cannot be given back for want of the store will be taken over.
+        """
+        self._notify("stopping", "waiting for running handlers")
+        for event in (self._stopping, self._tick_soon, self.execution.claim_soon):
+            event.set()
+        self._join("tick", "claim")
+        pool = self.execution.pool
+        self._guarded("give back", lambda: self.execution.give_back(pool.withdraw()))
+        left = pool.drain(self.options.drain_seconds)
+        if hard and left:
+            self._guarded("give back", lambda: self.execution.cut_off(left))
+        self._drained.set()
+        self._join("record", "beat")
+        self._guarded("record", lambda: self.execution.record(0))
+        if self._ready.is_set() and (hard or not left):
+            self._guarded("leave", self.membership.leave)
+        pool.close()
+        log.info("stopped%s", f" while {len(left)} handlers were still at it" if left else "")
+        return left
+
+    def _main(self) -> None:
+        while not (self._ready.is_set() or self._stopping.is_set()):
+            self._stopping.wait(self._guarded("start", self._enter))
+        if self._ready.is_set():
+            self._spawn("beat", lambda: self._loop("beat", self._beat, self._drained))
+            self._spawn("record", lambda: self._loop("record", self._write, self._drained))
+            self._spawn("claim", lambda: self._loop("claim", self._claim, self._stopping, self.execution.claim_soon))
+            self._spawn("watch", lambda: self._loop("watch", self._watch, self._stopping))
+            self._loop("tick", self._tick, self._stopping, self._tick_soon)
+
+    def _enter(self) -> float:
+        for complaint in self._store.prepare():
+            log.warning("%s", complaint)
+        self.membership.join()
+        self.ticker.report_unreadable()
+        self._wake_at = clock.next_wake(clock.floor_minute(self.clock.now()))
+        log.info("daemon %s on %s, %d seats", self.membership.id, self._store.address, self.options.seats)
+        self._ready.set()
+        self._notify("ready", f"next wake {self._wake_at:%H:%M:%S}Z")
+        return 0
+
+    def _tick(self) -> float:
+        now = self.clock.now()
+        # the store's clock may have been set back, and then the next minute is nearer than the one waited for
+        self._wake_at = min(self._wake_at or now, clock.next_wake(now))
+        if now >= self._wake_at:
+            self.step(now)
+            self._wake_at = clock.next_wake(now)
+        pool = self.execution.pool
+        self._notify("tick", f"next wake {self._wake_at:%H:%M:%S}Z, {pool.running} running, {pool.waiting} waiting")
+        return min(self.clock.seconds_until(self._wake_at), LONGEST_WAIT_SECONDS)
+
+    def _claim(self) -> float:
+        return 0 if self.execution.claim() else POLL_SECONDS
+
+    def _write(self) -> float:
+        self.execution.record(POLL_SECONDS)
+        return 0
+
+    def _watch(self) -> float:
+        if not self._store.watch(WATCH_SECONDS):
+            return WATCH_SECONDS
+        self.wake()
+        return 0
+
+    def _beat(self) -> float:
+        pool = self.execution.pool
+        self.membership.beat(running=pool.running, stuck=pool.stuck)
+        dead = self.peers.observe(self.membership.id, self._store.owners())
+        for owner in dead:
+            self.execution.take_over(owner)
+        now = self.clock.now()
+        if self._store.release_lanes(now) or dead:
+            self.wake()
+        if dead:
+            self._wake_at = now
+            self._tick_soon.set()
+        if self._prune_at is None or now >= self._prune_at:
+            self._prune(now)
+        return self.options.silence_seconds / BEATS_PER_SILENCE
+
+    def _prune(self, now: datetime) -> None:
+        self._store.prune_runs(now)
+        self._store.prune_ticks(now - timedelta(seconds=self.options.catch_up_window_seconds) - DEAD_KEPT)
+        self._store.prune_daemons(now - DEAD_KEPT)
+        self._prune_at = now + timedelta(seconds=PRUNE_SECONDS)
+
+    def _forget(self) -> None:
+        """Drop what was claimed and has not started: this daemon was marked dead, and others take it over."""
+        dropped = self.execution.pool.withdraw()
+        if dropped:
+            log.warning("dropped %d claimed runs that had not started", len(dropped))
+
+    def _record(self, name: str) -> DaemonRecord:
+        host, pid = host_and_pid()
+        return DaemonRecord(
+            id=name,
+            host=host,
+            pid=pid,
+            version=VERSION,
+            started_at=self.clock.now(),
+            handlers=sorted(self._registry.names()),
+            seats=self.options.seats,
+        )
+
+    def _loop(
+        self, name: str, work: Callable[[], float], until: threading.Event, wake: threading.Event | None = None
+    ) -> None:
+        """Work again and again until an event comes; work returns the seconds to wait, which `wake` cuts short."""
+        while not until.is_set():
+            seconds = self._guarded(name, work)
+            if seconds > 0 and (wake or until).wait(seconds) and wake:
+                wake.clear()
+
+    def _guarded(self, name: str, work: Callable[[], float | int | None]) -> float:
+        """Do some work; whatever it raises is reported, and the work is tried again soon."""
+        try:
+            seconds = work() or 0
+        except StoreError as refused:
+            self._reach.lost(name, refused)
+            return AGAIN_SECONDS
+        except Exception:
+            log.exception("a fault of cronlite itself in the %s loop, which goes on", name)
+            return AGAIN_SECONDS
+        self._reach.back(name)
+        return seconds
+
+    def _spawn(self, name: str, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, name=f"cronlite-{name}", daemon=True)
+        self._threads[name] = thread
+        thread.start()
+
+    def _join(self, *names: str) -> None:
+        for name in names:
+            if name in self._threads:
+                self._threads[name].join(JOIN_SECONDS)
+
+
+class _Reach:
+    """Says once that the store fails, and once that it is back, however many loops notice."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._failing: set[str] = set()
+        self._lock = threading.Lock()
+
+    def lost(self, name: str, refused: StoreError) -> None:
+        with self._lock:
+            if not self._failing:
+                log.error("the store %s fails: %s; trying again every second", self._address, refused)
+            self._failing.add(name)
+
+    def back(self, name: str) -> None:
+        with self._lock:
+            if name in self._failing:
+                self._failing.remove(name)
+                if not self._failing:
+                    log.warning("the store %s answers again", self._address)
+
+
+def _nobody(event: str, status: str) -> None:
+    """Hear notices when nobody else does."""

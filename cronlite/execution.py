@@ -1,0 +1,167 @@
+"""How do queued runs become outcomes: claims as capacity allows, and outcomes written by the batch."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+from collections import deque
+from datetime import datetime
+
+from cronlite import runs
+from cronlite.dispatch.pool import Pool
+from cronlite.errors import shown
+from cronlite.handlers import Registry
+from cronlite.liveness import Membership, StoreClock, steady
+from cronlite.runs import Changes, Outcome, Run
+from cronlite.store.contract import RunQuery, Store
+
+log = logging.getLogger("cronlite.run")
+
+MAX_CLAIM = 2_000
+MAX_RECORD = 1_000
+
+
+class Execution:
+    """Claims runs for one daemon, lets the pool call their handlers, and writes down how they ended.
+
+    `claim` and `record` are rounds of two loops that the daemon keeps; each returns how many runs it moved.
+    """
+
+    def __init__(self, store: Store, clock: StoreClock, membership: Membership, registry: Registry, seats: int) -> None:
+        self.pool = Pool(registry, seats, done=self._done, may_start=self._may_start, still_mine=self._still_mine)
+        self.claim_soon = threading.Event()
+        self._store, self._clock, self._membership = store, clock, membership
+        self._registry, self._seats = registry, seats
+        self._outcomes: queue.SimpleQueue[tuple[Run, Outcome | None, datetime]] = queue.SimpleQueue()
+        self._unrecorded: list[tuple[Run, Outcome | None, datetime]] = []
+        self._finished: deque[tuple[float, int]] = deque()
+        self._backlog = False
+        self._all_stuck = False
+        self._chance = random.Random()
+
+    @property
+    def unrecorded(self) -> int:
+        """Count the outcomes that are not in the store yet."""
+        return len(self._unrecorded) + self._outcomes.qsize()
+
+    def claim(self) -> int:
+        """Claim what this daemon can start within about a second, and hand it to the pool."""
+        limit = min(self._room(), MAX_CLAIM)
+        if limit <= 0 or not self._membership.holds_lease():
+            return 0
+        claimed = self._store.claim_runs(self._membership.id, self._registry.names(), self._clock.now(), limit)
+        self._backlog = len(claimed) == limit
+        self.pool.submit(claimed)
+        return len(claimed)
+
+    def record(self, seconds: float) -> int:
+        """Wait up to `seconds` for outcomes and write them down together; those that cannot be written are kept."""
+        self._gather(seconds)
+        if not self._unrecorded:
+            return 0
+        changes = [(run, self._changes(run, outcome, ended)) for run, outcome, ended in self._unrecorded]
+        lost = self._store.change_runs(changes)
+        self._unrecorded = []
+        self._finished.append((steady(), len(changes)))
+        for run, change in changes:
+            _tell(run, change, was_lost=run.id in lost)
+        if any(run.lane for run, _ in changes) and self._store.release_lanes(self._clock.now()):
+            self.claim_soon.set()
+        return len(changes)
+
+    def take_over(self, dead: str) -> int:
+        """Put the runs of a dead daemon back into the queue, or abandon them, as their policy has it."""
+        orphans = list(self._store.runs(RunQuery(daemon=dead, states=[runs.RUNNING])))
+        changes = [(run, runs.after_crash(run, self._clock.now())) for run in orphans]
+        lost = self._store.change_runs(changes)
+        for run, change in changes:
+            if run.id not in lost:
+                what = "queued again" if change["state"] == runs.QUEUED else f"abandoned: {change['reason']}"
+                log.warning("run %s of dead daemon %s is %s", run.id, dead, what)
+        return len(changes) - len(lost)
+
+    def give_back(self, given: list[Run]) -> None:
+        """Put runs back into the queue that have not started, or were cut off by a hard stop."""
+        now = self._clock.now()
+        changes: list[tuple[Run, Changes]] = [(run, runs.queued_again(run.run_at or now)) for run in given]
+        if changes:
+            self._store.change_runs(changes)
+            log.info("%d claimed runs given back", len(changes))
+
+    def cut_off(self, started: list[Run]) -> None:
+        """Settle runs whose handlers a hard stop is about to end: it costs them neither a retry nor a crash."""
+        now = self._clock.now()
+        may_not = [run for run in started if run.on_crash == "abandon"]
+        if may_not:
+            ended = runs.closed(runs.ABANDONED, now, reason="cut off by a stop of its daemon, and on_crash is abandon")
+            self._store.change_runs([(run, ended) for run in may_not])
+        self.give_back([run for run in started if run.on_crash != "abandon"])
+        for run in started:
+            log.warning("run %s was cut off by the stop of its daemon", run.id)
+
+    def _room(self) -> int:
+        """Say how many more runs this daemon could start within about a second."""
+        if self.pool.stuck >= self._seats:
+            if not self._all_stuck:
+                log.error("as many stuck threads as seats (%d): no runs are claimed until one ends", self._seats)
+            self._all_stuck = True
+            return 0
+        self._all_stuck = False
+        while self._finished and self._finished[0][0] < steady() - 1:
+            self._finished.popleft()
+        return self.pool.free + sum(count for _, count in self._finished) - self.pool.waiting
+
+    def _may_start(self, run: Run) -> bool:
+        if run.daemon != self._membership.id or not self._membership.holds_lease():
+            return False
+        run.started_at = self._clock.now()
+        return True
+
+    def _still_mine(self, run: Run) -> bool:
+        """Ask the store whether a run still is under the fence of this attempt."""
+        stored = self._store.run(run.id)
+        mine = (runs.RUNNING, run.daemon, run.attempt)
+        return stored is not None and (stored.state, stored.daemon, stored.attempt) == mine
+
+    def _done(self, run: Run, outcome: Outcome | None) -> None:
+        self._outcomes.put((run, outcome, self._clock.now()))
+        if self._backlog:
+            self.claim_soon.set()
+
+    def _gather(self, seconds: float) -> None:
+        try:
+            if not self._unrecorded:
+                self._unrecorded.append(self._outcomes.get(timeout=seconds))
+            while len(self._unrecorded) < MAX_RECORD:
+                self._unrecorded.append(self._outcomes.get_nowait())
+        except queue.Empty:
+            pass
+
+    def _changes(self, run: Run, outcome: Outcome | None, ended: datetime) -> Changes:
+        if outcome is None:  # it was not started, for want of a lease
+            return runs.queued_again(run.run_at or ended)
+        return {"started_at": run.started_at} | runs.settled(run, outcome, ended, self._chance)
+
+
+def _tell(run: Run, change: Changes, *, was_lost: bool) -> None:
+    """Log a run that did not succeed, with who asked and what for."""
+    if was_lost:
+        log.warning("run %s attempt %d: its outcome came too late, it is another's now", run.id, run.attempt)
+        return
+    state, error = change["state"], change.get("error") or {}
+    if state == runs.SUCCEEDED or (state == runs.QUEUED and not error):
+        return
+    what = f"will be retried at {change['run_at']:%H:%M:%S}Z" if state == runs.QUEUED else state
+    log.warning(
+        "run %s attempt %d of %s for %r with %s %s: %s: %s",
+        run.id,
+        run.attempt,
+        run.handler,
+        run.user,
+        shown(dict(run.params), 200),
+        what,
+        error.get("type", ""),
+        error.get("message", ""),
+    )

@@ -1,0 +1,159 @@
+"""Who is alive: this daemon's beat and lease, the store's clock, and the silence of the others."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+
+from cronlite.store.contract import DaemonRecord, Store
+
+log = logging.getLogger("cronlite.daemon")
+
+SILENCE_SECONDS = 30.0
+BEATS_PER_SILENCE = 6
+# A lease ends before anybody can have watched its last beat for the whole silence.
+LEASE_PER_SILENCE = 5 / 6
+SKEW_SECONDS = 1.0
+
+
+def steady() -> float:
+    """Read a clock in seconds that never steps and, where the system has one, counts suspend time."""
+    return time.clock_gettime(_STEADY)
+
+
+_STEADY: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+class StoreClock:
+    """The store's clock, carried on between its answers by the host's steady clock; it is never early."""
+
+    def __init__(self) -> None:
+        self._answered = datetime.now(timezone.utc), steady()
+
+    def set(self, answered: datetime) -> None:
+        """Take the store's time from an answer that has just come."""
+        self._answered = answered, steady()
+
+    def now(self) -> datetime:
+        """Return the store's time as an aware UTC instant."""
+        instant, at = self._answered
+        return instant + timedelta(seconds=steady() - at)
+
+    def seconds_until(self, instant: datetime) -> float:
+        """Say how long to wait until an instant; negative when it is past."""
+        return (instant - self.now()).total_seconds()
+
+
+@dataclass(slots=True)
+class Membership:
+    """This daemon among the others on a store: its name, its beat, its lease.
+
+    `on_death` is called when it finds itself marked dead, before it goes on under a new name.
+    """
+
+    store: Store
+    clock: StoreClock
+    describe: Callable[[str], DaemonRecord]
+    on_death: Callable[[], None]
+    silence_seconds: float = SILENCE_SECONDS
+    id: str = ""
+    _beaten: float = field(default=float("-inf"))
+    _skewed: bool = False
+
+    def join(self) -> None:
+        """Enter the store's list under a fresh name."""
+        name, sent = secrets.token_hex(8), steady()
+        answered = self.store.join(self.describe(name))
+        self._renewed(sent, answered)
+        self.id = name
+
+    def beat(self, *, running: int, stuck: int) -> None:
+        """Show that this daemon lives; if it was marked dead meanwhile, go on under a new name."""
+        sent = steady()
+        answered = self.store.beat(self.id, running=running, stuck=stuck)
+        if answered is not None:
+            self._renewed(sent, answered)
+            return
+        log.error("daemon %s was marked dead (stopped, suspended or cut off?): what it had claimed is lost", self.id)
+        self._beaten = float("-inf")
+        self.on_death()
+        self.join()
+        log.warning("going on as daemon %s", self.id)
+
+    def holds_lease(self) -> bool:
+        """Tell whether nobody can have taken this daemon for dead yet."""
+        return steady() - self._beaten < self.silence_seconds * LEASE_PER_SILENCE
+
+    def leave(self) -> None:
+        """Be struck off the list."""
+        self.store.leave(self.id)
+
+    def _renewed(self, sent: float, answered: datetime) -> None:
+        self._beaten = sent
+        self.clock.set(answered)
+        off = (datetime.now(timezone.utc) - answered).total_seconds()
+        skewed = abs(off) > SKEW_SECONDS + (steady() - sent)
+        if skewed and not self._skewed:
+            told = "ahead of" if off > 0 else "behind"
+            log.warning(
+                "this host's clock is %.1f s %s the store's, which counts; mend its time service", abs(off), told
+            )
+        self._skewed = skewed
+
+
+@dataclass(slots=True)
+class Peers:
+    """The other daemons, watched through their beats on this host's own steady clock."""
+
+    store: Store
+    silence_seconds: float = SILENCE_SECONDS
+    _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
+    _observed: float = float("-inf")
+    dead: set[str] = field(default_factory=set)
+
+    def observe(self, me: str, owners: Collection[str]) -> set[str]:
+        """Look at everybody's beat; return the owners of unfinished work that are dead.
+
+        A daemon is dead when its beat stood still for the whole silence while this observer kept looking, or when it
+        owns work, is on no list, and that has lasted as long.
+        """
+        now = steady()
+        if now - self._observed > self.silence_seconds / 2:
+            self._seen.clear()  # this observer was away itself, and cannot tell who stood still
+        self._observed = now
+        records = {record.id: record for record in self.store.daemons()}
+        beats = {name: record.beat for name, record in records.items() if record.dead_at is None}
+        beats |= {name: -1 for name in owners if name not in records}
+        beats.pop(me, None)
+        self._seen = {name: self._since(name, beat, now) for name, beat in beats.items()}
+        self.dead = {name for name, record in records.items() if record.dead_at is not None and name != me}
+        for name, (beat, since) in self._seen.items():
+            if now - since >= self.silence_seconds and (beat < 0 or self.store.mark_dead(name, beat)):
+                self.dead.add(name)
+                log.warning(
+                    "daemon %s is dead: its beat stood still for %.0f s", _told(records.get(name), name), now - since
+                )
+        return self.dead.intersection(owners)
+
+    def is_dead(self, name: str) -> bool:
+        """Tell whether a daemon was seen to be dead."""
+        return name in self.dead
+
+    def _since(self, name: str, beat: int, now: float) -> tuple[int, float]:
+        before = self._seen.get(name)
+        return before if before and before[0] == beat else (beat, now)
+
+
+def host_and_pid() -> tuple[str, int]:
+    """Name this process for people; two containers may well share both."""
+    return socket.gethostname(), os.getpid()
+
+
+def _told(record: DaemonRecord | None, name: str) -> str:
+    return f"{name} ({record.host}, pid {record.pid})" if record else f"{name} (on no list)"

@@ -1,0 +1,186 @@
+"""What does a tick do: claim its minute, find what is due, write the runs, sign it off."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import islice
+
+from cronlite import due, runs
+from cronlite.clock import MINUTE, floor_minute
+from cronlite.errors import InvalidInput, shown
+from cronlite.ledger import Tick, oldest_in_grace, to_do
+from cronlite.runs import Run
+from cronlite.schedules import Document, Schedule
+from cronlite.store.contract import Store
+
+log = logging.getLogger("cronlite.tick")
+
+BATCH = 1_000
+MAX_CATCH_UP = 1_000
+
+
+@dataclass(slots=True)
+class Count:
+    """What a tick came to."""
+
+    queued: int = 0
+    waiting: int = 0
+    skipped: int = 0
+    left_out: int = 0
+
+    @property
+    def due(self) -> int:
+        return self.queued + self.waiting + self.skipped
+
+    def __str__(self) -> str:
+        parts = [(self.queued, "queued"), (self.waiting, "waiting"), (self.skipped, "skipped")]
+        parts.append((self.left_out, "left out by catch_up"))
+        return ", ".join(f"{number} {what}" for number, what in parts if number) or "nothing due"
+
+
+@dataclass(slots=True)
+class Ticker:
+    """Does ticks for one daemon at a time; `daemon` names the one that it claims for.
+
+    `is_dead` tells of an owner of ticks whether it is known to be dead.
+    """
+
+    store: Store
+    daemon: Callable[[], str]
+    is_dead: Callable[[str], bool]
+    grace: timedelta
+    catch_up_window: timedelta
+    _settled: datetime | None = None
+    _told: dict[str, str] = field(default_factory=dict)
+
+    def step(self, now: datetime) -> int:
+        """Do every minute that is left to do at `now`; return how many runs were queued.
+
+        A minute that another live daemon has claimed is left to it. Raises StoreError; what was claimed and not done
+        is then done by the next step.
+        """
+        since = max(self._settled, now - self.catch_up_window) if self._settled else now - self.catch_up_window
+        since = min(since, now - self.grace)  # the clock may have been set back
+        entries = to_do(self.store.ledger(floor_minute(since), now), now, self.grace, self.daemon())
+        mine = [entry for entry in map(self._claimed, entries) if entry]
+        queued = sum(self._do(entry, now) for entry in sorted(mine, key=lambda entry: entry.is_gap))
+        self._settled = min([entry.minute for entry in entries], default=now) - MINUTE
+        return queued
+
+    def _claimed(self, entry: Tick) -> Tick | None:
+        """Return the entry that stands if it is ours to do."""
+        me, entry = self.daemon(), self.store.claim_tick(entry)
+        if entry.done_at is not None:
+            return None
+        if entry.daemon == me:
+            return entry
+        if self.is_dead(entry.daemon) and self.store.take_over_tick(entry, me):
+            log.warning("took over the tick of %s from daemon %s, which died", _named(entry), entry.daemon)
+            return replace(entry, daemon=me)
+        return None
+
+    def _do(self, entry: Tick, now: datetime) -> int:
+        started = time.monotonic()
+        if entry.last < oldest_in_grace(now, self.grace):
+            count = self._make_up(entry, now)
+        else:
+            count = Count()
+            for batch in _batches(due.due(self.store, entry.minute, self.set_aside)):
+                self._queue([(schedule, entry.minute) for schedule in batch], now, count)
+        done = replace(entry, due=count.due, skipped=count.left_out, done_at=now)
+        if not self.store.finish_tick(done):
+            log.warning("the tick of %s was taken over by another daemon meanwhile", _named(entry))
+        log.log(
+            logging.WARNING if entry.is_gap else logging.INFO,
+            "%s %s: %s (%.0f ms)",
+            "gap" if entry.is_gap else "tick",
+            _named(entry),
+            count,
+            (time.monotonic() - started) * 1_000,
+        )
+        return count.queued
+
+    def _make_up(self, entry: Tick, now: datetime) -> Count:
+        """Apply each schedule's `catch_up` to the minutes of a gap, newest first, as far back as the window goes."""
+        count = Count()
+        made_up: dict[str, int] = defaultdict(int)
+        minute, first = entry.last, max(entry.from_at or entry.minute, floor_minute(now - self.catch_up_window))
+        while minute >= first:
+            for batch in _batches(due.due(self.store, minute, self.set_aside)):
+                wanted = []
+                for schedule in batch:
+                    if made_up[schedule.id] < _allowed(schedule):
+                        made_up[schedule.id] += 1
+                        wanted.append((schedule, minute))
+                    else:
+                        count.left_out += 1
+                self._queue(wanted, now, count)
+            minute -= MINUTE
+        return count
+
+    def _queue(self, wanted: list[tuple[Schedule, datetime]], now: datetime, count: Count) -> None:
+        """Write the runs of some schedules, each as its `overlap` and the runs at work have it."""
+        new = [runs.of_schedule(schedule, tick, now) for schedule, tick in wanted]
+        at_work: dict[str, list[Run]] = defaultdict(list)
+        lanes = [run.lane for run in new if run.lane]
+        for run in self.store.at_work(lanes) if lanes else ():
+            at_work[run.lane or ""].append(run)
+        ready = [_fit_in(run, [r for r in at_work[run.lane or ""] if r.id != run.id], now) for run in new]
+        refused = self.store.add_runs(ready)
+        for run in ready:
+            if run.id in refused:
+                continue  # a tick done before, in part or in full
+            if run.state == runs.SKIPPED:
+                count.skipped += 1
+                log.warning("run %s skipped: %s", run.id, run.reason)
+            elif run.run_at is None:
+                count.waiting += 1
+            else:
+                count.queued += 1
+
+    def set_aside(self, document: Document, fault: InvalidInput) -> None:
+        """Report a document that cannot be read, once for each change of it."""
+        self._report(shown(document.get("_id")), f"schedule {shown(document.get('_id'))} is set aside: {fault}")
+
+    def report_unreadable(self) -> None:
+        """Report the stored values that keep schedules from ever being due."""
+        for value, fault in due.unreadable(self.store.expressions()).items():
+            self._report(value, f"schedules with {shown(value)} are set aside: {fault}")
+
+    def _report(self, subject: str, message: str) -> None:
+        if self._told.get(subject) != message:
+            self._told[subject] = message
+            log.warning("%s ('cronlite doctor' tells more)", message)
+
+
+def _fit_in(run: Run, earlier: list[Run], now: datetime) -> Run:
+    """Let a run go, wait or be skipped. Runs that make up for late ticks are waited for, and wait, but never skip."""
+    if not earlier:
+        return run
+    in_time = [other for other in earlier if not other.late]
+    if run.overlap == "skip" and in_time and not run.late:
+        return runs.skipped(run, f"run {in_time[0].id} is still at work", now)
+    run.run_at = None
+    return run
+
+
+def _allowed(schedule: Schedule) -> int:
+    """Say how many minutes of a gap a schedule makes up for."""
+    return {"skip": 0, "latest": 1, "all": MAX_CATCH_UP}[schedule.catch_up]
+
+
+def _batches(schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
+    stream = iter(schedules)
+    while batch := list(islice(stream, BATCH)):
+        yield batch
+
+
+def _named(entry: Tick) -> str:
+    if not entry.is_gap:
+        return f"{entry.minute:%Y-%m-%d %H:%M}Z"
+    return f"{entry.minute:%Y-%m-%d %H:%M}Z to {entry.last:%Y-%m-%d %H:%M}Z, when no daemon ticked"
