@@ -64,7 +64,7 @@ class Schedule:
         either_day = self.either_day is True
         spelled = tuple(_hashable(getattr(self, name)) for name in cron.FIELDS)
         try:
-            timetable = _timetable(spelled, either_day, self.tz)
+            timetable = _timetable(spelled, either_day, _hashable(self.tz))
         except InvalidInput as refused:
             faults.extend(refused.faults)
         if faults:
@@ -144,7 +144,7 @@ def new(*, now: datetime, **given: Any) -> Schedule:
 
 
 @lru_cache(maxsize=4096)
-def _timetable(spelled: tuple[object, ...], either_day: bool, tz: str) -> Timetable:
+def _timetable(spelled: tuple[object, ...], either_day: bool, tz: object) -> Timetable:
     faults: list[Fault] = []
     try:
         pattern = cron.Pattern.of(**dict(zip(cron.FIELDS, spelled, strict=True)), either_day=either_day)

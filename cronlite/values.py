@@ -121,14 +121,8 @@ def check_params(params: object, field: str = "params") -> dict[str, Any]:
         size = len(json.dumps(params, ensure_ascii=False, default=dict).encode())
         if size <= MAX_PARAMS_BYTES:
             return dict(params)
-        faults = [
-            Fault(
-                field,
-                f"{size} bytes",
-                f"is more than {MAX_PARAMS_BYTES} bytes",
-                "store it elsewhere and pass a reference",
-            )
-        ]
+        problem = f"is {size} bytes of JSON, more than {MAX_PARAMS_BYTES}"
+        faults = [Fault(field, "…", problem, "store it elsewhere and pass a reference")]
     raise InvalidInput(*faults[:10])
 
 
