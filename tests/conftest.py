@@ -1,0 +1,127 @@
+"""What every test may ask for, and what the machine that they run on may not tell them."""
+
+import contextlib
+import os
+import random
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+from pymongo import MongoClient
+
+from tests.services import MissingService, skip_or_fail
+from tests.services.mongod import Mongod, ReplicaSet, existing_server, find_mongod, with_database
+from tests.services.rabbitmq import RabbitMQ
+
+MARKED_BY_FIXTURE = {
+    "mongod": {"mongod", "mongo_uri", "start_mongod", "replica_set"},
+    "rabbitmq": {"rabbitmq"},
+}
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for mark, fixtures in MARKED_BY_FIXTURE.items():
+            if fixtures & set(getattr(item, "fixturenames", ())):
+                item.add_marker(mark)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fetch MongoDB now: inside the first test that needs it, a slow line would run into that test's time limit."""
+    needed = any(item.get_closest_marker("mongod") for item in session.items)
+    if needed and not session.config.option.collectonly and existing_server() is None:
+        with contextlib.suppress(MissingService):  # the tests themselves say so
+            find_mongod()
+
+
+@pytest.fixture(autouse=True)
+def _no_environment_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    # A monkeypatch of its own: a test's monkeypatch.undo() would let the environment in again.
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in list(os.environ):
+            if variable.startswith("CRONLITE_") and not variable.startswith("CRONLITE_TEST_"):
+                patch.delenv(variable)
+        for variable in ("STATE_DIRECTORY", "NOTIFY_SOCKET", "JOURNAL_STREAM"):
+            patch.delenv(variable, raising=False)
+        home = tmp_path_factory.mktemp("xdg")
+        patch.setenv("XDG_STATE_HOME", str(home / "state"))
+        patch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+        yield
+
+
+@pytest.fixture
+def seed() -> random.Random:
+    """Random numbers of this test; a failure shows the seed, and CRONLITE_TEST_SEED repeats it."""
+    number = int(os.environ.get("CRONLITE_TEST_SEED") or random.SystemRandom().randrange(2**32))
+    print(f"CRONLITE_TEST_SEED={number}")
+    return random.Random(number)
+
+
+@pytest.fixture(scope="session")
+def mongod() -> Iterator[Mongod]:
+    """One replica set of one for the whole session. A test that kills it or loses its data asks for `start_mongod`."""
+    try:
+        server = Mongod()
+    except MissingService as missing:
+        skip_or_fail(missing)
+    with server:
+        yield server
+
+
+@pytest.fixture
+def mongo_uri(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URI of a fresh database, dropped afterwards.
+
+    It is on the server that CRONLITE_TEST_MONGO_URI names, else, and whenever the test asks for that too, on `mongod`.
+    """
+    database = f"cronlite_test_{uuid.uuid4().hex[:12]}"
+    given = existing_server()
+    if given is not None and "mongod" not in request.fixturenames:
+        uri = with_database(given, database)
+        yield uri
+    else:
+        server: Mongod = request.getfixturevalue("mongod")
+        uri = server.uri_of(database)
+        yield uri
+        server.make_ready()
+        server.stop_failing()
+    with MongoClient[dict[str, object]](uri) as client:
+        client.drop_database(database)
+
+
+@pytest.fixture
+def start_mongod() -> Iterator[Callable[..., Mongod]]:
+    """A function that starts a mongod of this test's own, with the options of `Mongod`; ended with the test."""
+    with contextlib.ExitStack() as servers:
+
+        def start(**options: object) -> Mongod:
+            try:
+                server = Mongod(**options)  # type: ignore[arg-type]
+            except MissingService as missing:
+                skip_or_fail(missing)
+            return servers.enter_context(server)
+
+        yield start
+
+
+@pytest.fixture
+def replica_set() -> Iterator[ReplicaSet]:
+    """A replica set of three, of this test's own."""
+    try:
+        members = ReplicaSet(3)
+    except MissingService as missing:
+        skip_or_fail(missing)
+    with members:
+        yield members
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    """One broker for the whole session; a test that breaks it makes it ready again."""
+    try:
+        broker = RabbitMQ()
+    except MissingService as missing:
+        skip_or_fail(missing)
+    with broker:
+        yield broker
