@@ -1,7 +1,6 @@
-"""Which minutes does a cron expression mean, which expressions are refused, and how is one said in English?
+"""Which minutes does a cron line mean, which lines are refused, and how is one said in plain English?
 
-The grammar is that of crontab(5) as ISC cron reads it, with `L`, `LW`, `5L` and `fri#2` added. Nothing here knows a
-time zone: `wall` is what a clock shows, a naive datetime.
+Nothing here knows a time zone: `wall` is what a clock shows, a naive datetime.
 """
 
 from __future__ import annotations
@@ -9,14 +8,16 @@ from __future__ import annotations
 import re
 from calendar import isleap, monthrange
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
-from operator import attrgetter
+from itertools import groupby, pairwise
 
 from cronlite.errors import Fault, InvalidExpression, suggestion
+from cronlite.expressions import FIELDS, MONTHS, WEEKDAYS, Field, parse_field
 
-FIELDS = ("minute", "hour", "day", "month", "weekday")
+__all__ = ["FIELDS", "NICKNAMES", "Field", "Pattern", "describe", "matches", "parse_field", "parse_line"]
+
 NICKNAMES = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -27,85 +28,10 @@ NICKNAMES = {
     "@annually": "0 0 1 1 *",
 }
 
-_LONGEST = 256
-_WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July")
-_MONTHS += ("August", "September", "October", "November", "December")
-_ITEM = re.compile(r"(\*|[a-z0-9]+)(?:-([a-z0-9]+))?(?:/([a-z0-9]+))?")
-_WEEKDAY_IN_MONTH = re.compile(r"([a-z0-9]+)(?:l|#([0-9]+))")
+_LONGEST_LINE = 1024
+_FIVE = f"five fields ({' '.join(FIELDS)})"
 # The Gregorian calendar knows only these: a year is a leap year or not, and begins on one of seven weekdays.
 _KINDS_OF_YEAR = tuple({(isleap(year), date(year, 1, 1).weekday()): year for year in range(2000, 2028)}.values())
-_READINGS: dict[str, Callable[[date], int]] = {
-    **{name: attrgetter(name) for name in FIELDS[:4]},
-    "weekday": lambda wall: wall.isoweekday() % 7,
-}
-
-
-class _Refused(ValueError):
-    """What is wrong with one expression, before anyone has said whose it was."""
-
-    def __init__(self, problem: str, remedy: str) -> None:
-        super().__init__(problem)
-        self.problem, self.remedy = problem, remedy
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """What one of the five fields allows."""
-
-    low: int
-    high: int
-    titles: tuple[str, ...] = ()
-    letters: str = ""
-
-    @property
-    def names(self) -> list[str]:
-        return [title[:3].lower() for title in self.titles]
-
-    @property
-    def remedy(self) -> str:
-        names = f" or {self.names[0]}-{self.names[-1]}" if self.titles else ""
-        return f"give {self.low}-{self.high}{names}{self.letters}"
-
-
-_KINDS = {
-    "minute": _Kind(0, 59),
-    "hour": _Kind(0, 23),
-    "day": _Kind(1, 31, letters=", L or LW"),
-    "month": _Kind(1, 12, _MONTHS),
-    "weekday": _Kind(0, 7, _WEEKDAYS),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One expression, parsed: bit n of `values` is set where the number n matches; Sunday is 0.
-
-    `specials` holds what depends on the month: "L" and "LW" of days, "5L" and "5#2" of weekdays.
-    """
-
-    name: str
-    text: str
-    values: int
-    specials: frozenset[str] = frozenset()
-
-    @property
-    def restricted(self) -> bool:
-        return self.text != "*"
-
-    @property
-    def starts_with_star(self) -> bool:
-        return self.text.startswith("*")
-
-    @property
-    def numbers(self) -> tuple[int, ...]:
-        return _numbers_of(self.values)
-
-    def matches(self, wall: date) -> bool:
-        """Tell whether a wall minute (or, of the coarser fields, a date) fits."""
-        if self.values >> _READINGS[self.name](wall) & 1:
-            return True
-        return bool(self.specials) and not self.specials.isdisjoint(_roles(self.name, wall))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +43,7 @@ class Pattern:
     day: Field
     month: Field
     weekday: Field
-    either_day: bool = False
+    either_day: bool = field(default=False, kw_only=True)
 
     @classmethod
     def of(
@@ -175,7 +101,7 @@ class Pattern:
         for month in self.month.numbers:
             if month >= first.month:
                 start = first.day if month == first.month else 1
-                in_month = (date(first.year, month, n) for n in range(start, _length(first.year, month) + 1))
+                in_month = (date(first.year, month, n) for n in range(start, monthrange(first.year, month)[1] + 1))
                 yield from filter(self.matches_day, in_month)
 
     def expressions(self) -> dict[str, int | str]:
@@ -189,171 +115,138 @@ def matches(name: str, value: object, wall: datetime) -> bool:
     return parse_field(name, value).matches(wall)
 
 
-def parse_field(name: str, value: object) -> Field:
-    """Parse one of the five fields: None, a number, an expression, or a list of these; raise InvalidExpression."""
-    try:
-        return _parse(name, _text(_KINDS[name], value))
-    except _Refused as refused:
-        raise InvalidExpression(Fault(name, value, refused.problem, refused.remedy)) from None
-
-
 def parse_line(line: str) -> Pattern:
-    """Parse a crontab(5) line without its command, day rule included; raise InvalidExpression."""
-    try:
-        words = _plain(line, 5 * _LONGEST).lower().split()
-        if words[0].startswith("@"):
-            words = _nickname(words)
-        if len(words) != len(FIELDS):
-            fields = f"give five: {' '.join(FIELDS)}; no seconds, no year and no command"
-            raise _Refused(f"has {len(words)} field{'s' * (len(words) > 1)}", fields)
-    except _Refused as refused:
-        raise InvalidExpression(Fault("cron", line, refused.problem, refused.remedy)) from None
+    """Parse a crontab(5) line without its command, the day rule included; raise InvalidExpression."""
+    # Not split(), for which other control characters and non-ASCII blanks would separate fields as well.
+    words = re.findall(r"[^ \t\r\n]+", line) if isinstance(line, str) and len(line) <= _LONGEST_LINE else []
+    if not words:
+        raise _line_fault(line, "is not a line", f"give {_FIVE} in up to {_LONGEST_LINE} characters")
+    if words[0].startswith("@"):
+        words = _nickname(line, words)
+    if len(words) != len(FIELDS):
+        told = f"has {len(words)} field{'s' * (len(words) > 1)}"
+        raise _line_fault(line, told, f"give {_FIVE}: no seconds, no year, no command")
     either_day = not words[2].startswith("*") and not words[4].startswith("*")
     return Pattern.of(*words, either_day=either_day)
 
 
-def _nickname(words: list[str]) -> list[str]:
-    name, *rest = words
-    if rest:
-        raise _Refused("has something after the nickname", f"say {name!r} alone")
+def _nickname(line: str, words: list[str]) -> list[str]:
+    name = words[0].lower()
     if name == "@reboot":
-        raise _Refused("is not a time", "call the handler where the application starts")
+        raise _line_fault(line, "is not a time", "call the handler where the application starts")
     if name not in NICKNAMES:
-        raise _Refused("is not a nickname", suggestion(name, NICKNAMES))
+        raise _line_fault(line, "is not a nickname", suggestion(name, NICKNAMES))
+    if len(words) > 1:
+        raise _line_fault(line, "has something after the nickname", f"say '{name}' alone, without a command")
     return NICKNAMES[name].split()
 
 
-def _text(kind: _Kind, value: object) -> str:
-    if value is None:
-        return "*"
-    if isinstance(value, list | tuple):
-        if not 0 < len(value) <= _LONGEST or any(each is None or isinstance(each, list | tuple) for each in value):
-            raise _Refused("is not a list of expressions", f"give one to {_LONGEST} plain values")
-        return _plain(",".join(_text(kind, each) for each in value))
-    if isinstance(value, int | float) and not isinstance(value, bool) and value == value:
-        # Compared before it is printed: Python refuses to print an integer of thousands of digits.
-        if not kind.low <= value <= kind.high:
-            raise _Refused("is out of range", kind.remedy)
-        if value == int(value):
-            return str(int(value))
-    # Not isinstance: BSON's Code is a str too, and no query for text finds it.
-    if type(value) is not str:
-        raise _Refused("is neither a whole number nor an expression", kind.remedy)
-    text = _plain(value)
-    if text.startswith("@"):
-        raise _Refused("stands for a whole line", "give it as 'cron', alone")
-    if re.search(r"\s", text):
-        raise _Refused("has blanks in it", "separate the parts by commas alone")
-    return text
-
-
-def _plain(text: object, longest: int = _LONGEST) -> str:
-    if not isinstance(text, str):
-        raise _Refused("is not text", "give five fields such as '30 2 * * *'")
-    if len(text) > longest:
-        raise _Refused(f"is longer than {longest} characters", "say it with ranges and steps")
-    text = text.strip(" \t\r\n")
-    if not text:
-        raise _Refused("is empty", "say '*' for any")
-    if not text.isascii() or not text.replace("\t", " ").isprintable():
-        raise _Refused("has characters other than printable ASCII", "type it anew")
-    return text
+def _line_fault(line: object, problem: str, remedy: str) -> InvalidExpression:
+    return InvalidExpression(Fault("cron", line, problem, remedy))
 
 
 @lru_cache(maxsize=4096)
-def _parse(name: str, text: str) -> Field:
-    kind = _KINDS[name]
-    values, specials = 0, set()
-    for item in text.lower().split(","):
-        try:
-            if special := _special(name, kind, item):
-                specials.add(special)
-            else:
-                values |= _bits(kind, item)
-        except _Refused as refused:
-            place = "" if item == text.lower() else f" at {item!r}"
-            raise _Refused(refused.problem + place, refused.remedy) from None
-    if name == "weekday":
-        values = (values | values >> 7) & 0b1111111
-    return Field(name, _spelled(name, text), values, frozenset(specials))
+def _ever_due(pattern: Pattern) -> bool:
+    return any(True for year in _KINDS_OF_YEAR for _ in pattern.days(date(year, 1, 1)))
 
 
-def _spelled(name: str, text: str) -> str:
-    if text.isdigit():
-        return str(int(text))
-    if name == "day":
-        return text.upper()
-    text = text.lower()
-    # The name of no weekday has an l, and a small one looks like 1.
-    return text.replace("l", "L") if name == "weekday" else text
+def _never_due(pattern: Pattern) -> Fault:
+    month, weekday = pattern.month.text, pattern.weekday.text
+    problem = f"can never be due with month {month!r} and weekday {weekday!r}"
+    if pattern.weekday.restricted:
+        return Fault("day", pattern.day.text, problem, "both must match; with either_day one is enough")
+    return Fault("day", pattern.day.text, problem, "give a day that one of these months has")
 
 
-def _special(name: str, kind: _Kind, item: str) -> str:
-    if name == "day" and item in ("l", "lw"):
-        return item.upper()
-    found = _WEEKDAY_IN_MONTH.fullmatch(item) if name == "weekday" else None
-    if not found:
-        return ""
-    weekday, nth = _number(kind, found[1]) % 7, found[2]
-    if nth is None:
-        return f"{weekday}L"
-    if not 1 <= int(nth) <= 5:
-        raise _Refused("is out of range", "give 1-5 after '#'")
-    return f"{weekday}#{int(nth)}"
+def describe(pattern: Pattern) -> str:
+    """Say in plain English when a pattern is due, such as "at 02:30 on the last day of the month"."""
+    times, days = _times(pattern.minutes, pattern.hours), _days(pattern)
+    if days.startswith("every day") and len(pattern.hours) == 24:
+        days = days.removeprefix("every day").strip()
+    return f"{times} {days}".strip()
 
 
-def _bits(kind: _Kind, item: str) -> int:
-    found = _ITEM.fullmatch(item)
-    if not found or (found[1] == "*" and found[2]):
-        raise _unreadable(kind, item)
-    start, end, step = found[1], found[2], _step(kind, found[3])
-    if start == "*":
-        low, high = kind.low, kind.high
+def _times(minutes: Sequence[int], hours: Sequence[int]) -> str:
+    if len(minutes) * len(hours) <= 4:
+        return f"at {_listed([_clock(hour, minute) for hour in hours for minute in minutes])}"
+    step = _step(hours)
+    span = f"from {_clock(hours[0], minutes[0])} to {_clock(hours[-1], minutes[-1])}"
+    if len(minutes) == 1 and len(hours) < 24 and step:
+        return f"every {'hour' if step == 1 else f'{step} hours'} {span}"
+    step = _step(minutes)
+    if step and minutes[0] == 0 and minutes[-1] + step == 60:
+        often = "every minute" if step == 1 else f"every {step} minutes"
+        if len(hours) == hours[-1] - hours[0] + 1:
+            return often if len(hours) == 24 else f"{often} {span}"
     else:
-        low = high = _number(kind, start)
-        if end:
-            high = 7 if end == "sun" and low > 0 else _number(kind, end)
-        elif found[3]:
-            high = kind.high
-    if low > high:
-        raise _Refused("is a reversed range", f"say '{_unwrapped(kind, low, high, step)}'")
-    return sum(1 << number for number in range(low, high + 1, step))
+        often = _counted("minute", minutes)
+        often = often if often.startswith("every") else f"at {often}"
+    return f"{often} of {'every hour' if len(hours) == 24 else _counted('hour', hours)}"
 
 
-def _step(kind: _Kind, word: str | None) -> int:
-    if word is None:
-        return 1
-    if not word.isdigit() or not 1 <= int(word) <= kind.high:
-        raise _Refused("has a step out of range", f"give 1-{kind.high} after '/'")
-    return int(word)
+def _days(pattern: Pattern) -> str:
+    day, weekday = pattern.day, pattern.weekday
+    either = pattern.either_day and day.restricted and weekday.restricted
+    any_day, any_weekday = len(day.numbers) == 31, len(weekday.numbers) == 7
+    months = " in " + _listed(_spans(pattern.month.numbers, lambda n: MONTHS[n - 1]))
+    months = "" if len(pattern.month.numbers) == 12 else months
+    if (any_day and any_weekday) or (either and (any_day or any_weekday)):
+        return f"every day{months}"
+    if any_weekday:
+        return f"on {_listed(_month_days(day))}{months}"
+    if any_day:
+        return f"on {_listed(_weekdays(weekday))}{months}"
+    # The months lead here, because after two conditions they would seem to belong to the second alone.
+    months = f"{months.strip()}, " if months else ""
+    if either:
+        return f"{months}on {_listed(_month_days(day))} or on {_listed(_weekdays(weekday))}"
+    return f"{months}on {_listed(_month_days(day))}, if it is {_listed(_weekdays(weekday), 'or')}"
 
 
-def _number(kind: _Kind, word: str) -> int:
-    if word in kind.names:
-        return kind.names.index(word) + kind.low
-    if not word.isdigit():
-        if word[:3] in kind.names:
-            raise _Refused("has a name of more than three letters", f"say {word[:3]!r}")
-        raise _Refused("is not a number or name", suggestion(word[:3], kind.names) or kind.remedy)
-    if not kind.low <= int(word) <= kind.high:
-        raise _Refused("is out of range", kind.remedy)
-    return int(word)
+def _month_days(day: Field) -> list[str]:
+    titles = {"L": "the last day of the month", "LW": "the last weekday (Monday to Friday) of the month"}
+    numbers = [_counted("day", day.numbers)] if day.numbers else []
+    return numbers + [titles[special] for special in sorted(day.specials)]
 
 
-def _unreadable(kind: _Kind, item: str) -> _Refused:
-    if re.fullmatch(r"-[0-9]+", item):
-        return _Refused("is out of range", kind.remedy)
-    if not item:
-        return _Refused("has an empty part", kind.remedy)
-    return _Refused("cannot be read", "say '*'" if item == "?" else kind.remedy)
+def _weekdays(weekday: Field) -> list[str]:
+    from_monday = sorted((number - 1) % 7 for number in weekday.numbers)
+    said = _spans(from_monday, lambda n: WEEKDAYS[(n + 1) % 7])
+    for special in sorted(weekday.specials):
+        nth = "last" if special.endswith("L") else _ordinal(int(special[2:]))
+        said.append(f"the {nth} {WEEKDAYS[int(special[0])]}")
+    return said
 
 
-def _unwrapped(kind: _Kind, low: int, high: int, step: int) -> str:
-    size = len(kind.titles) or kind.high - kind.low + 1
-    around = [(low - kind.low + n) % size + kind.low for n in range((high - low) % size + 1)]
-    if kind.titles:
-        return ",".join(kind.names[number - kind.low] for number in around[::step])
-    if step > 1:
-        return ",".join(map(str, around[::step]))
-    spans = ((low, kind.high), (kind.low, high))
-    return ",".join(f"{first}-{last}" if first < last else f"{first}" for first, last in spans)
+def _counted(unit: str, numbers: Sequence[int]) -> str:
+    step = _step(numbers)
+    if len(numbers) > 3 and step > 1:
+        return f"every {_ordinal(step)} {unit} from {numbers[0]} to {numbers[-1]}"
+    return f"{unit}{'s' * (len(numbers) > 1)} {_listed(_spans(numbers, str))}"
+
+
+def _step(numbers: Sequence[int]) -> int:
+    """Return the one distance between neighbours, or 0 where there is none."""
+    steps = {after - before for before, after in pairwise(numbers)}
+    return steps.pop() if len(steps) == 1 else 0
+
+
+def _spans(numbers: Iterable[int], title: Callable[[int], str]) -> list[str]:
+    said: list[str] = []
+    for _, group in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        run = [title(number) for _, number in group]
+        said += [f"{run[0]} to {run[-1]}"] if len(run) > 2 else run
+    return said
+
+
+def _listed(words: Sequence[str], last: str = "and") -> str:
+    return f" {last} ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _clock(hour: int, minute: int) -> str:
+    return f"{hour:02}:{minute:02}"
+
+
+def _ordinal(number: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th") if number // 10 != 1 else "th"
+    return f"{number}{ending}"

@@ -165,7 +165,6 @@ class Daemon:
         for complaint in self._store.prepare():
             log.warning("%s", complaint)
         self.membership.join()
-        self.ticker.report_unreadable()
         self._wake_at = clock.next_wake(clock.floor_minute(self.clock.now()))
         log.info("daemon %s on %s, %d seats", self.membership.id, self._store.address, self.options.seats)
         self._ready.set()

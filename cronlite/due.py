@@ -15,9 +15,17 @@ from cronlite.store.contract import Clause, Store
 _DAY_FIELDS = ("day", "weekday")
 
 
-def due(store: Store, tick: datetime, set_aside: Callable[[Document, InvalidInput], None]) -> Iterator[Schedule]:
-    """Stream the schedules that are due at a tick; documents that cannot be read go to `set_aside`."""
-    for document in store.candidates(clauses(store.expressions(), tick)):
+def due(
+    store: Store,
+    tick: datetime,
+    set_aside: Callable[[Document, InvalidInput], None] | None = None,
+    expressions: Mapping[str, Iterable[Any]] | None = None,
+) -> Iterator[Schedule]:
+    """Stream the schedules that are due at a tick; documents that cannot be read go to `set_aside`.
+
+    `expressions` are those of the store, for a caller that has just asked for them.
+    """
+    for document in store.candidates(clauses(expressions or store.expressions(), tick)):
         try:
             schedule = schedules.read(document)
         except InvalidInput as fault:

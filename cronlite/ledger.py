@@ -13,7 +13,8 @@ from cronlite.clock import MINUTE, floor_minute
 class Tick:
     """An entry of the ledger: who does a minute (or a gap, from `from_at` to `to_at`), and whether it is done.
 
-    `due` counts the runs that it was worth, `skipped` those of a gap that catch_up left out.
+    `minute` is the entry's id; that of a gap is half a minute into it, so that it never takes the place of a minute
+    that comes after all, once a clock that ran ahead is set back. `due` counts the runs that it was worth, `skipped` those of a gap that catch_up left out.
     """
 
     minute: datetime
@@ -24,6 +25,11 @@ class Tick:
     due: int = 0
     skipped: int = 0
     done_at: datetime | None = None
+
+    @property
+    def first(self) -> datetime:
+        """The first minute that the entry accounts for."""
+        return self.from_at or self.minute
 
     @property
     def last(self) -> datetime:
@@ -46,12 +52,12 @@ def to_do(entries: Iterable[Tick], now: datetime, grace: timedelta, daemon: str)
     entries in the future are ignored.
     """
     newest, oldest = floor_minute(now), oldest_in_grace(now, grace)
-    known = sorted((entry for entry in entries if entry.minute <= newest), key=lambda entry: entry.minute)
+    known = sorted((entry for entry in entries if entry.last <= newest), key=lambda entry: entry.minute)
     undone = [entry for entry in known if entry.done_at is None]
     new = [
         Tick(minute=first, daemon=daemon, claimed_at=now)
         if first >= oldest
-        else Tick(minute=first, daemon=daemon, claimed_at=now, from_at=first, to_at=last)
+        else Tick(minute=first + MINUTE / 2, daemon=daemon, claimed_at=now, from_at=first, to_at=last)
         for hole in _holes(known, oldest, newest)
         for first, last in _split(*hole, oldest)
     ]
@@ -65,10 +71,10 @@ def oldest_in_grace(now: datetime, grace: timedelta) -> datetime:
 
 def _holes(known: Sequence[Tick], oldest: datetime, newest: datetime) -> Iterator[tuple[datetime, datetime]]:
     """Yield the first and last minute of each stretch that no entry accounts for."""
-    cursor = known[0].minute if known else oldest
+    cursor = known[0].first if known else oldest
     for entry in known:
-        if entry.minute > cursor:
-            yield cursor, entry.minute - MINUTE
+        if entry.first > cursor:
+            yield cursor, entry.first - MINUTE
         cursor = max(cursor, entry.last + MINUTE)
     if cursor <= newest:
         yield cursor, newest

@@ -163,11 +163,10 @@ def closed(state: str, now: datetime, **more: Any) -> Changes:
     return {"state": state, "finished_at": now, "expires_at": now + KEPT, **more}
 
 
-def skipped(run: Run, reason: str, now: datetime) -> Run:
+def skip(run: Run, reason: str, now: datetime) -> None:
     """Turn a run that was not queued yet into the record of a skip."""
     for name, value in closed(SKIPPED, now, reason=reason, run_at=None).items():
         setattr(run, name, value)
-    return run
 
 
 def settled(run: Run, outcome: Outcome, now: datetime, chance: random.Random) -> Changes:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import Any
 
 from cronlite import due, runs
 from cronlite.clock import MINUTE, floor_minute
@@ -69,7 +70,7 @@ class Ticker:
         entries = to_do(self.store.ledger(floor_minute(since), now), now, self.grace, self.daemon())
         mine = [entry for entry in map(self._claimed, entries) if entry]
         queued = sum(self._do(entry, now) for entry in sorted(mine, key=lambda entry: entry.is_gap))
-        self._settled = min([entry.minute for entry in entries], default=now) - MINUTE
+        self._settled = min([entry.first for entry in entries], default=now) - MINUTE
         return queued
 
     def _claimed(self, entry: Tick) -> Tick | None:
@@ -90,8 +91,9 @@ class Ticker:
             count = self._make_up(entry, now)
         else:
             count = Count()
-            for batch in _batches(due.due(self.store, entry.minute, self.set_aside)):
-                self._queue([(schedule, entry.minute) for schedule in batch], now, count)
+            found = due.due(self.store, entry.minute, self._set_aside, self._expressions())
+            for batch in _batches((schedule, entry.minute) for schedule in found):
+                self._queue(batch, now, count)
         done = replace(entry, due=count.due, skipped=count.left_out, done_at=now)
         if not self.store.finish_tick(done):
             log.warning("the tick of %s was taken over by another daemon meanwhile", _named(entry))
@@ -108,31 +110,34 @@ class Ticker:
     def _make_up(self, entry: Tick, now: datetime) -> Count:
         """Apply each schedule's `catch_up` to the minutes of a gap, newest first, as far back as the window goes."""
         count = Count()
-        made_up: dict[str, int] = defaultdict(int)
-        minute, first = entry.last, max(entry.from_at or entry.minute, floor_minute(now - self.catch_up_window))
-        while minute >= first:
-            for batch in _batches(due.due(self.store, minute, self.set_aside)):
-                wanted = []
-                for schedule in batch:
-                    if made_up[schedule.id] < _allowed(schedule):
-                        made_up[schedule.id] += 1
-                        wanted.append((schedule, minute))
-                    else:
-                        count.left_out += 1
-                self._queue(wanted, now, count)
-            minute -= MINUTE
+        first = max(entry.first, floor_minute(now - self.catch_up_window))
+        for batch in _batches(self._wanted(first, entry.last, count)):
+            self._queue(batch, now, count)
         return count
+
+    def _wanted(self, first: datetime, last: datetime, count: Count) -> Iterator[tuple[Schedule, datetime]]:
+        made_up: dict[str, int] = defaultdict(int)
+        minute, expressions = last, self._expressions()
+        while minute >= first:
+            for schedule in due.due(self.store, minute, self._set_aside, expressions):
+                if made_up[schedule.id] < _allowed(schedule):
+                    made_up[schedule.id] += 1
+                    yield schedule, minute
+                else:
+                    count.left_out += 1
+            minute -= MINUTE
 
     def _queue(self, wanted: list[tuple[Schedule, datetime]], now: datetime, count: Count) -> None:
         """Write the runs of some schedules, each as its `overlap` and the runs at work have it."""
-        new = [runs.of_schedule(schedule, tick, now) for schedule, tick in wanted]
-        at_work: dict[str, list[Run]] = defaultdict(list)
-        lanes = [run.lane for run in new if run.lane]
-        for run in self.store.at_work(lanes) if lanes else ():
-            at_work[run.lane or ""].append(run)
-        ready = [_fit_in(run, [r for r in at_work[run.lane or ""] if r.id != run.id], now) for run in new]
-        refused = self.store.add_runs(ready)
-        for run in ready:
+        new = sorted((runs.of_schedule(schedule, tick, now) for schedule, tick in wanted), key=lambda run: run.due_at)
+        lanes = {run.lane for run in new if run.lane}
+        last = {run.lane: run for run in self.store.at_work(lanes)} if lanes else {}
+        for run in new:
+            if run.lane:
+                _fit_in(run, last.get(run.lane), now)
+                last[run.lane] = run
+        refused = self.store.add_runs(new)
+        for run in new:
             if run.id in refused:
                 continue  # a tick done before, in part or in full
             if run.state == runs.SKIPPED:
@@ -143,14 +148,16 @@ class Ticker:
             else:
                 count.queued += 1
 
-    def set_aside(self, document: Document, fault: InvalidInput) -> None:
+    def _expressions(self) -> dict[str, list[Any]]:
+        """Ask for the expressions in use, and report those that keep schedules from ever being due."""
+        expressions = self.store.expressions()
+        for value, fault in due.unreadable(expressions).items():
+            self._report(value, f"schedules with {shown(value)} are set aside: {fault}")
+        return expressions
+
+    def _set_aside(self, document: Document, fault: InvalidInput) -> None:
         """Report a document that cannot be read, once for each change of it."""
         self._report(shown(document.get("_id")), f"schedule {shown(document.get('_id'))} is set aside: {fault}")
-
-    def report_unreadable(self) -> None:
-        """Report the stored values that keep schedules from ever being due."""
-        for value, fault in due.unreadable(self.store.expressions()).items():
-            self._report(value, f"schedules with {shown(value)} are set aside: {fault}")
 
     def _report(self, subject: str, message: str) -> None:
         if self._told.get(subject) != message:
@@ -158,15 +165,17 @@ class Ticker:
             log.warning("%s ('cronlite doctor' tells more)", message)
 
 
-def _fit_in(run: Run, earlier: list[Run], now: datetime) -> Run:
-    """Let a run go, wait or be skipped. Runs that make up for late ticks are waited for, and wait, but never skip."""
-    if not earlier:
-        return run
-    in_time = [other for other in earlier if not other.late]
-    if run.overlap == "skip" and in_time and not run.late:
-        return runs.skipped(run, f"run {in_time[0].id} is still at work", now)
-    run.run_at = None
-    return run
+def _fit_in(run: Run, last: Run | None, now: datetime) -> None:
+    """Let a run go, wait or be skipped, by the last one at work in its lane.
+
+    Runs that make up for late ticks wait, and are waited for: they never skip and are never a reason to skip.
+    """
+    if last is None or last.id == run.id or last.state == runs.SKIPPED:
+        return
+    if run.overlap == "skip" and not run.late and not last.late:
+        runs.skip(run, f"run {last.id} is still at work", now)
+    else:
+        run.run_at = None
 
 
 def _allowed(schedule: Schedule) -> int:
@@ -174,8 +183,8 @@ def _allowed(schedule: Schedule) -> int:
     return {"skip": 0, "latest": 1, "all": MAX_CATCH_UP}[schedule.catch_up]
 
 
-def _batches(schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
-    stream = iter(schedules)
+def _batches(wanted: Iterable[tuple[Schedule, datetime]]) -> Iterator[list[tuple[Schedule, datetime]]]:
+    stream = iter(wanted)
     while batch := list(islice(stream, BATCH)):
         yield batch
 
@@ -183,4 +192,4 @@ def _batches(schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
 def _named(entry: Tick) -> str:
     if not entry.is_gap:
         return f"{entry.minute:%Y-%m-%d %H:%M}Z"
-    return f"{entry.minute:%Y-%m-%d %H:%M}Z to {entry.last:%Y-%m-%d %H:%M}Z, when no daemon ticked"
+    return f"{entry.first:%Y-%m-%d %H:%M}Z to {entry.last:%Y-%m-%d %H:%M}Z, when no daemon ticked"

@@ -22,7 +22,7 @@ def done(minute: datetime, **more: datetime) -> Tick:
 
 
 def spans(entries: Iterable[Tick], now: datetime = NOW) -> list[tuple[datetime, datetime]]:
-    return [(tick.minute, tick.last) for tick in to_do(entries, now, GRACE, "me")]
+    return [(tick.first, tick.last) for tick in to_do(entries, now, GRACE, "me")]
 
 
 def minutes(first: datetime, last: datetime) -> list[tuple[datetime, datetime]]:
@@ -51,7 +51,7 @@ def test_older_missed_minutes_are_one_gap() -> None:
 
 
 def test_a_gap_that_stands_in_the_ledger_keeps_its_bounds() -> None:
-    gap = Tick(minute=at(7, 31), daemon="dead", claimed_at=at(9, 0), from_at=at(7, 31), to_at=at(8, 55))
+    gap = Tick(minute=at(7, 31) + MINUTE / 2, daemon="dead", claimed_at=at(9, 0), from_at=at(7, 31), to_at=at(8, 55))
     left = to_do([done(at(7, 30)), gap, *(done(at(8, 55) + n * MINUTE) for n in range(1, 71))], NOW, GRACE, "me")
     assert left == [gap]
 
@@ -70,6 +70,12 @@ def test_a_hole_between_entries_that_are_done_is_found() -> None:
 def test_entries_in_the_future_are_ignored() -> None:
     ahead = done(datetime(2036, 1, 1, tzinfo=timezone.utc))
     assert spans([done(at(10, 4)), ahead]) == minutes(at(10, 5), at(10, 5))
+
+
+def test_a_gap_that_a_clock_ten_years_ahead_has_left_hides_no_minute() -> None:
+    far = datetime(2036, 1, 1, tzinfo=timezone.utc)
+    gap = done(at(10, 5) + MINUTE / 2, from_at=at(10, 5), to_at=far)
+    assert spans([*(done(at(10, n)) for n in range(5)), gap, done(far + MINUTE)]) == minutes(at(10, 5), at(10, 5))
 
 
 def test_a_grace_that_ends_on_the_minute_leaves_that_minute_out() -> None:
@@ -102,6 +108,6 @@ def test_whatever_the_ledger_holds_every_minute_is_accounted_for_once(seed: rand
         covered = sorted(
             minute
             for entry in [*(tick for tick in known if tick.done_at), *left]
-            for minute, _ in minutes(entry.minute, entry.last)
+            for minute, _ in minutes(entry.first, entry.last)
         )
         assert covered == [minute for minute, _ in minutes(first, at(10, 5))]

@@ -1,0 +1,130 @@
+"""What does a tick read on a zone's clock, and when is the next one?
+
+Instants and ticks are aware UTC datetimes; wall minutes are naive ones.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from cronlite.errors import Fault, InvalidInput, suggestion
+
+MINUTE = timedelta(minutes=1)
+# Debian's cron takes a larger jump for a corrected clock: nothing is made up, nothing is held back.
+LARGEST_CHANGE = timedelta(hours=3)
+
+_NOTHING = timedelta(0)
+_LAST = datetime.max.replace(tzinfo=timezone.utc)
+_WAKE_DELAY = timedelta(seconds=1)
+_ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,3}")
+_LONGEST_ZONE_NAME = 64
+_EXAMPLE = "give an IANA name such as 'Europe/Berlin'"
+# Part of many systems' databases, but whatever the machine's owner made them, or counted with leap seconds.
+_NOT_ZONES = ("localtime", "posixrules", "posix", "right")
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """What a zone's clock shows at a tick, and what a change of its offset did to that.
+
+    `repeated`: the clock showed this minute before, and was put back since. `skipped`: the wall minutes that it jumped
+    over since the previous tick. Neither tells of a change of more than three hours.
+    """
+
+    minute: datetime
+    repeated: bool = False
+    skipped: tuple[datetime, ...] = ()
+
+
+def utc(instant: datetime) -> datetime:
+    """Return an aware instant as UTC; raise InvalidInput for a naive one."""
+    if instant.tzinfo is timezone.utc:
+        return instant
+    if instant.utcoffset() is None:
+        remedy = "give an aware one, such as datetime.now(timezone.utc)"
+        raise InvalidInput(Fault("instant", instant, "has no time zone", remedy))
+    try:
+        return instant.astimezone(timezone.utc)
+    except OverflowError:
+        raise InvalidInput(Fault("instant", instant, "is out of range", "give the years 1 to 9999")) from None
+
+
+def floor_minute(instant: datetime) -> datetime:
+    """Return the tick that an aware instant belongs to."""
+    return utc(instant).replace(second=0, microsecond=0)
+
+
+def next_wake(now: datetime) -> datetime:
+    """Return the next instant that is one second after a tick, strictly after `now`."""
+    wake = floor_minute(now) + _WAKE_DELAY
+    return wake if now < wake else wake + min(MINUTE, _LAST - wake)
+
+
+def zone(name: object) -> ZoneInfo:
+    """Return the IANA time zone of that name; raise InvalidInput. Nothing outside the database is read."""
+    if not isinstance(name, str):
+        raise InvalidInput(Fault("tz", name, "is not a name", _EXAMPLE))
+    found = _zone(name) if len(name) <= _LONGEST_ZONE_NAME else None
+    if found is None:
+        raise InvalidInput(Fault("tz", name, "is not a time zone", _meant(name[:_LONGEST_ZONE_NAME])))
+    return found
+
+
+@lru_cache(maxsize=2048)
+def _zone(name: str) -> ZoneInfo | None:
+    if not _ZONE_NAME.fullmatch(name) or name.split("/")[0] in _NOT_ZONES:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ValueError, LookupError, OSError):  # not a zone file; no such file; a folder
+        return None
+
+
+@lru_cache(maxsize=256)
+def _meant(name: str) -> str:
+    wanted = name.strip().replace(" ", "_").casefold()
+    whole = [known for known in _known() if known.casefold() == wanted]
+    city = [known for known in _known() if known.rpartition("/")[2].casefold() == wanted]
+    if whole or city:
+        return f"did you mean {min(whole or city)!r}?"
+    return suggestion(name, _known()) or _EXAMPLE
+
+
+@lru_cache(maxsize=1)
+def _known() -> frozenset[str]:
+    return frozenset(available_timezones().difference(_NOT_ZONES))
+
+
+@lru_cache(maxsize=4096)
+def wall(tick: datetime, zone: tzinfo) -> Wall:
+    """Return what the clock of `zone` shows at a tick, to the minute."""
+    tick = floor_minute(tick)
+    try:
+        now, long_before = tick.astimezone(zone), (tick - LARGEST_CHANGE).astimezone(zone)
+    except OverflowError:
+        # Within hours of the years 1 and 9999 a zone may have no date; no clock will ever show those.
+        return Wall(tick.replace(tzinfo=None))
+    shown = now.replace(tzinfo=None, fold=0)
+    minute = shown.replace(second=0)
+    put_back = (long_before.utcoffset() or _NOTHING) - (now.utcoffset() or _NOTHING)
+    if not put_back:
+        return Wall(minute)
+    # Local mean times have seconds, so a change need not be of whole minutes: ask what the clock showed then.
+    first = tick - (put_back + (shown - minute)) // MINUTE * MINUTE
+    repeated = _NOTHING < put_back <= LARGEST_CHANGE and first < tick and _minute(first, zone) == minute
+    return Wall(minute, repeated, _between(_minute(tick - MINUTE, zone), minute))
+
+
+def _minute(tick: datetime, zone: tzinfo) -> datetime:
+    return tick.astimezone(zone).replace(tzinfo=None, fold=0, second=0)
+
+
+def _between(before: datetime, minute: datetime) -> tuple[datetime, ...]:
+    jumped = minute - before - MINUTE
+    if not _NOTHING < jumped <= LARGEST_CHANGE:
+        return ()
+    return tuple(before + n * MINUTE for n in range(1, jumped // MINUTE + 1))

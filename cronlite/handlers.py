@@ -1,0 +1,290 @@
+"""Which function does a handler's name stand for, and what may that function ask about its run?"""
+
+from __future__ import annotations
+
+import contextvars
+import importlib
+import inspect
+import itertools
+import pkgutil
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, TypeVar, get_args, overload
+
+from cronlite import values
+from cronlite.errors import ConfigurationError, CronliteError, Fault, InvalidInput, shown, suggestion
+
+Function = Callable[[Any], Any]
+F = TypeVar("F", bound=Callable[..., Any])
+Isolation = Literal["thread", "process"]
+
+ENTRY_POINTS = "cronlite.handlers"
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A registered function, and where its runs execute: in a thread, in a child process or (async) on the loop."""
+
+    name: str
+    function: Function
+    isolation: Isolation = "thread"
+    is_async: bool = False
+
+    @property
+    def qualified(self) -> str:
+        """Name the function as a child process would import it: `module:qualname`."""
+        return f"{getattr(self.function, '__module__', '')}:{getattr(self.function, '__qualname__', '')}"
+
+    @property
+    def place(self) -> str:
+        """Say for people where the function is: its qualified name, its file and its line."""
+        code = getattr(inspect.unwrap(self.function), "__code__", None)
+        where = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
+        return f"{self.qualified.replace(':', '.').strip('.') or shown(self.function)}{where}"
+
+
+class Registry:
+    """The handlers that a daemon can call, by name."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, Handler] = {}
+
+    def add(self, name: str, function: Function, *, isolation: Isolation = "thread") -> Handler:
+        """Register a function under a name.
+
+        Raises InvalidInput, with all faults at once, for what cannot be a handler, and ConfigurationError where the
+        name belongs to another function. The same function may come again, as it does when its module is re-imported.
+        """
+        is_async = _is_async(function)
+        if faults := list(_faults(name, function, isolation, is_async)):
+            raise InvalidInput(*faults)
+        new = Handler(name, function, isolation, is_async)
+        old = self._handlers.get(name)
+        if old is not None and not _same(old, new):
+            raise ConfigurationError(f"handler {name!r} is registered twice: by {old.place} and by {new.place}")
+        self._handlers[name] = new
+        return new
+
+    def get(self, name: str) -> Handler | None:
+        """Return the handler of that name; None when there is none."""
+        return self._handlers.get(name)
+
+    def names(self) -> list[str]:
+        """List the names, sorted."""
+        return sorted(self._handlers)
+
+    @overload
+    def handler(self, name: F, /) -> F: ...
+    @overload
+    def handler(self, name: str | None = None, *, isolation: Isolation = "thread") -> Callable[[F], F]: ...
+    def handler(self, name: F | str | None = None, *, isolation: Isolation = "thread") -> F | Callable[[F], F]:
+        """Register the decorated function, under its own name or the one given; it stays callable as before.
+
+        It is called with a run's params as its one argument. With `isolation="process"` it runs in a child process: its
+        time-outs are hard, and its crash is a failed run. Such a handler is imported by the child, so it must be at the
+        top level of an importable module. The working directory belongs to the whole process: a handler that changes it
+        changes it for all, except in a child. Raises what `add` raises.
+        """
+        if callable(name):
+            self.add(_own_name(name), name, isolation=isolation)
+            return name
+
+        def register(function: F) -> F:
+            self.add(_own_name(function) if name is None else name, function, isolation=isolation)
+            return function
+
+        return register
+
+
+default_registry = Registry()
+handler = default_registry.handler
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentRun:
+    """What a handler may know about the run that it executes; `due_at` is aware UTC, `attempt` counts from 1."""
+
+    id: str
+    user: str
+    handler: str
+    schedule: str | None
+    due_at: datetime
+    attempt: int
+    key: str | None
+    _ask: Callable[[], bool] = field(repr=False, compare=False)
+
+    def still_mine(self) -> bool:
+        """Ask whether this attempt still owns its run: before an irreversible step, say, in a handler that took long.
+
+        False once the run is over its time-out, or its daemon was taken for dead and another took the run over.
+        """
+        return self._ask()
+
+
+_CURRENT: contextvars.ContextVar[CurrentRun] = contextvars.ContextVar("cronlite_run")
+
+
+def current_run() -> CurrentRun:
+    """Return the run in which this code executes. Raises CronliteError outside of one.
+
+    It follows the context variables: into coroutines and their tasks, but not into threads that a handler starts.
+    """
+    try:
+        return _CURRENT.get()
+    except LookupError:
+        raise CronliteError(
+            "current_run() was called outside of a run (a thread that a handler starts is outside, too)"
+        ) from None
+
+
+def current_run_or_none() -> CurrentRun | None:
+    """Return the run in which this code executes, if any."""
+    return _CURRENT.get(None)
+
+
+def enter_run(run: CurrentRun) -> None:
+    """Make a run the current one for the rest of this context."""
+    _CURRENT.set(run)
+
+
+def load(*targets: str) -> list[Any]:
+    """Import applications given as `module[:object]`, so that their handlers get registered; return what they name.
+
+    The working directory is put on the import path. Raises ConfigurationError, in one line.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
+    return [_named_by(target) for target in targets]
+
+
+def load_entry_points(registry: Registry = default_registry) -> list[str]:
+    """Import what installed packages offer under the entry point group `cronlite.handlers`.
+
+    An entry point names a module, whose decorators register its handlers, or a function, registered under the entry
+    point's name. One that is broken stops nothing: it is left out, and said so in a line of the list returned.
+    """
+    from importlib import metadata  # takes longer to import than all of cronlite's core
+
+    broken = []
+    for entry in metadata.entry_points(group=ENTRY_POINTS):
+        try:
+            loaded = _named_by(entry.value)
+            if not isinstance(loaded, ModuleType):
+                registry.add(entry.name, loaded)
+        except CronliteError as failed:
+            owner = getattr(entry, "dist", None)
+            said_by = f" of {owner.metadata['Name']} {owner.version}" if owner else ""
+            broken.append(f"entry point {entry.name!r}{said_by}: {failed}")
+    return broken
+
+
+def _own_name(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _is_async(function: object) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - the method of an object that is called like a function
+    )
+
+
+def _same(old: Handler, new: Handler) -> bool:
+    """Tell whether two functions are one that was defined again: at a re-import, or as `__main__` and as a module."""
+    if old.function is new.function or (old.qualified == new.qualified and old.qualified[-1:] not in (":", ">")):
+        return True
+    codes = [getattr(inspect.unwrap(each.function), "__code__", None) for each in (old, new)]
+    places = [(code.co_filename, code.co_firstlineno) for code in codes if code]
+    return len(places) == 2 and places[0] == places[1]
+
+
+def _faults(name: object, function: object, isolation: object, is_async: bool) -> Iterator[Fault]:
+    if complaint := values.handler_name(name):
+        yield Fault("name", name, *complaint)
+    if isolation not in get_args(Isolation):
+        remedy = suggestion(isolation, get_args(Isolation)) if isinstance(isolation, str) else "give thread or process"
+        yield Fault("isolation", isolation, "is not known", remedy)
+    if not callable(function):
+        yield Fault("handler", function, "cannot be called", "register a function")
+        return
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        yield Fault("handler", function, "is a generator: calling it would do nothing", "do not yield in a handler")
+    try:
+        inspect.signature(function).bind({})
+    except TypeError as refused:
+        problem = f"cannot be called with params alone: {refused}"
+        yield Fault("handler", function, problem, "define it with one argument")
+    except ValueError:
+        pass  # a builtin that does not tell its signature
+    if isolation == "process":
+        yield from _process_faults(function, is_async)
+
+
+def _process_faults(function: Callable[..., Any], is_async: bool) -> Iterator[Fault]:
+    if is_async:
+        yield Fault("isolation", "process", "goes with no async def", "leave it out, or define the handler with def")
+    module, qualname = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    if not module or not qualname:
+        problem, remedy = "has no name that a child process could import", "wrap it in a function of a module"
+    elif module == "__main__":
+        problem, remedy = "is in __main__, which a child process cannot import", "move it to a module"
+    elif "<" in qualname:
+        problem, remedy = f"is {qualname}, which a child process cannot import", "move it to the top of its module"
+    else:
+        return
+    yield Fault("handler", function, problem, remedy)
+
+
+def _named_by(target: str) -> Any:
+    module_name, _, path = target.partition(":")
+    if not _MODULE.match(module_name) or (":" in target and not _MODULE.match(path)):
+        raise ConfigurationError(f"{shown(target)} names no application; give module or module:object")
+    found = _imported(module_name)
+    for name in path.split(".") if path else ():
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            hint = suggestion(name, (known for known in dir(found) if not known.startswith("_")))
+            raise ConfigurationError(f"{module_name!r} has no {path!r}{'; ' if hint else ''}{hint}") from None
+    return found
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as missing:
+        if missing.name is not None and f"{name}.".startswith(f"{missing.name}."):
+            raise ConfigurationError(_not_found(name, missing.name)) from None
+        raise ConfigurationError(_import_failed(name, missing)) from missing
+    except (Exception, SystemExit) as failed:  # an import runs the application's own code
+        raise ConfigurationError(_import_failed(name, failed)) from failed
+
+
+def _not_found(name: str, missing: str) -> str:
+    told = f"no module named {missing!r} in {Path.cwd()} or on the import path"
+    if name.endswith(".py"):
+        return f"{told}; give the module, not the file: {name[:-3]!r}"
+    neighbours = itertools.islice((module.name for module in pkgutil.iter_modules([str(Path.cwd())])), 1000)
+    hint = suggestion(missing, neighbours)
+    return f"{told}; {hint}" if "did you mean" in hint else told
+
+
+def _import_failed(name: str, failed: BaseException) -> str:
+    file, line = getattr(failed, "filename", None), getattr(failed, "lineno", None)  # of a SyntaxError
+    if (frames := traceback.extract_tb(failed.__traceback__)) and not (file and line):
+        file, line = frames[-1].filename, frames[-1].lineno
+    message = traceback.format_exception_only(type(failed), failed)[-1].strip()
+    return f"importing {name!r} failed: {_one_line(message)} ({file}:{line})"
+
+
+def _one_line(text: str) -> str:
+    """Put a message on one line of at most 300 characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= 300 else f"{line[:299]}…"

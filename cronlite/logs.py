@@ -1,0 +1,112 @@
+"""How do log records look: text for people, JSON for machines, priorities for the journal?"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Literal, TextIO, get_args
+
+from cronlite.errors import Fault, InvalidInput, suggestion
+from cronlite.output import RunFields
+
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[TextIO]
+else:
+    _StreamHandler = logging.StreamHandler  # takes no subscript before Python 3.11
+
+Format = Literal["text", "json"]
+_RUN_FIELDS = ("run", "schedule", "attempt")
+
+
+def configure(
+    format: Format = "text",
+    stream: TextIO | None = None,
+    journal: bool | None = None,
+    *,
+    level: int = logging.INFO,
+) -> logging.Handler:
+    """Log everything of `level` and above on a stream (default: stderr), once per process; return the handler.
+
+    JSON is one object a line: time, level, logger, message, in a run also run, schedule and attempt, and exception. For
+    the journal, lines carry a priority (sd-daemon(3)) and, in text, no time; whether the stream leads there is found
+    out unless said. Raises InvalidInput for a format that does not exist.
+    """
+    if format not in get_args(Format):
+        raise InvalidInput(Fault("format", format, "is no log format", suggestion(str(format), get_args(Format))))
+    stream = stream or sys.stderr
+    journal = leads_to_journal(stream) if journal is None else journal
+    formatter: logging.Formatter = _Json() if format == "json" else _Text(timed=not journal)
+    handler = _Lines(stream)
+    handler.setFormatter(_Prioritized(formatter) if journal else formatter)
+    handler.addFilter(RunFields())
+    root = logging.getLogger()
+    for old in [each for each in root.handlers if isinstance(each, _Lines)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level)
+    return handler
+
+
+def leads_to_journal(stream: TextIO) -> bool:
+    """Tell whether a stream is the one that systemd connected to its journal (JOURNAL_STREAM in systemd.exec(5))."""
+    try:
+        there = os.fstat(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{there.st_dev}:{there.st_ino}"
+
+
+class _Lines(_StreamHandler):
+    """The handler that `configure` installs, and replaces when it is called again."""
+
+
+class _Text(logging.Formatter):
+    def __init__(self, *, timed: bool) -> None:
+        super().__init__(f"{'%(asctime)s ' if timed else ''}%(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%SZ")
+        self.converter = time.gmtime
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        known = [(name, getattr(record, name, None)) for name in _RUN_FIELDS]
+        of_run = "".join(f" {name}={value}" for name, value in known if value is not None)
+        return super().formatMessage(record) + of_run
+
+    def format(self, record: logging.LogRecord) -> str:
+        # indented, so that the rest of a message cannot pass for a line of its own
+        return super().format(record).replace("\n", "\n    ")
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        made = datetime.fromtimestamp(record.created, timezone.utc)
+        told: dict[str, object] = {
+            "time": made.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        known = {name: getattr(record, name, None) for name in _RUN_FIELDS}
+        told |= {name: value for name, value in known.items() if value is not None}
+        if record.exc_info:
+            told["exception"] = self.formatException(record.exc_info)
+        elif record.exc_text:
+            told["exception"] = record.exc_text
+        return json.dumps(told, default=str)
+
+
+class _Prioritized(logging.Formatter):
+    """Another formatter's lines, each with its priority: the journal takes every line for a record of its own."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = next(number for level, number in _PRIORITIES if record.levelno >= level)
+        return "\n".join(f"<{priority}>{line}" for line in self._inner.format(record).split("\n"))
+
+
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (-(2**31), 7))

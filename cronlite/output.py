@@ -1,0 +1,223 @@
+"""What did a handler print and log: the tail of it, kept for each run."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import re
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any, TextIO, cast
+
+from cronlite.handlers import current_run_or_none
+
+TAIL_CHARACTERS = 64 * 1024
+_CUT = "[earlier output was dropped]\n"
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class Tail:
+    """The last 64 Ki characters of a text that comes in pieces, however long it gets."""
+
+    __slots__ = ("_cut", "_lock", "_pieces", "_size")
+
+    def __init__(self) -> None:
+        self._pieces: deque[str] = deque()
+        self._size, self._cut = 0, False
+        self._lock = threading.Lock()
+
+    def write(self, text: str) -> None:
+        """Add a piece."""
+        with self._lock:
+            self._pieces.append(text[-TAIL_CHARACTERS:])
+            self._size += len(text)
+            while self._size > TAIL_CHARACTERS:
+                self._cut = True
+                surplus, first = self._size - TAIL_CHARACTERS, self._pieces.popleft()
+                if len(first) > surplus:
+                    self._pieces.appendleft(first[surplus:])
+                self._size -= min(surplus, len(first))
+
+    def text(self) -> str | None:
+        """Return what there is, fit for a store and a terminal; None when there is nothing."""
+        if not self._pieces:
+            return None
+        with self._lock:
+            kept = "".join(self._pieces)
+        return (_CUT if self._cut else "") + printable(kept)
+
+
+_TAIL: contextvars.ContextVar[Tail | None] = contextvars.ContextVar("cronlite_tail", default=None)
+
+
+def enter_tail(tail: Tail) -> None:
+    """Let what is printed and logged in the rest of this context go to a tail, too."""
+    _TAIL.set(tail)
+
+
+def printable(text: str) -> str:
+    r"""Return a text with line ends as \n, and control characters and halves of surrogate pairs written out."""
+    if text.isascii() and text.isprintable():
+        return text
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), lines)
+
+
+class RunFields(logging.Filter):
+    """Put `run`, `schedule` and `attempt` on every record: those of the run that logs it, or None outside of one."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add the fields that the record does not have; let every record pass."""
+        run = current_run_or_none()
+        found = (run.id, run.schedule, run.attempt) if run else (None, None, None)
+        for name, value in zip(("run", "schedule", "attempt"), found, strict=True):
+            if not hasattr(record, name):
+                setattr(record, name, value)
+        return True
+
+
+class _ToTail(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%SZ")
+        formatter.converter = time.gmtime
+        self.setFormatter(formatter)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if (tail := _TAIL.get()) is not None:
+            try:
+                tail.write(self.format(record) + "\n")
+            except Exception:  # noqa: BLE001 - a record with wrong arguments is logging's to complain about
+                self.handleError(record)
+        # An application without handlers relies on the last resort, which this handler's presence would switch off.
+        last = logging.lastResort
+        if last is not None and logging.getLogger().handlers == [self] and record.levelno >= last.level:
+            last.handle(record)
+
+
+class _Tee:
+    """Stands for sys.stdout or sys.stderr: what a run prints goes to its tail, and on to the stream."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        if (tail := _TAIL.get()) is not None and isinstance(text, str):
+            tail.write(text)
+        with suppress(OSError):  # a reader that is gone, or a closed descriptor, is no fault of the run
+            if not self._stream.closed:
+                return self._stream.write(text)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            if not self._stream.closed:
+                self._stream.flush()
+
+    def close(self) -> None:
+        """Stay open: the stream belongs to the daemon and to the other runs."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class _Capture:
+    """A change to this process that the first user makes and the last one takes back."""
+
+    def __init__(self) -> None:
+        self._users = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self.begin()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    self.end()
+
+    def begin(self) -> None:
+        raise NotImplementedError
+
+    def end(self) -> None:
+        raise NotImplementedError
+
+
+class _Logs(_Capture):
+    def __init__(self) -> None:
+        super().__init__()
+        self._handler = _ToTail()
+
+    def begin(self) -> None:
+        logging.getLogger().addHandler(self._handler)
+
+    def end(self) -> None:
+        logging.getLogger().removeHandler(self._handler)
+
+
+class _Prints(_Capture):
+    def __init__(self) -> None:
+        super().__init__()
+        self._before: tuple[TextIO, TextIO] | None = None
+        self._tees: tuple[TextIO, TextIO] | None = None
+
+    def begin(self) -> None:
+        self._before = sys.stdout, sys.stderr
+        self._tees = cast(TextIO, _Tee(sys.stdout)), cast(TextIO, _Tee(sys.stderr))
+        self.mend()
+
+    def end(self) -> None:
+        self._tees, before = None, self._before
+        if before is not None:
+            sys.stdout, sys.stderr = before
+
+    def mend(self) -> None:
+        if self._tees is not None:
+            sys.stdout, sys.stderr = self._tees
+
+
+_logs, _prints = _Logs(), _Prints()
+
+
+def capture_logs() -> AbstractContextManager[None]:
+    """Let what runs log go to their tails: one handler on the root logger, as long as anybody wants it.
+
+    `logging.basicConfig` does nothing while the root logger has a handler: call it before.
+    """
+    return _logs.used()
+
+
+def capture_prints() -> AbstractContextManager[None]:
+    """Let what runs print go to their tails, and on to where it went before: for a process that is all cronlite's.
+
+    What goes past sys.stdout and sys.stderr (their `buffer`, their file descriptors, other processes) is not seen.
+    """
+    return _prints.used()
+
+
+def mend_streams() -> None:
+    """Put back what a handler that is over put in the place of sys.stdout or sys.stderr while prints are captured."""
+    _prints.mend()
+
+
+def relay(text: str) -> None:
+    """Print on behalf of a run what its child process printed; the run's tail gets it, captured or not."""
+    if not isinstance(sys.stdout, _Tee) and (tail := _TAIL.get()) is not None:
+        tail.write(text)
+    with suppress(OSError, ValueError, AttributeError):  # closed, unable to encode it, or None
+        sys.stdout.write(text)
+        sys.stdout.flush()

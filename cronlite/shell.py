@@ -1,0 +1,95 @@
+"""How does a command run as a handler, where the operator switches that on?"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import IO, Any
+
+from cronlite.errors import CronliteError, Fault, InvalidInput, suggestion
+from cronlite.handlers import Registry
+
+NAME = "shell"
+_PARAMS = ("command", "env", "cwd", "stdin")
+_LEFTOVER_SECONDS = 1.0
+
+
+class CommandFailed(CronliteError):
+    """A command ended with a status other than 0; the message holds the status and the last line on stderr."""
+
+
+def allow_shell(registry: Registry) -> None:
+    """Register the `shell` handler: whoever can write schedules can then run any command as the daemon's user."""
+    # In a child process, since only then do a time-out and the daemon's death end a command and all that it started.
+    registry.add(NAME, shell_handler, isolation="process")
+
+
+def shell_handler(params: Mapping[str, Any]) -> None:
+    """Run `{"command": ["rsync", "-a", "x", "y"]}`, without a shell; raise CommandFailed unless it exits with 0.
+
+    Optional params are `env` (added to the daemon's), `cwd`, and `stdin` (text). A crontab's line is
+    `["/bin/sh", "-c", LINE]`. What the command prints goes where this process prints. What it leaves in the background
+    lives on until the daemon ends or a time-out strikes; setsid(1) detaches it. Raises InvalidInput for other params.
+    """
+    if faults := list(_faults(params)):
+        raise InvalidInput(*faults)
+    process = subprocess.Popen(
+        params["command"],
+        env={**os.environ, **params.get("env", {})},
+        cwd=params.get("cwd"),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin  # both are pipes
+    assert process.stderr
+    last: deque[bytes] = deque(maxlen=1)
+    copier = threading.Thread(target=_copy, args=(process.stderr, last), daemon=True)
+    copier.start()
+    with suppress(BrokenPipeError), process.stdin as stdin:
+        stdin.write(params.get("stdin", "").encode())
+    status = process.wait()
+    copier.join(_LEFTOVER_SECONDS)  # a background process may hold stderr open for ever
+    if status:
+        raise CommandFailed(f"{_told(status)}{': ' if last else ''}{b''.join(last).decode(errors='replace')}")
+
+
+def _copy(stream: IO[bytes], last: deque[bytes]) -> None:
+    """Pass stderr on, and remember the last line that says something."""
+    with stream:
+        while line := stream.readline(8192):
+            os.write(2, line)
+            if line.strip():
+                last.append(line.strip())
+
+
+def _told(status: int) -> str:
+    return f"exit status {status}" if status > 0 else f"killed by {signal.Signals(-status).name}"
+
+
+def _faults(params: Mapping[str, Any]) -> Iterator[Fault]:
+    for name in params:
+        if name not in _PARAMS:
+            yield Fault(f"params.{name}", params[name], "is not known to shell", suggestion(name, _PARAMS))
+    command = params.get("command")
+    if not isinstance(command, (list, tuple)) or not command or not all(map(_is_argument, command)) or not command[0]:
+        yield Fault("params.command", command, "is no list of texts", 'give one, such as ["/bin/sh", "-c", "date"]')
+    env = params.get("env", {})
+    if not isinstance(env, Mapping) or not all(map(_is_variable, env, env.values())):
+        yield Fault("params.env", env, "is no object of texts", 'give one, such as {"LANG": "C"}')
+    if "cwd" in params and not (_is_argument(params["cwd"]) and params["cwd"]):
+        yield Fault("params.cwd", params["cwd"], "is no path", "give the text of one")
+    if not isinstance(params.get("stdin", ""), str):
+        yield Fault("params.stdin", params["stdin"], "is not text", "give a string")
+
+
+def _is_argument(value: object) -> bool:
+    return isinstance(value, str) and "\0" not in value
+
+
+def _is_variable(name: object, value: object) -> bool:
+    return _is_argument(name) and bool(name) and "=" not in str(name) and _is_argument(value)

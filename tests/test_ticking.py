@@ -1,0 +1,207 @@
+"""A tick: every due schedule gets its run, late minutes are made up for, and overlap is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from cronlite import runs, schedules
+from cronlite.clock import MINUTE
+from cronlite.runs import Run
+from cronlite.store import open_store
+from cronlite.store.contract import RunQuery, Store
+from cronlite.ticking import Ticker
+
+START = datetime(2026, 11, 21, 10, 0, tzinfo=timezone.utc)
+WAKE = timedelta(seconds=1)
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    opened = open_store("memory:")
+    opened.prepare()
+    yield opened
+    opened.close()
+
+
+def ticker(store: Store, daemon: str = "me", dead: tuple[str, ...] = ()) -> Ticker:
+    return Ticker(store, lambda: daemon, dead.__contains__, timedelta(minutes=5), timedelta(days=1))
+
+
+def add(store: Store, id_: str, **given: Any) -> None:
+    store.add_schedule(schedules.new(now=START - timedelta(days=30), **given).document() | {"_id": id_})
+
+
+def started_at(store: Store, minute: int) -> Ticker:
+    """Return a ticker that has done everything up to a minute of the hour."""
+    one = ticker(store)
+    one.step(START + minute * MINUTE + WAKE)
+    return one
+
+
+def made(store: Store, schedule: str | None = None) -> list[Run]:
+    return sorted(store.runs(RunQuery(schedule=schedule)), key=lambda run: run.id)
+
+
+def minutes_of(store: Store, schedule: str) -> list[int]:
+    return [round((run.due_at - START) / MINUTE) for run in made(store, schedule)]
+
+
+def finish(store: Store, *, now: datetime) -> None:
+    """Claim and end everything that can be claimed."""
+    while claimed := store.claim_runs("me", ["default"], now, 100):
+        store.change_runs([(run, runs.closed(runs.SUCCEEDED, now)) for run in claimed])
+        store.release_lanes(now)
+
+
+def test_each_due_schedule_gets_one_run_however_often_the_tick_is_done(store: Store) -> None:
+    add(store, "every")
+    add(store, "half", minute=30)
+    for daemon in ("one", "two", "one"):
+        ticker(store, daemon).step(START + 30 * MINUTE + WAKE)
+    assert minutes_of(store, "every") == [26, 27, 28, 29, 30]
+    assert minutes_of(store, "half") == [30]
+
+
+def test_a_run_carries_the_schedules_params_and_minute(store: Store) -> None:
+    add(store, "s", minute=7, user="alice", params={"a": 1})
+    started_at(store, 7)
+    (run,) = made(store)
+    assert (run.id, run.user, run.params) == ("s@2026-11-21T10:07Z", "alice", {"a": 1})
+    assert (run.due_at, run.state) == (START + 7 * MINUTE, "queued")
+
+
+def test_an_undone_tick_of_a_live_daemon_is_left_to_it_and_of_a_dead_one_taken_over(store: Store) -> None:
+    add(store, "every")
+    started_at(store, 9)
+    (entry,) = (tick for tick in _todo(store, START + 10 * MINUTE + WAKE, "other"))
+    store.claim_tick(entry)
+    ticker(store).step(START + 10 * MINUTE + WAKE)
+    assert 10 not in minutes_of(store, "every")
+    ticker(store, dead=("other",)).step(START + 10 * MINUTE + WAKE)
+    assert 10 in minutes_of(store, "every")
+
+
+def test_a_tick_that_failed_half_way_is_done_by_the_next_step(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(store, "every")
+    one = started_at(store, 9)
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "add_runs", _raise)
+        with pytest.raises(OSError, match="pulled"):
+            one.step(START + 10 * MINUTE + WAKE)
+    one.step(START + 11 * MINUTE + WAKE)
+    assert minutes_of(store, "every")[-2:] == [10, 11]
+
+
+@pytest.mark.parametrize(
+    ("catch_up", "expected", "left_out"),
+    [("skip", [], 55), ("latest", [55], 54), ("all", list(range(1, 56)), 0)],
+)
+def test_beyond_the_grace_each_catch_up_does_what_it_says(
+    store: Store, catch_up: str, expected: list[int], left_out: int
+) -> None:
+    one = started_at(store, 0)
+    add(store, "s", catch_up=catch_up)
+    one.step(START + 60 * MINUTE + WAKE)
+    assert minutes_of(store, "s") == [*expected, 56, 57, 58, 59, 60]
+    (gap,) = (tick for tick in store.ledger(START, START + timedelta(hours=2)) if tick.is_gap)
+    assert (gap.from_at, gap.to_at) == (START + MINUTE, START + 55 * MINUTE)
+    assert (gap.due, gap.skipped) == (len(expected), left_out)
+
+
+def test_no_more_than_a_thousand_minutes_of_a_gap_are_made_up_for_the_newest_first(store: Store) -> None:
+    one = started_at(store, 0)
+    add(store, "s", catch_up="all")
+    one.step(START + 1205 * MINUTE + WAKE)
+    assert minutes_of(store, "s") == list(range(201, 1206))
+
+
+def test_a_gap_is_made_up_for_only_as_far_back_as_the_window(store: Store) -> None:
+    one = started_at(store, 0)
+    add(store, "s", minute=0, catch_up="all")
+    one.step(START + timedelta(days=3) + WAKE)
+    assert made(store, "s")[0].due_at == START + timedelta(days=2, hours=0) + timedelta(hours=0) + 0 * MINUTE
+    assert len(made(store, "s")) == 25
+
+
+def test_overlap_skip_records_the_skip_and_its_reason(store: Store) -> None:
+    one = started_at(store, 0)
+    add(store, "s")
+    one.step(START + 1 * MINUTE + WAKE)
+    one.step(START + 2 * MINUTE + WAKE)
+    first, second = made(store)
+    assert (first.state, second.state) == ("queued", "skipped")
+    assert second.reason == f"run {first.id} is still at work"
+    assert second.expires_at is not None
+
+
+def test_overlap_wait_runs_one_after_the_other_in_order(store: Store) -> None:
+    one = started_at(store, 0)
+    add(store, "s", overlap="wait")
+    for minute in (1, 2, 3):
+        one.step(START + minute * MINUTE + WAKE)
+    order = []
+    for _ in range(3):
+        now = START + 5 * MINUTE
+        (run,) = store.claim_runs("me", ["default"], now, 10)
+        order.append(run.id[-6:])
+        assert store.release_lanes(now) == 0
+        store.change_runs([(run, runs.closed(runs.SUCCEEDED, now))])
+        store.release_lanes(now)
+    assert order == ["10:01Z", "10:02Z", "10:03Z"]
+
+
+def test_overlap_allow_runs_side_by_side(store: Store) -> None:
+    one = started_at(store, 0)
+    add(store, "s", overlap="allow")
+    one.step(START + 1 * MINUTE + WAKE)
+    one.step(START + 2 * MINUTE + WAKE)
+    assert len(store.claim_runs("me", ["default"], START + 3 * MINUTE, 10)) == 2
+
+
+def test_runs_that_make_up_for_late_ticks_wait_for_each_other_and_the_one_in_time_for_them(store: Store) -> None:
+    one = started_at(store, 0)
+    add(store, "s")
+    one.step(START + 4 * MINUTE + WAKE)
+    assert [run.state for run in made(store)] == ["queued"] * 4
+    finish(store, now=START + 4 * MINUTE + WAKE)
+    assert [run.state for run in made(store)] == ["succeeded"] * 4
+
+
+def test_a_document_that_cannot_be_read_is_reported_once_and_stops_nothing(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = started_at(store, 0)
+    add(store, "good")
+    store.add_schedule({"_id": "bad", "params": {}, "retries": "many"})
+    with caplog.at_level("WARNING"):
+        one.step(START + 1 * MINUTE + WAKE)
+        one.step(START + 2 * MINUTE + WAKE)
+    assert minutes_of(store, "good") == [1, 2]
+    told = [record.getMessage() for record in caplog.records if "bad" in record.getMessage()]
+    assert len(told) == 1
+    assert "retries: 'many'" in told[0]
+
+
+def test_a_clock_set_back_does_nothing_again_and_one_set_forward_is_a_gap(store: Store) -> None:
+    add(store, "s", catch_up="skip")
+    one = started_at(store, 60)
+    one.step(START + 10 * MINUTE + WAKE)
+    one.step(START + timedelta(days=3652) + WAKE)
+    one.step(START + 61 * MINUTE + WAKE)
+    assert minutes_of(store, "s")[-1] - 3652 * 1440 == 0
+    assert 61 in minutes_of(store, "s")
+    assert minutes_of(store, "s").count(60) == 1
+
+
+def _todo(store: Store, now: datetime, daemon: str) -> Any:
+    from cronlite.ledger import to_do
+
+    return to_do(store.ledger(now - timedelta(hours=1), now), now, timedelta(minutes=5), daemon)
+
+
+def _raise(*_: object) -> None:
+    raise OSError("the plug was pulled")
