@@ -1,0 +1,141 @@
+"""Who is alive is told by beats and by one's own steady clock; no clock is compared with another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from cronlite import liveness
+from cronlite.liveness import Membership, Peers, StoreClock
+from cronlite.store import open_store
+from cronlite.store.contract import DaemonRecord, Store
+
+
+class Steady:
+    """The host's steady clock, cranked by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def steady(monkeypatch: pytest.MonkeyPatch) -> Steady:
+    clock = Steady()
+    monkeypatch.setattr(liveness, "steady", clock)
+    return clock
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    opened = open_store("memory:")
+    opened.prepare()
+    yield opened
+    opened.close()
+
+
+def describe(name: str) -> DaemonRecord:
+    return DaemonRecord(id=name, host="h", pid=1, version="0", started_at=datetime.now(timezone.utc))
+
+
+def member(store: Store, deaths: list[str] | None = None) -> Membership:
+    found = [] if deaths is None else deaths
+    one = Membership(store, StoreClock(), describe, lambda: found.append("died"))
+    one.join()
+    return one
+
+
+def watch(
+    peers: Peers, steady: Steady, seconds: float, me: str = "me", owners: frozenset[str] = frozenset()
+) -> set[str]:
+    """Observe every five seconds for a while; return who was found dead owning work."""
+    dead: set[str] = set()
+    for _ in range(int(seconds // 5)):
+        steady.seconds += 5
+        dead |= peers.observe(me, owners)
+    return dead
+
+
+def test_a_daemon_that_beats_lives(store: Store, steady: Steady) -> None:
+    one, peers = member(store), Peers(store)
+    for _ in range(20):
+        watch(peers, steady, 5)
+        one.beat(running=0, stuck=0)
+    assert peers.dead == set()
+
+
+def test_a_daemon_whose_beat_stands_still_for_the_silence_is_dead(store: Store, steady: Steady) -> None:
+    one, peers = member(store), Peers(store)
+    watch(peers, steady, 30)
+    assert not peers.is_dead(one.id)
+    assert watch(peers, steady, 10, owners=frozenset({one.id})) == {one.id}
+    assert store.daemons()[0].dead_at is not None
+
+
+def test_an_observer_that_was_away_itself_begins_anew(store: Store, steady: Steady) -> None:
+    one, peers = member(store), Peers(store)
+    watch(peers, steady, 10)
+    steady.seconds += 3_600
+    watch(peers, steady, 25)
+    assert not peers.is_dead(one.id)
+
+
+def test_an_owner_of_work_that_is_on_no_list_is_dead_after_the_silence(store: Store, steady: Steady) -> None:
+    peers = Peers(store)
+    assert watch(peers, steady, 30, owners=frozenset({"ghost"})) == set()
+    assert watch(peers, steady, 10, owners=frozenset({"ghost"})) == {"ghost"}
+
+
+def test_a_beat_between_the_look_and_the_verdict_saves_a_daemon(store: Store, steady: Steady) -> None:
+    one, peers = member(store), Peers(store)
+    watch(peers, steady, 30)
+    (seen,) = store.daemons()
+    one.beat(running=0, stuck=0)
+    assert not store.mark_dead(one.id, seen.beat)
+
+
+def test_a_daemon_marked_dead_says_so_and_goes_on_under_a_new_name(
+    store: Store, steady: Steady, caplog: pytest.LogCaptureFixture
+) -> None:
+    deaths: list[str] = []
+    one = member(store, deaths)
+    old = one.id
+    assert store.mark_dead(old, store.daemons()[0].beat)
+    one.beat(running=0, stuck=0)
+    assert deaths == ["died"]
+    assert one.id != old
+    assert one.holds_lease()
+    assert f"daemon {old} was marked dead" in caplog.text
+
+
+def test_a_lease_ends_before_anybody_can_take_its_holder_for_dead(store: Store, steady: Steady) -> None:
+    one = member(store)
+    steady.seconds += 24
+    assert one.holds_lease()
+    steady.seconds += 2
+    assert not one.holds_lease()
+    one.beat(running=0, stuck=0)
+    assert one.holds_lease()
+
+
+def test_the_stores_clock_is_carried_on_by_the_steady_one(steady: Steady) -> None:
+    clock = StoreClock()
+    told = datetime(2040, 1, 1, tzinfo=timezone.utc)
+    clock.set(told)
+    steady.seconds += 90
+    assert clock.now() == told + timedelta(seconds=90)
+    assert clock.seconds_until(told + timedelta(seconds=100)) == 10
+
+
+def test_a_host_off_by_more_than_a_second_says_so_once(
+    store: Store, steady: Steady, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = member(store)
+    monkeypatch.setattr(store, "beat", lambda *_, **__: datetime.now(timezone.utc) + timedelta(seconds=90))
+    for _ in range(3):
+        one.beat(running=0, stuck=0)
+    assert caplog.text.count("90.0 s behind the store's") == 1
