@@ -158,6 +158,12 @@ NEW_YORK_1883 = {  # from 4:56:02 behind to five hours: put back by 3 minutes an
     "1883-11-18T17:02+00:00": Wall(at("1883-11-18T12:02"), repeated=True),
     "1883-11-18T17:03+00:00": Wall(at("1883-11-18T12:03")),
 }
+GRAND_TURK_1890 = {  # from 4:44:32 behind to 5:07:10: put back by 22 minutes and 38 seconds
+    "1890-01-01T04:44+00:00": Wall(at("1889-12-31T23:59")),
+    "1890-01-01T04:45+00:00": Wall(at("1889-12-31T23:37"), repeated=True),
+    "1890-01-01T05:07+00:00": Wall(at("1889-12-31T23:59"), repeated=True),
+    "1890-01-01T05:08+00:00": Wall(at("1890-01-01T00:00")),
+}
 MONROVIA = {  # from 0:44:30 behind to none
     "1972-01-07T00:44+00:00": Wall(at("1972-01-06T23:59")),
     "1972-01-07T00:45+00:00": Wall(
@@ -175,6 +181,7 @@ MONROVIA = {  # from 0:44:30 behind to none
         ("Pacific/Kwajalein", KWAJALEIN),
         ("Europe/Berlin", BERLIN_1893),
         ("America/New_York", NEW_YORK_1883),
+        ("America/Grand_Turk", GRAND_TURK_1890),
         ("Africa/Monrovia", MONROVIA),
     ],
 )

@@ -223,12 +223,31 @@ def test_an_oddity_is_told_where_there_is_one(line: str, tick: str, told: str | 
     assert timetable(line, "Europe/Berlin").oddity(datetime.fromisoformat(tick).astimezone(UTC)) == told
 
 
+def test_a_change_of_more_than_three_hours_is_no_oddity() -> None:
+    table = timetable("0 22 * * *", "Pacific/Kwajalein")  # where, 23 hours on, it was 30 September 1969, 22:00, again
+    first, second = datetime(1969, 9, 30, 11, tzinfo=UTC), datetime(1969, 10, 1, 10, tzinfo=UTC)
+    assert [(table.due(tick), table.oddity(tick)) for tick in (first, second)] == [(True, None), (True, None)]
+
+
 def test_the_next_ticks_are_strictly_later() -> None:
     table = timetable("*/30 * * * *", "UTC")
     tick = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)
     assert next(table.next_ticks(tick)) == tick + 30 * MINUTE
     assert next(table.next_ticks(tick - timedelta(microseconds=1))) == tick
     assert next(table.next_ticks(tick + timedelta(seconds=59))) == tick + 30 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("zone", "first", "last"),
+    [
+        ("Pacific/Kiritimati", "2026-12-30T10:00+00:00", "2026-12-31T09:59+00:00"),
+        ("Pacific/Niue", "2026-12-31T11:00+00:00", "2027-01-01T10:59+00:00"),
+    ],
+)
+def test_a_day_reaches_into_its_neighbours_in_utc(zone: str, first: str, last: str) -> None:
+    table = timetable("0,59 0,23 31 12 *", zone)
+    found = list(islice(table.next_ticks(datetime(2026, 6, 1, tzinfo=UTC)), 4))
+    assert [found[0], found[-1]] == [datetime.fromisoformat(first), datetime.fromisoformat(last)]
 
 
 def test_a_rare_date_is_found_quickly_even_across_a_century_without_leap_year() -> None:
