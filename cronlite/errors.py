@@ -17,6 +17,7 @@ The tree::
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -85,10 +86,16 @@ class GiveUp(CronliteError):
     """Raise it in a handler to fail at once, whatever retries are left."""
 
 
+# A hostile value may take a second to write out in full.
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = _repr.maxlong = 400
+_repr.maxdict = _repr.maxlist = _repr.maxtuple = _repr.maxset = 12
+
+
 def shown(value: object, limit: int = 60) -> str:
     """Render a value from outside on one line of at most `limit` characters, control characters escaped."""
     try:
-        text = repr(value)
+        text = _repr.repr(value)
     except Exception as broken:  # noqa: BLE001 - a foreign __repr__ may raise anything
         text = f"<{type(value).__name__} whose repr raises {type(broken).__name__}>"
     text = text.encode("ascii", "backslashreplace").decode() if not text.isprintable() else text

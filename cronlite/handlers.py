@@ -10,7 +10,7 @@ import pkgutil
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -107,7 +107,7 @@ default_registry = Registry()
 handler = default_registry.handler
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # not frozen, which would take half as long as all else about a short run
 class CurrentRun:
     """What a handler may know about the run that it executes; `due_at` is aware UTC, `attempt` counts from 1."""
 
@@ -118,7 +118,7 @@ class CurrentRun:
     due_at: datetime
     attempt: int
     key: str | None
-    _ask: Callable[[], bool] = field(repr=False, compare=False)
+    _ask: Callable[[], bool] = field(repr=False)
 
     def still_mine(self) -> bool:
         """Ask whether this attempt still owns its run: before an irreversible step, say, in a handler that took long.
@@ -251,8 +251,7 @@ def _named_by(target: str) -> Any:
         try:
             found = getattr(found, name)
         except AttributeError:
-            hint = suggestion(name, (known for known in dir(found) if not known.startswith("_")))
-            raise ConfigurationError(f"{module_name!r} has no {path!r}{'; ' if hint else ''}{hint}") from None
+            raise ConfigurationError(f"{module_name!r} has no {path!r}{_meant(name, dir(found))}") from None
     return found
 
 
@@ -272,8 +271,12 @@ def _not_found(name: str, missing: str) -> str:
     if name.endswith(".py"):
         return f"{told}; give the module, not the file: {name[:-3]!r}"
     neighbours = itertools.islice((module.name for module in pkgutil.iter_modules([str(Path.cwd())])), 1000)
-    hint = suggestion(missing, neighbours)
-    return f"{told}; {hint}" if "did you mean" in hint else told
+    return f"{told}{_meant(missing, neighbours)}"
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    close = suggestion(word, known)
+    return f"; {close}" if close.startswith("did you mean") else ""  # a list of all that there is helps nobody here
 
 
 def _import_failed(name: str, failed: BaseException) -> str:

@@ -24,8 +24,8 @@ _NAMED = 3
 class Status:
     """A store at an instant of its own clock.
 
-    `ticks` are the newest entries of the ledger, newest first; `gaps` those of the last day. `queue` counts runs at work
-    by (state, handler); `unknown_handlers` are those of queued runs that no daemon alive can call.
+    `ticks` are the newest entries of the ledger, newest first, `gaps` those of the last day. `queue` counts the runs at
+    work by (state, handler); `unknown_handlers` are those of queued runs that no daemon alive can call.
     """
 
     address: str
@@ -156,10 +156,10 @@ def _queue(seen: Status) -> Iterator[Finding]:
 
 def _gaps(seen: Status) -> Iterator[Finding]:
     for gap in seen.gaps:
-        minutes = (gap.last - gap.minute) // clock.MINUTE + 1
+        minutes = (gap.last - gap.first) // clock.MINUTE + 1
         left_out = f"; catch_up left {_counted(gap.skipped, 'run')} out" if gap.skipped else ""
         told = f"no daemon ticked in {_counted(minutes, 'minute')}{left_out}"
-        span = f"{_minute(gap.minute)} to {_minute(gap.last)}"
+        span = f"{_minute(gap.first)} to {_minute(gap.last)}"
         yield Finding("warning", span, told, "keep a second daemon running; see each schedule's catch_up")
 
 
@@ -225,7 +225,7 @@ def why(store: Store, schedule: Schedule, tick: datetime) -> Answer:
     if not against:
         against = [_by_the_ledger(store, schedule, tick, now)]
     reasons = [reason for _, reason in against]
-    changed_at = schedule.updated_at
+    changed_at = schedule.updated_at if schedule.updated_at != schedule.created_at else None
     if changed_at and tick < changed_at and against[0][0] != "changed_since":
         reasons.append(f"it was last changed at {_second(changed_at)}, after that minute; this goes by what it is now")
     return Answer(against[0][0], tuple(reasons))
@@ -247,32 +247,39 @@ def _not_due(schedule: Schedule, tick: datetime) -> Iterator[str]:
     if timetable.due(tick):
         return
     clock_says = f"the clock in {schedule.tz} showed {wall.minute:%a %Y-%m-%d %H:%M}"
-    failing = [name for name in cron.FIELDS if not getattr(timetable.pattern, name).matches(wall.minute)]
     if timetable.pattern.matches(wall.minute):
         yield f"{clock_says} for the second time, and fixed times run the first time only"
-    for name in failing:
-        if timetable.pattern.either_day and name in ("day", "weekday") and timetable.pattern.matches_day(wall.minute):
-            continue
-        reading = f"{wall.minute:%A}" if name == "weekday" else str(getattr(wall.minute, name))
-        yield f"{clock_says}: its {name}, {reading}, is not among {getattr(schedule, name)!r}"
+        return
+    failing = [name for name in cron.FIELDS if not getattr(timetable.pattern, name).matches(wall.minute)]
+    if timetable.pattern.matches_day(wall.minute):  # with either_day, one of its two fields may fail
+        failing = [name for name in failing if name in ("minute", "hour")]
+    told = (f"{name} {_reading(name, wall.minute)} is not in {getattr(schedule, name)}" for name in failing)
+    yield f"{clock_says}: {', '.join(told)}"
+
+
+def _reading(name: str, minute: datetime) -> str:
+    return f"{minute:%A}" if name == "weekday" else str(getattr(minute, name))
 
 
 def _by_the_ledger(store: Store, schedule: Schedule, tick: datetime, now: datetime) -> tuple[str, str]:
     """Explain why a schedule that seems due at a past tick has no run of it."""
     if now - tick > runs.KEPT:
         return "unknown", f"runs are kept for {runs.KEPT.days} days only"
-    entries = store.ledger(tick, tick)
-    entry = next((entry for entry in entries if entry.minute <= tick <= entry.last), None)
+    entries = store.ledger(tick, tick + clock.MINUTE)  # a gap that begins with the tick has an id after it
+    entry = next((entry for entry in entries if entry.first <= tick <= entry.last), None)
     if entry is None and not entries:
         return "no_daemon", "the ledger does not go back that far: no daemon had ticked yet, or its entry was pruned"
     if entry is None:
         return "no_daemon", "no daemon has done that minute yet; the next to tick makes up for it, as catch_up has it"
     if entry.is_gap:
-        gap = f"no daemon ticked from {_minute(entry.minute)} to {_minute(entry.last)}"
+        gap = f"no daemon ticked from {_minute(entry.first)} to {_minute(entry.last)}"
         done = "" if entry.done_at else "; what catch_up makes up for is being queued"
         return "gap", f"{gap}, and its catch_up is {schedule.catch_up!r}{done}"
     if entry.done_at is None:
-        return "in_hand", f"daemon {entry.daemon} claimed that minute at {_second(entry.claimed_at)}, but did not end it"
+        return (
+            "in_hand",
+            f"daemon {entry.daemon} claimed that minute at {_second(entry.claimed_at)}, but did not end it",
+        )
     if schedule.updated_at and entry.done_at < schedule.updated_at:
         return "changed_since", f"it was changed at {_second(schedule.updated_at)}, and was not due before that"
     told = f"the minute was done at {_second(entry.done_at)} without it; was it written later, or its run deleted?"
@@ -292,7 +299,7 @@ def _of_run(store: Store, run: Run) -> Iterator[str]:
     if run.error:
         yield f"{run.error.get('type', 'error')}: {run.error.get('message', '')}"
     if run.finished_at:
-        yield f"it ended at {_second(run.finished_at)} as {run.state}"
+        yield f"it ended at {_second(run.finished_at)}"
 
 
 def _waiting(store: Store, run: Run) -> Iterator[str]:

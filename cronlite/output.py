@@ -32,9 +32,11 @@ class Tail:
 
     def write(self, text: str) -> None:
         """Add a piece."""
+        piece = text[-TAIL_CHARACTERS:]
         with self._lock:
-            self._pieces.append(text[-TAIL_CHARACTERS:])
-            self._size += len(text)
+            self._pieces.append(piece)
+            self._size += len(piece)
+            self._cut |= len(piece) < len(text)
             while self._size > TAIL_CHARACTERS:
                 self._cut = True
                 surplus, first = self._size - TAIL_CHARACTERS, self._pieces.popleft()

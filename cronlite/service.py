@@ -52,16 +52,23 @@ class Notifier:
         self._address = "\0" + address[1:] if address and address.startswith("@") else address
 
     def __call__(self, event: str, status: str) -> None:
-        """Send an event: "ready", "tick" (a sign of life for the watchdog) or "stopping", with a line for people."""
-        if self._address is None:
+        """Send an event with a line for people.
+
+        Events are "ready", "tick", "waiting" (for the store) and "stopping"; "tick" and "waiting" are signs of life.
+        """
+        if not self._address:
             return
-        message = f"{_WORDS[event]}\nSTATUS={status}"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.settimeout(1)
-            try:
-                sender.sendto(message.encode(), self._address)
-            except OSError as refused:
-                log.debug("systemd does not listen: %s", refused)
+        # One line, whatever it repeats of an error: each line of a message is an order to systemd.
+        told = " ".join(status.split())[:_LONGEST_STATUS]
+        message = f"{_WORDS[event]}\nSTATUS={told}".encode(errors="backslashreplace")
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.settimeout(1)
+                sender.sendto(message, self._address)
+        except OSError as refused:
+            log.debug("systemd does not listen: %s", refused)
 
 
-_WORDS = {"ready": "READY=1", "tick": "WATCHDOG=1", "stopping": "STOPPING=1", "waiting": ""}
+_LONGEST_STATUS = 300
+# A daemon that waits for its store is no reason to kill it: another one would wait, too.
+_WORDS = {"ready": "READY=1", "tick": "WATCHDOG=1", "waiting": "WATCHDOG=1", "stopping": "STOPPING=1"}

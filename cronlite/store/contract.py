@@ -143,7 +143,7 @@ class Store(Protocol):
         """Insert runs; return the ids that were refused because the id, or the key of a queued run, is taken."""
 
     def at_work(self, lanes: Collection[str]) -> list[Run]:
-        """List the runs of these lanes that are queued or running."""
+        """List, for each of these lanes where runs are queued or running, the one of them that was due last."""
 
     def claim_runs(self, daemon: str, handlers: Collection[str], now: datetime, limit: int) -> list[Run]:
         """Claim up to `limit` queued runs with `run_at <= now` of these handlers, the oldest `run_at` first.

@@ -1,0 +1,196 @@
+"""What can be typed, and how does each command end?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from cronlite.cli.session import Session
+from cronlite.errors import ConfigurationError, CronliteError, InvalidInput, StoreUnavailable, suggestion
+from cronlite.version import VERSION
+
+OK, FAILED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
+
+# Where each command lives and what it is for: so that help and completion import none of them.
+COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
+    "Schedules": {
+        "add": ("editing.add", "Store a schedule, and show when it will run."),
+        "list": ("schedules.list_", "List schedules and their next runs."),
+        "show": ("schedules.show", "Show all of one schedule."),
+        "edit": ("editing.edit", "Change fields of a schedule."),
+        "remove": ("schedules.remove", "Delete schedules."),
+        "pause": ("schedules.pause", "Keep schedules from running."),
+        "resume": ("schedules.resume", "Let paused schedules run again."),
+        "next": ("upcoming.next_", "Show upcoming runs, DST oddities marked."),
+        "why": ("upcoming.why", "Say why a schedule ran at a minute, or did not."),
+        "import-crontab": ("crontab.import_crontab", "Store a crontab's lines as schedules."),
+        "export-crontab": ("crontab.export_crontab", "Write schedules as a crontab."),
+    },
+    "Runs": {
+        "trigger": ("runs.trigger", "Queue one run of a schedule now."),
+        "enqueue": ("runs.enqueue", "Queue one call of a handler, now or later."),
+        "runs": ("runs.runs_", "List runs, the last queued first."),
+        "log": ("runs.log", "Show a run: attempts, output, error."),
+        "retry": ("runs.retry", "Queue finished runs once more."),
+        "cancel": ("runs.cancel", "Close queued runs before they start."),
+    },
+    "Service": {
+        "run": ("service.run", "Run the daemon in the foreground."),
+        "status": ("service.status", "Show who is alive, last ticks, queue, gaps."),
+        "doctor": ("service.doctor", "Look for what is wrong, and how to mend it."),
+        "demo": ("demo.demo", "See the whole thing in one minute, on a throw-away file."),
+        "completion": ("completion.completion", "Print the script that makes a shell complete."),
+    },
+}
+SERVICE = "run"  # its options are the environment of a service: CRONLITE_SEATS, not CRONLITE_RUN_SEATS
+_HOMES = {name: home for commands in COMMANDS.values() for name, (home, _) in commands.items()}
+
+
+class CommandLine(click.Group):
+    """The group: commands are imported when they are named, and every error ends here, in one line."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        return list(_HOMES)
+
+    def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _HOMES:
+            return None
+        module, attribute = _HOMES[cmd_name].split(".")
+        command: click.Command = getattr(import_module(f"cronlite.cli.{module}"), attribute)
+        _name_variables(command, "CRONLITE" if cmd_name == SERVICE else f"CRONLITE_{cmd_name.upper().replace('-', '_')}")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _HOMES and not args[0].startswith("-") and not ctx.resilient_parsing:
+            hint = suggestion(args[0], _HOMES)
+            raise click.UsageError(f"no command is called {args[0]!r}; {hint}".rstrip("; "), ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, commands in COMMANDS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, summary) for name, (_, summary) in commands.items()], col_max=14)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        known = [(name, summary) for commands in COMMANDS.values() for name, (_, summary) in commands.items()]
+        found = [CompletionItem(name, help=summary) for name, summary in known if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            _hush()  # whoever read this has seen enough: `cronlite list | head`
+            return OK
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        """Run a command line and leave the process with its exit code."""
+        for stream in (sys.stdout, sys.stderr):
+            if callable(reconfigure := getattr(stream, "reconfigure", None)):
+                reconfigure(errors="backslashreplace")  # no locale may turn an answer into an error
+        options = {**extra, "standalone_mode": False}
+        sys.exit(_exit_code(partial(super().main, *args, **options)))
+
+
+def _name_variables(command: click.Command, prefix: str) -> None:
+    """Give each option the environment variable that is called as it is; click would go by the Python parameter."""
+    for option in command.params:
+        if isinstance(option, click.Option) and option.envvar is None:
+            long = max(option.opts, key=len)
+            option.envvar = f"{prefix}_{long.lstrip('-').upper().replace('-', '_')}"
+
+
+def _exit_code(run: Callable[[], Any]) -> int:
+    try:
+        code = run()
+    except click.UsageError as wrong:
+        where = f" (see '{wrong.ctx.command_path} --help')" if wrong.ctx else ""
+        return _told(f"{wrong.format_message()}{where}", USAGE)
+    except click.ClickException as failed:
+        return _told(failed.format_message(), failed.exit_code)
+    except click.Abort:
+        return INTERRUPTED
+    except (InvalidInput, ConfigurationError) as wrong:
+        return _told(str(wrong), USAGE)
+    except StoreUnavailable as missing:
+        return _told(str(missing), UNREACHABLE)
+    except CronliteError as failed:
+        return _told(str(failed), FAILED)
+    return code if isinstance(code, int) else OK
+
+
+def _told(message: str, code: int) -> int:
+    from cronlite.cli.render import note
+
+    with suppress(BrokenPipeError):
+        note(" ".join(message.split()), "error")
+    return code
+
+
+def _hush() -> None:
+    """Send what is still to be written to nowhere, so that the interpreter's own last flush does not fail."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _configured(context: click.Context, _: click.Parameter, path: str | None) -> None:
+    if path is not None:
+        from cronlite.cli import config
+
+        context.default_map = config.load(path, cli, context)
+
+
+_EPILOG = """
+Every option can come from the environment, too: CRONLITE_URI, CRONLITE_APP, CRONLITE_CONFIG; those of run as
+CRONLITE_SEATS and so on; those of other commands with its name, as CRONLITE_LIST_JSON=1. An option counts before the
+environment, that before the file, that before the default.
+
+ID is a schedule's id, a unique beginning of it, or its name. Instants are ISO 8601; one without a zone is read on the
+schedule's clock where a command is about one schedule, and as UTC elsewhere. Durations are 90s, 10m, 2h, 3d.
+
+Exit codes: 0 all went well; 1 the operation failed; 2 usage, configuration or import; 3 the store is unreachable.
+
+To complete commands, schedules and handlers by the tab key: eval "$(cronlite completion bash)"; zsh and fish can, too.
+"""
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
+
+
+@click.command("cronlite", cls=CommandLine, epilog=_EPILOG, context_settings=_SETTINGS)
+@click.option("--uri", envvar="CRONLITE_URI", metavar="URI", help="The store: mongodb://host/database, sqlite:PATH or memory:.")
+@click.option("-A", "--app", envvar="CRONLITE_APP", metavar="MODULE[:OBJECT]", help="The application: its handlers, and its Cronlite.")
+@click.option(
+    "--config",
+    envvar="CRONLITE_CONFIG",
+    metavar="FILE",
+    is_eager=True,
+    expose_value=False,
+    callback=_configured,
+    help="A TOML file: uri and app at the top, a table for each command, such as [run] with seats = 8.",
+)
+@click.version_option(VERSION, message="cronlite %(version)s")
+@click.pass_context
+def cli(context: click.Context, uri: str | None, app: str | None) -> None:
+    """Cron for applications: schedules in MongoDB or in a file, handlers in Python, each minute exactly once.
+
+    New here? `cronlite demo` shows the whole thing in one minute.
+    """
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        context.color = False
+    context.obj = Session(uri, app)
+    context.call_on_close(context.obj.close)
+
+
+def main() -> NoReturn:
+    """Run the command line of this process."""
+    cli.main()

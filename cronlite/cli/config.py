@@ -1,0 +1,84 @@
+"""What does a configuration file say: the defaults of options, in TOML?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cronlite.errors import ConfigurationError, shown, suggestion
+
+Section = dict[str, Any]
+
+
+def load(path: str, group: click.Group, context: click.Context) -> dict[str, Any]:
+    """Read a file into a click default map: `uri` and `app` at the top, a table for each command.
+
+    Raises ConfigurationError for a file, a key or a value that cannot be used.
+    """
+    found = _parsed(path)
+    values: dict[str, Any] = {}
+    for key, value in found.items():
+        if isinstance(value, Mapping):
+            values[key] = dict(_section(path, key, value, _command(path, group, context, key)))
+        else:
+            values |= dict(_section(path, "", {key: value}, group))
+    return values
+
+
+def _parsed(path: str) -> dict[str, Any]:
+    try:
+        toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+        with Path(path).open("rb") as file:
+            found: dict[str, Any] = toml.load(file)
+            return found
+    except ModuleNotFoundError:
+        raise ConfigurationError("--config needs the package tomli under Python 3.10: pip install tomli") from None
+    except OSError as missing:
+        raise ConfigurationError(f"--config {path}: {missing.strerror or missing}") from None
+    except (ValueError, RecursionError) as refused:
+        raise ConfigurationError(f"--config {path} is no TOML: {refused}") from None
+
+
+def _command(path: str, group: click.Group, context: click.Context, key: str) -> click.Command:
+    command = group.get_command(context, key)
+    if command is None:
+        hint = suggestion(key, group.list_commands(context))
+        raise ConfigurationError(f"{path}: [{shown(key)}] is no command; {hint}".rstrip("; "))
+    return command
+
+
+def _section(
+    path: str, table: str, values: Mapping[str, Any], command: click.Command
+) -> Iterator[tuple[str, bool | str | list[str]]]:
+    options = {
+        name.lstrip("-"): option
+        for option in command.params
+        if isinstance(option, click.Option) and option.expose_value
+        for name in option.opts
+        if name.startswith("--")
+    }
+    for key, value in values.items():
+        option = options.get(key.replace("_", "-"))
+        if option is None or option.name is None:
+            of = f"option of {table}" if table else "key"
+            hint = suggestion(key.replace("_", "-"), options)
+            raise ConfigurationError(f"{path}: {shown(key)} is no {of}; {hint}".rstrip("; "))
+        yield option.name, _value(path, key, value, option)
+
+
+def _value(path: str, key: str, value: Any, option: click.Option) -> bool | str | list[str]:
+    """Return a value as click reads it from a command line; a text is checked there."""
+    if option.is_flag and isinstance(value, bool):
+        return value
+    if option.multiple and isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return value
+    scalar = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    if scalar and not option.is_flag and not option.multiple:
+        return str(value)
+    wanted = "true or false" if option.is_flag else "a list of texts" if option.multiple else "a text or a number"
+    raise ConfigurationError(f"{path}: {key} is {shown(value)}; give {wanted}")

@@ -1,0 +1,104 @@
+"""What does all of it look like, in one minute and on a throw-away file?"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+import click
+
+from cronlite import clock, output, runs
+from cronlite.app import Cronlite
+from cronlite.cli import render
+from cronlite.cli.runs import shown
+from cronlite.cli.schedules import next_runs
+from cronlite.errors import CronliteError
+from cronlite.handlers import Registry
+from cronlite.runs import Run
+from cronlite.schedules import Schedule
+
+LIMIT_SECONDS = 90.0
+_LOOK_SECONDS = 0.1
+_HANDLER = """\
+    @cronlite.handler
+    def hello(params):
+        print(f"Hello, {params['who']}!")
+        return {"greeted": params["who"]}
+"""
+_NEXT = """\
+That was all of it. Now with your own, in a file tasks.py:
+
+    import cronlite
+
+{handler}
+    cronlite add --name greet --handler hello --params '{{"who": "me"}}' --cron '*/5 * * * *'
+    cronlite -A tasks run                                  the daemon
+    cronlite list, cronlite runs, cronlite log greet       in another terminal
+    cronlite --help                                        all commands
+"""
+
+
+@click.command()
+def demo() -> None:
+    """See the whole thing in one minute, on a throw-away file."""
+    registry = Registry()
+    registry.add("hello", _hello)
+    with tempfile.TemporaryDirectory(prefix="cronlite-demo-") as folder:
+        uri = f"sqlite:{Path(folder) / 'demo.db'}"
+        with Cronlite(uri, registry=registry) as cron:
+            schedule = _begin(cron, uri)
+            with output.capture_prints(), output.capture_logs():
+                cron.start()
+                run = _awaited(cron, schedule)
+            click.echo(f"\n{_heading('The run is on record')}: {render.coloured(run.state)}\n")
+            click.echo("\n".join(f"    {line}" for line in shown(run, cron.now()).split("\n")))
+    if run.state != runs.SUCCEEDED:
+        raise CronliteError(f"the demo's run should have succeeded, but is {run.state}")
+    click.echo(f"\n{_NEXT.format(handler=_HANDLER)}", nl=False)
+
+
+def _hello(params: dict[str, str]) -> dict[str, str]:
+    print(f"Hello, {params['who']}!")
+    return {"greeted": params["who"]}
+
+
+def _begin(cron: Cronlite, uri: str) -> Schedule:
+    cron.store.prepare()
+    click.echo(f"cronlite demo, on {uri} (removed at the end)\n")
+    click.echo(f"{_heading('A handler is a function of yours')}\n\n{_HANDLER}")
+    schedule = cron.schedule("demo", {"who": "world"}, handler="hello", name="greet")
+    click.echo(f"{_heading('A schedule says when to call it, and with what')}\n")
+    click.echo("    cronlite add --name greet --handler hello --params '{\"who\": \"world\"}' --cron '* * * * *'\n")
+    click.echo(f"    {schedule.describe()}")
+    click.echo(f"{next_runs(schedule, cron.now(), '    ')}\n")
+    return schedule
+
+
+def _awaited(cron: Cronlite, schedule: Schedule) -> Run:
+    """Wait until the schedule's first run has ended, counting the seconds down where somebody watches."""
+    wake = clock.next_wake(cron.now())
+    click.echo(f"{_heading('A daemon wakes one second after each minute')}: next at {wake:%H:%M:%S} UTC")
+    click.echo("")
+    limit = time.monotonic() + LIMIT_SECONDS
+    while time.monotonic() < limit:
+        found = cron.runs(schedule=schedule.id, limit=1)
+        if found and found[0].state in runs.FINAL:
+            return found[0]
+        _count_down((wake - datetime.now(timezone.utc)).total_seconds())
+        time.sleep(_LOOK_SECONDS)
+    raise CronliteError(f"the demo's run did not end within {LIMIT_SECONDS:g} s")
+
+
+def _count_down(seconds: float) -> None:
+    if sys.stdout.isatty():
+        told = f"    in {seconds:.0f} s" if seconds >= 1 else ""
+        # A line that is wiped each time; once the minute has come, it is left to what the handler prints.
+        if seconds > 0:
+            click.echo(f"\r\033[K{told}", nl=False)
+
+
+def _heading(text: str) -> str:
+    return click.style(text, bold=True)

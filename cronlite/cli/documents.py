@@ -1,0 +1,81 @@
+"""Which keys do the JSON answers have? Scripts rely on them: they are added to, never renamed.
+
+Every instant is ISO 8601 in UTC with milliseconds (`2026-11-21T02:30:00.000Z`); a key without a value is null.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from cronlite.inspection import Answer, Finding, Status
+from cronlite.ledger import Tick
+from cronlite.runs import Run
+from cronlite.schedules import FIELDS, Document, Schedule
+from cronlite.store.contract import DaemonRecord
+
+NEXT_RUNS = 5
+
+
+def schedule(given: Schedule, now: datetime) -> dict[str, Any]:
+    """Return a schedule: its fields, `id` for `_id`, and `description`, `next_runs` (five at most) and `faults`."""
+    told = {name: getattr(given, name) for name in FIELDS}
+    runs = given.next_runs(now, NEXT_RUNS) if given.enabled else []
+    return {**told, "description": given.describe(), "next_runs": runs, "faults": []}
+
+
+def unreadable(document: Document, faults: list[str]) -> dict[str, Any]:
+    """Return a schedule that cannot be read: `id`, `name`, what is wrong in `faults`, and the `document` as it is."""
+    return {"id": document.get("_id"), "name": document.get("name"), "faults": faults, "document": document}
+
+
+def run(given: Run) -> dict[str, Any]:
+    """Return a run: all its fields."""
+    return {field.name: getattr(given, field.name) for field in fields(given)}
+
+
+def upcoming(given: Schedule, tick: datetime) -> dict[str, Any]:
+    """Return an upcoming run: `schedule` (the id), `name`, `handler`, `at`, `local`, `tz`, and a DST `oddity`."""
+    return {
+        "schedule": given.id,
+        "name": given.name,
+        "handler": given.handler,
+        "at": tick,
+        "local": tick.astimezone(given.timetable.zone).isoformat(timespec="minutes"),
+        "tz": given.tz,
+        "oddity": given.timetable.oddity(tick),
+    }
+
+
+def answer(given: Answer, of: str, at: datetime) -> dict[str, Any]:
+    """Return why a schedule ran or did not: `schedule`, `at`, `verdict`, `reasons`, and its `run`, if any."""
+    told = run(given.run) if given.run else None
+    return {"schedule": of, "at": at, "verdict": given.verdict, "reasons": given.reasons, "run": told}
+
+
+def status(given: Status) -> dict[str, Any]:
+    """Return `address`, `now`, `next_wake`, `daemons`, `ticks`, `gaps`, `queue` and `unknown_handlers`."""
+    return {
+        "address": given.address,
+        "now": given.now,
+        "next_wake": given.next_wake,
+        "daemons": [_daemon(one, True) for one in given.alive] + [_daemon(one, False) for one in given.dead],
+        "ticks": [_tick(one) for one in given.ticks],
+        "gaps": [_tick(one) for one in given.gaps],
+        "queue": [{"state": state, "handler": handler, "runs": n} for (state, handler), n in given.queue.items()],
+        "unknown_handlers": given.unknown_handlers,
+    }
+
+
+def finding(given: Finding) -> dict[str, Any]:
+    """Return `severity` ("error" or "warning"), `subject`, `problem` and `remedy`."""
+    return {field.name: getattr(given, field.name) for field in fields(given)}
+
+
+def _daemon(given: DaemonRecord, alive: bool) -> dict[str, Any]:
+    return {"alive": alive, **{field.name: getattr(given, field.name) for field in fields(given)}}
+
+
+def _tick(given: Tick) -> dict[str, Any]:
+    return {field.name: getattr(given, field.name) for field in fields(given)}

@@ -1,0 +1,157 @@
+"""How is a schedule written and changed from a command line?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from typing import Any, TypeVar
+
+import click
+
+from cronlite import cron as cron_language
+from cronlite import schedules, values
+from cronlite.cli import documents, render
+from cronlite.cli.parameters import NO_DURATION, Duration, Name, Params, zone_names
+from cronlite.cli.schedules import as_json, next_runs, ref
+from cronlite.cli.session import Session, handler_names, pass_session
+from cronlite.schedules import Schedule
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+_FIELD_HELP = {
+    "minute": "0-59, a list '0,30', a step '*/5', a range '10-20/2'.",
+    "hour": "0-23, in the same ways.",
+    "day": "1-31, L (the last) or LW (the last Monday to Friday).",
+    "month": "1-12 or jan-dec.",
+    "weekday": "0-7 or sun-sat, 5L (the last Friday), fri#2 (the second).",
+}
+_FIELDS = [
+    click.option("--cron", metavar="LINE", help="All five fields, as in crontab(5): '30 2 * * mon-fri', @daily."),
+    *(click.option(f"--{name}", metavar="EXPR", help=told) for name, told in _FIELD_HELP.items()),
+    click.option(
+        "--tz", type=Name(zone_names), metavar="ZONE", help="The clock to go by: an IANA name. [default: UTC]"
+    ),
+    click.option("--handler", type=Name(handler_names), metavar="NAME", help="The registered function to call."),
+    click.option("--params", type=Params(), metavar="JSON", help="What it is given: JSON, @FILE, or - for stdin."),
+    click.option("--user", metavar="TEXT", help="For whom it runs."),
+    click.option("--name", metavar="TEXT", help="A unique name; '' takes it away."),
+    click.option("--tag", "tags", multiple=True, metavar="TEXT", help="A tag; may be repeated, '' means none."),
+    click.option("--note", metavar="TEXT", help="A note for people."),
+    click.option(
+        "--overlap",
+        type=click.Choice(["skip", "wait", "allow"]),
+        help="If the last run is still at work. [default: skip]",
+    ),
+    click.option(
+        "--catch-up",
+        type=click.Choice(["skip", "latest", "all"]),
+        help="What of minutes with no daemon. [default: skip]",
+    ),
+    click.option("--retries", type=int, metavar="N", help="How many more attempts after a failure. [default: 0]"),
+    click.option("--retry-delay", type=Duration(), help="Before the first retry; it doubles. [default: 60s]"),
+    click.option("--timeout", type=Duration(none=True), help="How long an attempt may take. [default: none]"),
+    click.option(
+        "--on-crash", type=click.Choice(["retry", "abandon"]), help="If its daemon dies at work. [default: retry]"
+    ),
+    click.option("--dry-run", is_flag=True, help="Show what would be stored, and store nothing."),
+]
+
+
+def _with_fields(command: C) -> C:
+    for option in reversed(_FIELDS):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_with_fields
+@click.option("--disabled", is_flag=True, help="Store it paused.")
+@as_json
+@pass_session
+def add(session: Session, /, disabled: bool, dry_run: bool, as_json: bool, **options: Any) -> None:
+    """Store a schedule, and show when it will run.
+
+    A field that is not named is *, as in cron: --hour 2 alone is sixty runs. Fields given one by one must all match.
+    """
+    given = _changes(options) | ({"enabled": False} if disabled else {})
+    new = _drafted(given, datetime.now(timezone.utc))
+    _warn(session, given, new)
+    if not dry_run:
+        store = session.cron.store
+        for complaint in store.prepare():
+            render.note(complaint, "warning")
+        new = _drafted(given, session.cron.now())
+        store.add_schedule(new.document())
+    _present(new, "would add" if dry_run else "added", as_json)
+
+
+@click.command()
+@ref
+@_with_fields
+@as_json
+@pass_session
+def edit(session: Session, /, ref: str, dry_run: bool, as_json: bool, **options: Any) -> None:
+    """Change fields of a schedule; the others stay. --tag replaces all tags.
+
+    If a time field changes, minutes before now no longer count. 'pause' and 'resume' switch it off and on.
+    """
+    given = _changes(options)
+    if not given:
+        raise click.UsageError("nothing to change; name at least one field", click.get_current_context())
+    if dry_run:
+        changed = schedules.read(session.cron.document(ref) | given)
+    else:
+        changed = session.cron.update(ref, **given)
+    _warn(session, given, changed)
+    _present(changed, "would change" if dry_run else "changed", as_json)
+
+
+def _changes(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that were named, as a schedule has them; None takes a field back to its default."""
+    given = {name: value for name, value in options.items() if value is not None and value != ()}
+    line = given.pop("cron", None)
+    if line is not None:
+        given = _from_line(line, given)
+    if (delay := given.pop("retry_delay", None)) is not None:
+        given["retry_delay_seconds"] = delay.total_seconds()
+    if (limit := given.pop("timeout", None)) is not None:
+        given["timeout_seconds"] = None if limit == NO_DURATION else limit.total_seconds()
+    if "params" in given:
+        given["params"] = values.check_params(given["params"])
+    if "name" in given:
+        given["name"] = given["name"] or None
+    if "tags" in given:
+        given["tags"] = [tag for tag in given["tags"] if tag]
+    return given
+
+
+def _from_line(line: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    named = [name for name in cron_language.FIELDS if name in given]
+    if named:
+        raise click.UsageError(f"--cron says all five fields; leave --{named[0]} out", click.get_current_context())
+    pattern = cron_language.parse_line(line)
+    return {**given, **pattern.expressions(), "either_day": pattern.either_day}
+
+
+def _drafted(given: Mapping[str, Any], now: datetime) -> Schedule:
+    now = now.replace(microsecond=now.microsecond // 1_000 * 1_000)
+    return schedules.new(now=now, **given)
+
+
+def _warn(session: Session, given: Mapping[str, Any], schedule: Schedule) -> None:
+    coarser = [name for name in cron_language.FIELDS[1:] if getattr(schedule, name) != "*"]
+    if schedule.minute == "*" and "minute" not in given and any(name in given for name in coarser):
+        told = " and ".join(f"{name}={getattr(schedule, name)}" for name in coarser)
+        render.note(f"{told} without a minute is sixty runs an hour; --minute 0 makes it one", "warning")
+    if "handler" in given and (hint := session.handler_hint(schedule.handler)):
+        render.note(hint, "warning")
+
+
+def _present(schedule: Schedule, what: str, as_json: bool) -> None:
+    now = datetime.now(timezone.utc)
+    if as_json:
+        render.print_json(documents.schedule(schedule, now))
+        return
+    named = f"  {render.one_line(schedule.name)}" if schedule.name else ""
+    click.echo(f"{what} {schedule.id}{named}: {schedule.describe()}")
+    click.echo(next_runs(schedule, now))

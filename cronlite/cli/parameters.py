@@ -1,0 +1,167 @@
+"""How is what somebody types read: instants, durations, params, and the names that a shell completes?"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from cronlite.errors import Fault, InvalidInput, shown
+
+if TYPE_CHECKING:
+    _Type = click.ParamType[Any]
+else:
+    _Type = click.ParamType  # takes no subscript before click 8.4
+
+NO_DURATION = "none"
+LONGEST = timedelta(days=3660)
+LARGEST_FILE = 32 * 1024 * 1024
+_UNITS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_PART = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|min|s|m|h|d|w|)", re.ASCII)
+_INSTANT = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?))? ?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII | re.IGNORECASE
+)
+
+
+class Instant(_Type):
+    """`now`, or an ISO 8601 instant; one without a zone comes out naive, for the command to place."""
+
+    name = "instant"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, datetime):
+            return value
+        if value == "now":
+            return datetime.now(timezone.utc)
+        found = _INSTANT.fullmatch(value)
+        try:
+            return _instant(*found.groups()) if found else self._refuse(value, param, ctx)
+        except ValueError:
+            return self._refuse(value, param, ctx)
+
+    def _refuse(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        examples = "2026-11-21T02:30Z, 2026-11-21T02:30+01:00, 2026-11-21 02:30, or now"
+        self.fail(f"{shown(value)} is no instant; give {examples}", param, ctx)
+
+
+def _instant(day: str, time: str | None, offset: str | None) -> datetime:
+    whole, _, fraction = (time or "00:00").partition(".")
+    naive = datetime.fromisoformat(f"{day}T{whole}").replace(microsecond=int(fraction.ljust(6, "0")))
+    if offset is None:
+        return naive
+    if offset in "Zz":
+        return naive.replace(tzinfo=timezone.utc)
+    digits = offset[1:].replace(":", "").ljust(4, "0")
+    ahead = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return naive.replace(tzinfo=timezone(-ahead if offset[0] == "-" else ahead))
+
+
+class Duration(_Type):
+    """A length of time such as `90`, `90s`, `10m`, `1h30m` or `3d`, as a timedelta; `none` where that is allowed."""
+
+    name = "duration"
+
+    def __init__(self, *, none: bool = False) -> None:
+        self._none = none
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, timedelta) or (self._none and value == NO_DURATION):
+            return value
+        parts = _PART.findall(value)
+        if not value or "".join(amount + unit for amount, unit in parts) != value:
+            either = " or none" if self._none else ""
+            self.fail(f"{shown(value)} is no duration; give 90s, 10m, 2h, 1h30m, 3d{either}", param, ctx)
+        seconds = sum(float(amount) * _UNITS[unit] for amount, unit in parts)
+        if seconds > LONGEST.total_seconds():
+            self.fail(f"{shown(value)} is too long; give up to {LONGEST.days}d", param, ctx)
+        return timedelta(seconds=seconds)
+
+
+class Since(_Type):
+    """An instant, or a duration that counts back from now."""
+
+    name = "since"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and value and _PART.sub("", value) == "":
+            return datetime.now(timezone.utc) - Duration().convert(value, param, ctx)
+        return Instant().convert(value, param, ctx)
+
+
+class Params(_Type):
+    """A JSON object: as it is, in a file (`@FILE`), or on stdin (`-`)."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, dict):
+            return value
+        try:
+            found = json.loads(_text_of(value))
+        except OSError as missing:
+            self.fail(f"cannot read {shown(value[1:])}: {missing.strerror or missing}", param, ctx)
+        except UnicodeError:
+            self.fail(f"{shown(value)} is no UTF-8 text", param, ctx)
+        except RecursionError:
+            self.fail("it is nested too deeply; flatten it", param, ctx)
+        except ValueError as refused:
+            told = str(refused).partition("; use sys.set_int")[0]
+            self.fail(f"{shown(value)} is no JSON: {told}; give an object such as {_EXAMPLE}", param, ctx)
+        if not isinstance(found, dict):
+            self.fail(f"{shown(found)} is no object; give one such as {_EXAMPLE}", param, ctx)
+        return found
+
+
+_EXAMPLE = '\'{"dataset": "sales"}\''
+
+
+def _text_of(value: str) -> str:
+    if value == "-":
+        raw = sys.stdin.buffer.read(LARGEST_FILE + 1)
+    elif value.startswith("@"):
+        with Path(value[1:]).open("rb") as file:
+            raw = file.read(LARGEST_FILE + 1)
+    else:
+        return value
+    if len(raw) > LARGEST_FILE:
+        raise ValueError(f"more than {LARGEST_FILE} bytes")
+    return raw.decode("utf-8-sig")
+
+
+class Name(_Type):
+    """A text that the shell can complete."""
+
+    name = "text"
+
+    def __init__(self, names: Callable[[click.Context], list[str]]) -> None:
+        self._names = names
+
+    def shell_complete(self, ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in self._names(ctx) if name.startswith(incomplete)]
+
+
+def zone_names(_: click.Context) -> list[str]:
+    """List the IANA time zones."""
+    from zoneinfo import available_timezones
+
+    return sorted(available_timezones())
+
+
+def placed(instant: datetime, zone: tzinfo = timezone.utc) -> datetime:
+    """Return an instant in UTC; one that was typed without a zone is read on the clock of `zone`.
+
+    Where that clock showed the minute twice, the first time is meant.
+    """
+    try:
+        return (instant if instant.tzinfo else instant.replace(tzinfo=zone)).astimezone(timezone.utc)
+    except OverflowError:
+        raise InvalidInput(
+            Fault("instant", instant.isoformat(), "is out of range", "give the years 1 to 9999")
+        ) from None

@@ -1,0 +1,192 @@
+"""How is the daemon run, and how is what it does looked at, from a command line?"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+
+import click
+
+from cronlite import inspection
+from cronlite.cli import documents, render
+from cronlite.cli.parameters import Duration
+from cronlite.cli.render import Column
+from cronlite.cli.schedules import as_json
+from cronlite.cli.session import Session, pass_session
+from cronlite.inspection import Status
+from cronlite.ledger import Tick
+from cronlite.store.contract import DaemonRecord
+
+log = logging.getLogger("cronlite.daemon")
+
+
+@click.command()
+@click.option("--seats", type=int, default=20, show_default=True, show_envvar=True, help="Handlers at work at a time.")
+@click.option(
+    "--drain-seconds", type=float, default=30, show_default=True, show_envvar=True, help="For handlers at a stop."
+)
+@click.option(
+    "--grace-seconds",
+    type=float,
+    default=300,
+    show_default=True,
+    show_envvar=True,
+    help="Late minutes made up in full.",
+)
+@click.option(
+    "--catch-up-window",
+    type=Duration(),
+    default="24h",
+    show_default=True,
+    show_envvar=True,
+    help="How far back catch_up reaches.",
+)
+@click.option("--allow-shell", is_flag=True, show_envvar=True, help="Let schedules run commands as this user.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, show_envvar=True)
+@pass_session
+def run(
+    session: Session,
+    seats: int,
+    drain_seconds: float,
+    grace_seconds: float,
+    catch_up_window: timedelta,
+    allow_shell: bool,
+    log_format: str,
+) -> None:
+    """Run the daemon in the foreground: it ticks, and calls the handlers that -A registers.
+
+    SIGTERM or SIGINT lets running handlers end, at most for --drain-seconds; a second one ends it at once. With no
+    store to be reached it waits for one.
+    """
+    from cronlite import handlers, logs, output, service, shell
+    from cronlite.daemon import Daemon, Options
+
+    logs.configure("json" if log_format == "json" else "text")
+    options = Options(
+        seats=seats,
+        drain_seconds=drain_seconds,
+        grace_seconds=grace_seconds,
+        catch_up_window_seconds=catch_up_window.total_seconds(),
+    )
+    cron = session.cron
+    for broken in handlers.load_entry_points(cron.registry):
+        log.warning("%s", broken)
+    if allow_shell:
+        shell.allow_shell(cron.registry)
+    if seats and not cron.registry.names():
+        log.warning("no handler is registered, so every run stays queued: name a module with @cronlite.handler as -A")
+    notifier = service.Notifier(os.environ.get("NOTIFY_SOCKET"))
+    with output.capture_logs(), output.capture_prints():
+        service.serve(Daemon(cron.store, cron.registry, options, notify=notifier))
+
+
+@click.command()
+@as_json
+@pass_session
+def status(session: Session, as_json: bool) -> None:
+    """Show who is alive, last ticks, queue, gaps.
+
+    --json prints address, now, next_wake, daemons, ticks, gaps, queue (state, handler, runs) and unknown_handlers.
+    """
+    seen = inspection.status(session.cron.store)
+    if as_json:
+        render.print_json(documents.status(seen))
+        return
+    click.echo("\n".join(part for part in (_overview(seen), _daemons(seen), _ticks(seen), _queue(seen)) if part))
+
+
+def _overview(seen: Status) -> str:
+    wake = seen.next_wake
+    dead = f", {len(seen.dead)} dead" if seen.dead else ""
+    queue = {state: sum(n for (of, _), n in seen.queue.items() if of == state) for state in ("queued", "running")}
+    rows = [
+        ("store", seen.address),
+        ("now", render.second(seen.now)),
+        (
+            "next wake",
+            f"{render.second(wake)}, {render.relative(wake, seen.now)}" if wake else "never: no daemon is alive",
+        ),
+        ("daemons", f"{len(seen.alive)} alive{dead}"),
+        ("runs", f"{queue['queued']} queued, {queue['running']} running"),
+        ("stuck", _stuck(seen.alive)),
+        ("gaps", "\n".join(_gap(gap) for gap in seen.gaps)),
+        (
+            "unknown",
+            "\n".join(f"no daemon alive has the handler {name!r} of queued runs" for name in seen.unknown_handlers),
+        ),
+    ]
+    return render.pairs(rows, "")
+
+
+def _stuck(alive: Sequence[DaemonRecord]) -> str:
+    stuck = sum(daemon.stuck for daemon in alive)
+    return f"{stuck} threads in handlers over their time-out" if stuck else ""
+
+
+def _gap(gap: Tick) -> str:
+    minutes = (gap.last - gap.first) // timedelta(minutes=1) + 1
+    left_out = f", {gap.skipped} runs left out" if gap.skipped else ""
+    return f"{render.utc_minute(gap.first)} to {render.utc_minute(gap.last)}, {minutes} min without a tick{left_out}"
+
+
+def _daemons(seen: Status) -> str:
+    columns = [Column("daemon"), Column("state"), Column("host", 8), Column("pid", right=True)]
+    columns += [Column("seats", right=True), Column("running", right=True), Column("seen"), Column("handlers", 8)]
+    rows = [
+        [
+            one.id,
+            "alive" if one in seen.alive else "dead",
+            one.host,
+            str(one.pid),
+            str(one.seats),
+            str(one.running),
+            render.relative(one.seen_at, seen.now),
+            ", ".join(one.handlers),
+        ]
+        for one in [*seen.alive, *seen.dead]
+    ]
+    return f"\n{render.table(columns, rows)}" if rows else ""
+
+
+def _ticks(seen: Status) -> str:
+    columns = [Column("last ticks"), Column("due", right=True), Column("done"), Column("by")]
+    rows = [
+        [
+            render.utc_minute(one.minute) if not one.is_gap else f"gap to {render.utc_minute(one.last)}",
+            str(one.due),
+            render.relative(one.done_at, seen.now) or "not yet",
+            one.daemon,
+        ]
+        for one in seen.ticks
+    ]
+    return f"\n{render.table(columns, rows)}" if rows else ""
+
+
+def _queue(seen: Status) -> str:
+    columns = [Column("at work"), Column("runs", right=True), Column("handler", 8)]
+    rows = [[state, str(count), handler] for (state, handler), count in sorted(seen.queue.items())]
+    return f"\n{render.table(columns, rows)}" if rows else ""
+
+
+@click.command()
+@as_json
+@pass_session
+def doctor(session: Session, as_json: bool) -> None:
+    """Look for what is wrong, and how to mend it.
+
+    Exit code 1 if something keeps work from being done. Indexes that are missing are made.
+    --json prints a list of: severity ("error" or "warning"), subject, problem, remedy.
+    """
+    findings = inspection.doctor(session.cron.store)
+    if as_json:
+        render.print_json([documents.finding(finding) for finding in findings])
+    else:
+        for one in findings:
+            click.echo(f"{render.coloured(one.severity)}: {render.one_line(f'{one.subject}: {one.problem}')}")
+            click.echo(f"  remedy: {render.one_line(one.remedy)}")
+        if not findings:
+            click.echo("nothing is wrong")
+    if any(finding.severity == "error" for finding in findings):
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,111 @@
+"""Which store and which application does a command work on?"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cronlite.errors import ConfigurationError, shown, suggestion
+
+if TYPE_CHECKING:
+    from cronlite.app import Cronlite
+
+COMPLETION_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class Session:
+    """What the options of the group say; nothing is imported or opened before it is asked for."""
+
+    uri: str | None = None
+    app: str | None = None
+    _cron: Cronlite | None = field(default=None, init=False)
+
+    @property
+    def cron(self) -> Cronlite:
+        """The Cronlite to work on: --uri's, else the one that -A names, else the default. Imports the application."""
+        if self._cron is None:
+            self._cron = self._open()
+        return self._cron
+
+    def close(self) -> None:
+        """Close the store, if it was opened."""
+        if self._cron is not None:
+            self._cron.close()
+
+    def handler_hint(self, handler: str) -> str | None:
+        """Say what is odd about a handler's name, as far as the application that -A names can tell."""
+        if self.app is None:
+            return None
+        known = self.cron.registry.names()
+        if handler in known:
+            return None
+        hint = suggestion(handler, known) or "it has no handler at all"
+        return f"{self.app} has no handler {handler!r}; {hint}"
+
+    def _open(self) -> Cronlite:
+        from cronlite.app import Cronlite
+        from cronlite.handlers import Registry, load
+
+        if self.app is None:
+            return Cronlite(self.uri)
+        named = load(self.app)[0]
+        if isinstance(named, ModuleType):
+            named = _only_cronlite(named)
+        if isinstance(named, Cronlite) and self.uri is None:
+            return named
+        if isinstance(named, Cronlite):
+            return Cronlite(self.uri, registry=named.registry)
+        if named is None or isinstance(named, Registry):
+            return Cronlite(self.uri, registry=named)
+        raise ConfigurationError(f"-A {self.app}: {shown(named)} is neither a module, a Cronlite nor a Registry")
+
+
+def _only_cronlite(module: ModuleType) -> Any:
+    from cronlite.app import Cronlite
+
+    found = {id(value): name for name, value in vars(module).items() if isinstance(value, Cronlite)}
+    if len(found) > 1:
+        choice = " or ".join(f"{module.__name__}:{name}" for name in found.values())
+        raise ConfigurationError(f"module {module.__name__!r} has several Cronlites; say -A {choice}")
+    return getattr(module, next(iter(found.values()))) if found else None
+
+
+pass_session = click.make_pass_decorator(Session)
+
+
+def schedule_names(context: click.Context) -> list[str]:
+    """List names and ids of schedules, for a shell that completes; nothing when the store does not answer at once."""
+    return _in_time(lambda cron: [s.get("name") or s["_id"] for s in cron.store.schedules(limit=1_000)], context)
+
+
+def run_ids(context: click.Context) -> list[str]:
+    """List the ids of the last runs, for a shell that completes."""
+    return _in_time(lambda cron: [run.id for run in cron.runs(limit=100)], context)
+
+
+def handler_names(context: click.Context) -> list[str]:
+    """List the handlers of the application and of the daemons, for a shell that completes."""
+    return _in_time(
+        lambda cron: {*cron.registry.names(), *(name for daemon in cron.store.daemons() for name in daemon.handlers)},
+        context,
+    )
+
+
+def _in_time(ask: Any, context: click.Context) -> list[str]:
+    root = context.find_root().params
+    answers: list[str] = []
+
+    def look() -> None:
+        with suppress(Exception):  # a shell that completes is no place for an error
+            answers.extend(sorted(name for name in ask(Session(root.get("uri"), root.get("app")).cron) if name))
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    looking.join(COMPLETION_SECONDS)
+    return list(answers)

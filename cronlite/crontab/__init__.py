@@ -1,0 +1,9 @@
+"""Which schedules does a crontab(5) file mean, and which crontab says what given schedules do?
+
+Nothing here touches a store.
+"""
+
+from cronlite.crontab.reading import IMPORTED, Entry, Plan, Refusal, Remark, read
+from cronlite.crontab.writing import export
+
+__all__ = ["IMPORTED", "Entry", "Plan", "Refusal", "Remark", "export", "read"]

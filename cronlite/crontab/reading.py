@@ -1,0 +1,304 @@
+"""Which schedules does a crontab mean, which of its lines are refused, and what should one know about the others?"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cronlite import clock, cron
+from cronlite.errors import InvalidInput, shown
+from cronlite.schedules import Schedule
+from cronlite.shell import NAME as SHELL_HANDLER
+
+# What a crontab says of a schedule; all else is cronlite's own, and left alone when a line is imported again.
+IMPORTED = ("user", "handler", "params", *cron.FIELDS, "either_day", "tz", "note")
+
+# How a crontab's comment speaks to cronlite: `#cronlite: name nightly` names the schedule of the next line.
+MARK = "#cronlite:"
+DEFAULT_SHELL = "/bin/sh"
+START_AND_STEP = re.compile(r"(?:^|(?<=,))([a-z0-9]+)/([0-9]+)")
+# What isspace(3) takes for a blank, and cron strips from a variable's value.
+SPACES = " \t\n\r\v\f"
+
+# MAX_ARG_STRLEN of Linux: the longest single argument, and so the longest command or variable, that a process can get.
+_LONGEST_LINE = 131_071
+_LONGEST_NOTE = 10_000
+_LONGEST_SOURCE = 150
+_ENVIRONMENT = re.compile(r"""(?:"([^"=]*)"|'([^'=]*)'|([^\s="'][^\s=]*))\s*=\s*(.*)""", re.DOTALL | re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+# The last line of the explanations that `crontab -e` begins a new crontab with, and of those in /etc/crontab.
+_COLUMN_TITLES = re.compile(r"\s*(m(in\w*)?\s+h(our)?\s+dom\s+mon\s+dow\b|(\*\s+){5}(user|command))")
+
+_NO_MAIL = "brings no mail here: 'cronlite log' shows what a run printed"
+_TOLD = {
+    "MAILTO": _NO_MAIL,
+    "MAILFROM": _NO_MAIL,
+    "CRON_TZ": "is the clock for the lines below",
+    "TZ": "is the clock for the lines below as well as for their commands; to Debian's cron it is only the latter",
+    "SHELL": "runs the commands below",
+    "HOME": "is the folder in which the commands below run",
+    "RANDOM_DELAY": "delays nothing here",
+    "LOGNAME": "is cron's own to set, and left out",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line that becomes a schedule, of which only the name and the fields in IMPORTED count."""
+
+    line: int
+    text: str
+    schedule: Schedule
+
+    @property
+    def name(self) -> str:
+        return self.schedule.name or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A line that becomes nothing: what is wrong with it, and what to do."""
+
+    line: int
+    text: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What to know about a line that is taken."""
+
+    line: int
+    text: str
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a crontab becomes."""
+
+    entries: list[Entry] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+
+
+class Refused(Exception):
+    """Why a line is refused, before anyone has said which one it was."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.remedy = reason, remedy
+
+
+def read(data: bytes, *, source: str, system: bool = False, user: str = "", tz: str = "UTC") -> Plan:
+    """Read a whole crontab, with a user on each line if it is a `system` one; all its faults are in the plan.
+
+    `source` says whose or which crontab it is, and becomes part of the names; `user` is for whom the lines of a user's
+    crontab run; `tz` is the zone of those lines that no CRON_TZ or TZ above them gives one.
+    """
+    reader = _Reader(source, system, user, tz)
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        reader.read(number, line.removesuffix(b"\r").decode("utf-8", "surrogateescape"))
+    return reader.plan
+
+
+class _Reader:
+    """Goes through a crontab: a variable holds for all lines after it, a comment for the very next one."""
+
+    def __init__(self, source: str, system: bool, user: str, tz: str) -> None:
+        source = re.sub(r"\s", " ", _UNPRINTABLE.sub("\ufffd", source))
+        self._source = source if len(source) <= _LONGEST_SOURCE else f"…{source[1 - _LONGEST_SOURCE :]}"
+        self._system, self._user, self._tz = system, user, tz
+        self._env: dict[str, str] = {}
+        self._zones: dict[str, str] = {}
+        self._missing: dict[str, int] = {}
+        self._comments: list[str] = []
+        self._given_name: str | None = None
+        self._alike: Counter[str] = Counter()
+        self._lines_by_name: dict[str, int] = {}
+        self.plan = Plan()
+
+    def read(self, number: int, line: str) -> None:
+        text = line.lstrip(" \t")
+        if text.startswith("#"):
+            self._keep_comment(text)
+            return
+        try:
+            if assignment := _ENVIRONMENT.fullmatch(text):
+                self._assign(number, text, assignment)
+            elif text.strip(SPACES):
+                self.plan.entries.append(self._entry(number, text))
+        except Refused as refused:
+            shortened = text if len(text) <= 200 else f"{text[:199]}…"
+            told = Refusal(number, _UNPRINTABLE.sub("\ufffd", shortened), refused.reason, refused.remedy)
+            self.plan.refusals.append(told)
+        self._comments, self._given_name = [], None
+
+    def _keep_comment(self, text: str) -> None:
+        if text.startswith(MARK):
+            word, _, rest = text.removeprefix(MARK).strip().partition(" ")
+            self._given_name = rest if word == "name" else self._given_name
+        elif _COLUMN_TITLES.match(text, 1):
+            self._comments = []
+        else:
+            self._comments.append(_UNPRINTABLE.sub("\ufffd", text[1:].rstrip(SPACES).removeprefix(" ")))
+
+    def _assign(self, number: int, text: str, assignment: re.Match[str]) -> None:
+        name = assignment[1] or assignment[2] or assignment[3] or ""
+        try:
+            value = _value(name, text, assignment[4])
+        except Refused:
+            self._missing[name] = number
+            raise
+        self._missing.pop(name, None)
+        if name in ("CRON_TZ", "TZ"):
+            self._zones[name] = value
+        # CRON_TZ speaks to cron alone, and LOGNAME "may not be changed" (crontab(5)).
+        if name not in ("CRON_TZ", "LOGNAME"):
+            self._env[name] = value
+        if name in _TOLD and value:
+            self._remark(number, f"{name} {_TOLD[name]}")
+        if "$" in value:
+            self._remark(number, f"{name} is taken as it stands: to cron, a $ in it means nothing either")
+
+    def _entry(self, number: int, text: str) -> Entry:
+        _require_storable(text)
+        when, user, written = self._columns(text)
+        for name, line in self._missing.items():
+            raise Refused(f"needs {name} of line {line}, which is refused", f"mend line {line}")
+        command, stdin = translated(written)
+        given: dict[str, Any] = {
+            "name": self._given_name or self._name(user, command, stdin),
+            "user": user,
+            "handler": SHELL_HANDLER,
+            "params": _params(command, stdin, self._env),
+            "tz": self._zones.get("CRON_TZ") or self._zones.get("TZ") or self._tz,
+            "note": _note(self._comments),
+        }
+        try:
+            pattern = cron.parse_line(when)
+            schedule = Schedule(**given, **pattern.expressions(), either_day=pattern.either_day)  # type: ignore[arg-type]
+        except InvalidInput as refused:
+            raise _said(refused) from None
+        first = self._lines_by_name.setdefault(given["name"], number)
+        if first != number:
+            raise Refused(f"has the same name as line {first}", f"remove the comment '{MARK} name …' above it")
+        if START_AND_STEP.search(when.lower().replace(" ", ",")):
+            self._remark(number, "a step after one number goes up to the highest, as in 5-59/15; some crons ignore it")
+        if not self._system and command.startswith("root "):
+            self._remark(number, "begins with 'root': if this is a system crontab, import it as one")
+        return Entry(number, text, schedule)
+
+    def _columns(self, text: str) -> tuple[str, str, str]:
+        """Split a line into when, for whom, and what."""
+        count = 1 if text.startswith("@") else len(cron.FIELDS)
+        words = re.split(r"[ \t]+", text, maxsplit=count + self._system)
+        when = " ".join(words[:count])
+        _refuse_other_crons(when)
+        if len(words) <= count + self._system or not words[-1].strip(SPACES):
+            try:
+                cron.parse_line(when)
+            except InvalidInput as refused:
+                raise _said(refused) from None
+            raise Refused(f"has no {'user or no ' * self._system}command", "give it after the time, or remove the line")
+        user = words[count] if self._system else self._user
+        if self._system and not _USER.fullmatch(user):
+            raise Refused(f"{shown(user)} is no user", "name one before the command, or import it as a user's crontab")
+        return when, user, words[-1]
+
+    def _name(self, user: str, command: str, stdin: str) -> str:
+        # Made of what runs, not of when: a line whose time, variables or comments were edited is still the same
+        # schedule, and importing it changes that one instead of adding another that would run beside it.
+        digest = hashlib.sha256("\0".join((user, command, stdin)).encode()).hexdigest()[:12]
+        self._alike[digest] += 1
+        ordinal = f".{self._alike[digest]}" if self._alike[digest] > 1 else ""
+        return f"crontab:{self._source}:{digest}{ordinal}"
+
+    def _remark(self, number: int, text: str) -> None:
+        self.plan.remarks.append(Remark(number, text))
+
+
+def _value(name: str, text: str, written: str) -> str:
+    _require_storable(text)
+    if not _VARIABLE.fullmatch(name):
+        raise Refused(f"{shown(name)} is no name of a variable", "give letters, digits and _ before the '='")
+    value = _unquoted(written)
+    if name == "SHELL" and not value:
+        raise Refused("SHELL is empty", f"give a path such as {DEFAULT_SHELL}")
+    if name in ("CRON_TZ", "TZ"):
+        try:
+            clock.zone(value)
+        except InvalidInput as refused:
+            raise _said(refused) from None
+    return value
+
+
+def _unquoted(written: str) -> str:
+    """Read a variable's value; an empty one without quotes is taken, as by cronie and not by Debian's cron."""
+    value = written.rstrip(SPACES)
+    if not value.startswith(("'", '"')):
+        return value
+    inner, closing, rest = value[1:].partition(value[0])
+    if not closing:
+        raise Refused(f"has no closing {value[0]}", "close the quotes, or use the other kind around the value")
+    if rest:
+        raise Refused(
+            f"has {shown(rest.lstrip())} after the closing quote", "put the whole value into one pair of quotes"
+        )
+    return inner
+
+
+def _refuse_other_crons(when: str) -> None:
+    if when.lower() == "@reboot":
+        raise Refused("@reboot is no time", "have the service manager run it, or the application as it starts")
+    if when.startswith("-"):
+        raise Refused("begins with '-', by which some crons keep a line out of their log", "remove the '-'")
+    if "~" in when:
+        raise Refused("has a random time ('~'), which would differ from daemon to daemon", "choose a time")
+
+
+def _require_storable(text: str) -> None:
+    if len(text.encode("utf-8", "surrogateescape")) > _LONGEST_LINE:
+        raise Refused(f"is longer than {_LONGEST_LINE} bytes, which no command can be", "move it to a script")
+    if "\0" in text:
+        raise Refused("holds a NUL byte", "remove it")
+    if re.search("[\ud800-\udfff]", text):
+        raise Refused("is not UTF-8", "convert the file, perhaps with 'iconv -f latin1 -t utf-8'")
+
+
+def _said(refused: InvalidInput) -> Refused:
+    told = [f"{fault.field} {shown(fault.value)} {fault.problem}" for fault in refused.faults]
+    remedies = dict.fromkeys(fault.remedy for fault in refused.faults if fault.remedy)
+    return Refused("; ".join(told), "; ".join(remedies))
+
+
+def translated(written: str) -> tuple[str, str]:
+    r"""Split a line's last column into the command and its stdin, as ISC cron's do_command.c does.
+
+    In the command, `\%` is a `%`, any other pair that begins with a backslash stays, and the first bare `%` is the end.
+    In stdin, a bare `%` is a line break, a `%` after a backslash is itself, and the last line gets its end.
+    """
+    pieces = re.findall(r"\\.|[^\\%]+|\\\Z|%.*", written, re.DOTALL)
+    after = pieces.pop()[1:] if pieces[-1].startswith("%") else ""
+    command = "".join("%" if piece == r"\%" else piece for piece in pieces)
+    stdin = re.sub(r"(?<!\\)%", "\n", after).replace(r"\%", "%")
+    # Backslashes at the end do not count as the last character there: neither do they here.
+    unfinished = stdin.rstrip("\\")[-1:] not in ("", "\n")
+    return command, f"{stdin}\n" if unfinished else stdin
+
+
+def _params(command: str, stdin: str, env: Mapping[str, str]) -> dict[str, Any]:
+    optional = {"env": dict(env), "cwd": env.get("HOME"), "stdin": stdin}
+    params = {"command": [env.get("SHELL", DEFAULT_SHELL), "-c", command]}
+    return params | {name: value for name, value in optional.items() if value}
+
+
+def _note(comments: Iterable[str]) -> str:
+    note = "\n".join(comments)
+    return note if len(note) <= _LONGEST_NOTE else f"{note[: _LONGEST_NOTE - 1]}…"

@@ -1,0 +1,157 @@
+"""What does a child process do: it calls one handler at a time for the daemon that started it.
+
+The two speak JSON lines over a socket. The daemon sends a call, `{"run", "function", "params", "level"}`, when asked
+`{"n", "mine"}`, and at last `{"bye"}`; the child sends `{"n", "log"}` and `{"n", "ask"}` any number of times, then
+`{"n", "outcome"}`. Both count the calls: `n` keeps the late word of a thread that a handler left behind from being
+taken for the next handler's. What the handler prints goes through a pipe in the place of stdout and stderr, and so
+outlives the child.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import importlib
+import json
+import logging
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cronlite.dispatch import outcomes
+from cronlite.handlers import CurrentRun, enter_run
+from cronlite.runs import Outcome
+
+MAX_LOGGED = 64 * 1024
+Message = dict[str, Any]
+
+_state = {"in_child": False}
+
+
+def in_child() -> bool:
+    """Tell whether this process is such a child: an application that it imports must not start a daemon in it."""
+    return _state["in_child"]
+
+
+def serve(fd: int) -> None:
+    """Answer the daemon's calls over a socket until it lets this process go, or dies."""
+    _state["in_child"] = True
+    os.set_inheritable(fd, False)
+    child = _Child(socket.socket(fileno=fd))
+    threading.Thread(target=child.listen, name="cronlite-parent", daemon=True).start()
+    logging.getLogger().addHandler(_Relay(child))
+    child.work()
+
+
+class _Child:
+    def __init__(self, channel: socket.socket) -> None:
+        self.call = 0
+        self._channel = channel
+        self._sending, self._asking = threading.Lock(), threading.Lock()
+        self._calls: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._pid = os.getpid()
+        self._output = os.dup(1)
+        with suppress(OSError):
+            self._folder = Path.cwd()
+
+    def listen(self) -> None:
+        """Sort what the daemon says. When it dies, so does this process, and all that the handler started."""
+        with self._channel.makefile("rb") as lines:
+            for line in lines:
+                message = json.loads(line)
+                if "mine" in message:
+                    self._answers.put(message)
+                elif "bye" in message:
+                    os._exit(0)
+                else:
+                    self._calls.put(message)
+        os.killpg(self._pid, signal.SIGKILL)
+
+    def send(self, **message: Any) -> None:
+        """Tell the daemon something about the call at hand."""
+        if os.getpid() == self._pid:  # not from a fork that a handler made
+            with self._sending:
+                self._channel.sendall(json.dumps(message).encode() + b"\n")
+
+    def work(self) -> None:
+        """Call handlers, one after the other."""
+        while True:
+            message = self._calls.get()
+            self.call += 1
+            self._mend()
+            logging.getLogger().setLevel(message["level"])
+            outcome = contextvars.Context().run(self._outcome, message)
+            if os.getpid() != self._pid:
+                os._exit(0)  # a fork that came back out of its handler
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(Exception):
+                    stream.flush()
+            self.send(n=self.call, outcome=asdict(outcome))
+
+    def _outcome(self, message: Message) -> Outcome:
+        run = message["run"] | {"due_at": datetime.fromisoformat(message["run"]["due_at"])}
+        enter_run(CurrentRun(**run, _ask=partial(self._still_mine, self.call)))
+        try:
+            return outcomes.returned(_function(message["function"])(message["params"]))
+        except BaseException as raised:  # noqa: BLE001 - a handler may raise anything
+            return outcomes.raised(raised)
+
+    def _still_mine(self, call: int) -> bool:
+        with self._asking:
+            if call != self.call or os.getpid() != self._pid:
+                return False
+            self.send(n=call, ask=True)
+            while (answer := self._answers.get())["n"] != call:
+                pass
+            return bool(answer["mine"])
+
+    def _mend(self) -> None:
+        """Undo what the handler before did to the streams and the working directory."""
+        for number, name in ((1, "stdout"), (2, "stderr")):
+            os.dup2(self._output, number)
+            stream = open(number, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+        with suppress(OSError, AttributeError):
+            os.chdir(self._folder)
+
+
+def _function(qualified: str) -> Callable[[Any], Any]:
+    module, _, path = qualified.partition(":")
+    found: Any = importlib.import_module(module)
+    for name in path.split("."):
+        found = getattr(found, name)
+    function: Callable[[Any], Any] = found
+    return function
+
+
+class _Relay(logging.Handler):
+    """Passes log records on to the daemon, whose handlers write them."""
+
+    def __init__(self, child: _Child) -> None:
+        super().__init__()
+        self._child = child
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            told = {
+                "name": record.name,
+                "levelno": record.levelno,
+                "levelname": record.levelname,
+                "created": record.created,
+                "msg": record.getMessage()[-MAX_LOGGED:],
+            }
+            if record.exc_info:
+                told["exc_text"] = logging.Formatter().formatException(record.exc_info)[-MAX_LOGGED:]
+            self._child.send(n=self._child.call, log=told)
+        except Exception:  # noqa: BLE001 - as every logging handler does
+            self.handleError(record)

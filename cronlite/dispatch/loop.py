@@ -1,0 +1,83 @@
+"""Where do coroutines run: on one asyncio loop in a thread of its own, started when first needed."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+
+log = logging.getLogger("cronlite.pool")
+
+CLOSING_SECONDS = 1.0
+
+
+class Loop:
+    """An asyncio loop that outlives whatever its tasks raise."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._closing = False
+
+    def call(self, function: Callable[..., object], *args: Any) -> None:
+        """Call a function on the loop, soon, with context variables of its own; nothing happens after `close`."""
+        with self._lock:
+            if self._closing:
+                return
+            if self._loop is None:
+                self._loop = self._started()
+            loop = self._loop
+        context = contextvars.Context()
+        if threading.current_thread() is self._thread:
+            loop.call_soon(function, *args, context=context)
+            return
+        with suppress(RuntimeError):  # closed meanwhile
+            loop.call_soon_threadsafe(function, *args, context=context)
+
+    def close(self) -> None:
+        """Cancel what is there, and end the thread; it waits for nothing."""
+        with self._lock:
+            self._closing = True
+            if self._loop is not None:
+                with suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        import asyncio  # takes longer to import than the rest of cronlite, and many need no loop
+
+        loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._main, args=(loop,), name="cronlite-loop", daemon=True)
+        self._thread.start()
+        return loop
+
+    def _main(self, loop: asyncio.AbstractEventLoop) -> None:
+        import asyncio
+
+        asyncio.set_event_loop(loop)
+        while not self._closing:
+            try:
+                loop.run_forever()
+            except BaseException:  # asyncio lets SystemExit out of tasks that handlers start
+                log.warning("a task that a handler had started tried to end the process", exc_info=True)
+        try:
+            loop.run_until_complete(_ended(asyncio.all_tasks(loop)))
+        except BaseException:  # the same, from tasks being cancelled
+            log.warning("a task refused to be cancelled", exc_info=True)
+        loop.close()
+
+
+async def _ended(tasks: set[asyncio.Task[Any]]) -> None:
+    import asyncio
+
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=CLOSING_SECONDS)
+    await asyncio.get_running_loop().shutdown_asyncgens()

@@ -1,0 +1,97 @@
+"""What becomes of the end of a handler's call: the outcome to record, whatever the handler did."""
+
+from __future__ import annotations
+
+import inspect
+import signal
+import traceback
+from typing import Any
+
+from cronlite import runs, values
+from cronlite.errors import GiveUp, RetryLater
+from cronlite.output import printable
+from cronlite.runs import Outcome
+
+MAX_MESSAGE = 2_000
+MAX_TRACEBACK = 8_000
+
+
+def returned(result: Any) -> Outcome:
+    """Return the outcome of a call that came back. Raises TypeError for a coroutine that nobody will run."""
+    if result is None:
+        return _NOTHING
+    if inspect.iscoroutine(result):
+        result.close()
+        raise TypeError("the handler returned a coroutine: define it with async def")
+    return Outcome(runs.SUCCEEDED, result=values.storable(result))
+
+
+_NOTHING = Outcome(runs.SUCCEEDED)
+
+
+def raised(error: BaseException) -> Outcome:
+    """Return the outcome of a call that raised anything, SystemExit and unprintable errors included."""
+    return Outcome(
+        runs.FAILED,
+        error={"type": _type(error), "message": _message(error), "traceback": _traceback(error)},
+        again_in=error.seconds if isinstance(error, RetryLater) else None,
+        retriable=not isinstance(error, GiveUp),
+    )
+
+
+def timed_out(seconds: float | None, *, still_at: str | None = None) -> Outcome:
+    """Return the outcome of a call that was cut off at its limit, or (`still_at`, a stack) that cannot be."""
+    message, told = f"ran longer than its {seconds:g} s", ""
+    if still_at is not None:
+        message, told = f"{message}, and goes on: it cannot be cut off", _tail(still_at)
+    return Outcome(
+        runs.TIMED_OUT,
+        error={"type": "TimedOut", "message": message, "traceback": told},
+        retriable=still_at is None,
+    )
+
+
+def died(status: int) -> Outcome:
+    """Return the outcome of a call whose child process ended with a status, as `subprocess` gives it."""
+    if status < 0:
+        told = f"its process was killed by {signal_name(-status)}"
+        told += " (out of memory, or by hand)" if status == -signal.SIGKILL else ""
+    else:
+        told = f"its process exited with status {status} before the handler was done"
+    return Outcome(runs.FAILED, error={"type": "ProcessDied", "message": told, "traceback": ""})
+
+
+def signal_name(number: int) -> str:
+    """Name a signal, those without a name of their own included."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _type(error: BaseException) -> str:
+    kind = type(error)
+    module = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
+    return printable(f"{module}{kind.__qualname__}")[:200]
+
+
+def _message(error: BaseException) -> str:
+    try:
+        text = printable(str(error)[: 2 * MAX_MESSAGE])
+    except BaseException as broken:  # noqa: BLE001 - a foreign __str__ may raise anything
+        return f"<its message cannot be shown: {type(broken).__name__}>"
+    return text if len(text) <= MAX_MESSAGE else f"{text[: MAX_MESSAGE - 1]}…"
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        # the first frame is cronlite's own
+        frames = error.__traceback__.tb_next if error.__traceback__ else None
+        return _tail("".join(traceback.format_exception(type(error), error, frames)))
+    except BaseException as broken:  # noqa: BLE001 - it calls foreign code, too, and may run out of stack
+        return f"<its traceback cannot be shown: {type(broken).__name__}>"
+
+
+def _tail(text: str) -> str:
+    shown = printable(text[-MAX_TRACEBACK:])
+    return shown if len(shown) <= MAX_TRACEBACK else shown[-MAX_TRACEBACK:]

@@ -1,0 +1,289 @@
+"""How does a daemon run a handler in a child process, and what does it make of the child's end?"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import logging
+import math
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from cronlite.dispatch import outcomes
+from cronlite.errors import GiveUp
+from cronlite.handlers import Handler
+from cronlite.output import relay
+from cronlite.runs import Outcome, Run
+
+log = logging.getLogger("cronlite.pool")
+
+RUNS_PER_CHILD = 100  # then a fresh one: what handlers leak goes with the child
+IDLE_SECONDS = 60.0
+_CHUNK = 64 * 1024
+_CHUNKS_AT_ONCE = 64
+_LOOK_MILLISECONDS = 1_000
+_LEAVE_SECONDS = 1.0
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from cronlite.dispatch.child import serve; serve({fd})"
+)
+
+
+class Died(Exception):
+    """The child ended before it had answered."""
+
+
+class Child:
+    """One child process, in a session of its own, that calls one handler at a time."""
+
+    def __init__(self) -> None:
+        self._channel, theirs = socket.socketpair()
+        self._output, printing = os.pipe()
+        os.set_blocking(self._output, False)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _BOOT.format(fd=theirs.fileno()), json.dumps(sys.path)],
+                stdin=subprocess.DEVNULL,
+                stdout=printing,
+                stderr=printing,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        except BaseException:
+            self._close()
+            raise
+        finally:
+            theirs.close()
+            os.close(printing)
+        self._received = b""
+        self._lock = threading.Lock()  # so that nobody kills what is at another call, or buried and its id reused
+        self._calls = 0
+        self._at_work = False
+        self._ended = False
+
+    @property
+    def fit(self) -> bool:
+        """Tell whether it lives and may be called once more."""
+        return self._calls < RUNS_PER_CHILD and self._process.poll() is None
+
+    def begin(self) -> Callable[[], None]:
+        """Begin a call, and return how to cut it off."""
+        with self._lock:
+            self._calls += 1
+            self._at_work = True
+            return partial(self.kill, self._calls)
+
+    def call(self, request: bytes, still_mine: Callable[[], bool]) -> Outcome:
+        """Let the child call a handler, in the context of the run. Raises Died."""
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        poll.register(self._output, select.POLLIN)
+        self._send(request)
+        while True:
+            # Asked before reading, so that its last words are read; its channel may live on in a fork of its own.
+            dead = self._process.poll() is not None
+            poll.poll(0 if dead else _LOOK_MILLISECONDS)
+            try:
+                messages = self._messages()
+            finally:  # also what it printed before it died
+                self._relay_output(decode)
+            for message in messages:
+                if message["n"] != self._calls:
+                    continue  # from a thread that an earlier handler left behind
+                if "outcome" in message:
+                    with self._lock:
+                        self._at_work = False
+                    return Outcome(**message["outcome"])
+                if "log" in message:
+                    _log(message["log"])
+                else:
+                    self._send(_line({"n": self._calls, "mine": _asked(still_mine)}))
+            if dead:
+                raise Died
+
+    def kill(self, call: int | None = None) -> None:
+        """End it at once, with all that it started; given a call, only if it is still at that one."""
+        with self._lock:
+            if self._ended or (call is not None and (call, True) != (self._calls, self._at_work)):
+                return
+            with suppress(OSError):  # gone already
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def bury(self) -> int:
+        """End it if it has not ended, and return its status."""
+        self.kill()
+        with self._lock:
+            self._ended = True
+        status = self._process.wait()
+        self._close()
+        return status
+
+    def dismiss(self) -> None:
+        """Let it go, but not what its commands left in the background."""
+        with suppress(Died, subprocess.TimeoutExpired):
+            self._send(_line({"bye": True}))
+            self._process.wait(_LEAVE_SECONDS)
+            with self._lock:
+                self._ended = True
+        self.bury()
+
+    def _send(self, line: bytes) -> None:
+        try:
+            self._channel.sendall(line)
+        except OSError:
+            raise Died from None
+
+    def _messages(self) -> list[dict[str, Any]]:
+        """Read what the child has said so far."""
+        try:
+            received = self._channel.recv(_CHUNK, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return []
+        except OSError:
+            received = b""
+        if not received:
+            raise Died
+        *lines, self._received = (self._received + received).split(b"\n")
+        return [json.loads(line) for line in lines]
+
+    def _relay_output(self, decode: Callable[[bytes], str]) -> None:
+        """Pass on what was printed so far, but go on: there may be no end of it."""
+        with suppress(BlockingIOError):
+            for _ in range(_CHUNKS_AT_ONCE):
+                printed = os.read(self._output, _CHUNK)
+                if not printed:
+                    break
+                relay(decode(printed))
+
+    def _close(self) -> None:
+        self._channel.close()
+        os.close(self._output)
+
+
+class Children:
+    """The child processes of a pool: made when needed, kept for the next run, let go after a minute without one.
+
+    `wake_at` is told when to call `retire` next.
+    """
+
+    def __init__(self, wake_at: Callable[[float], None]) -> None:
+        self._wake_at = wake_at
+        self._lock = threading.Lock()
+        self._idle: list[tuple[float, Child]] = []
+        self._busy: set[Child] = set()
+        self._closed = False
+
+    def call(
+        self, run: Run, handler: Handler, still_mine: Callable[[], bool], begin: Callable[[Callable[[], None]], None]
+    ) -> Outcome:
+        """Run a handler in a child, and return what becomes of that; `begin` hears how to cut it off."""
+        request = _request(run, handler)
+        child = self._take()
+        try:
+            begin(child.begin())
+            outcome = child.call(request, still_mine)
+        except Died:
+            return outcomes.died(self._buried(child))
+        except BaseException:
+            self._buried(child)
+            raise
+        self._give_back(child)
+        return outcome
+
+    def retire(self, now: float) -> float:
+        """Let go of children without work; return when to look again."""
+        with self._lock:
+            old = [child for since, child in self._idle if since <= now - IDLE_SECONDS]
+            self._idle = self._idle[len(old) :]
+            following = self._idle[0][0] + IDLE_SECONDS if self._idle else math.inf
+        for child in old:
+            child.dismiss()
+        return following
+
+    def close(self) -> None:
+        """End them all, at once."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            busy = list(self._busy)
+        for child in busy:
+            child.kill()  # buried by the thread that waits for it
+        for _, child in idle:
+            child.dismiss()
+
+    def _take(self) -> Child:
+        with self._lock:
+            child = self._idle.pop()[1] if self._idle else None
+        if child is not None and not child.fit:
+            child.dismiss()
+            child = None
+        child = child or Child()
+        with self._lock:
+            self._busy.add(child)
+            closed = self._closed
+        if closed:
+            child.kill()
+        return child
+
+    def _give_back(self, child: Child) -> None:
+        now = time.monotonic()
+        with self._lock:
+            self._busy.discard(child)
+            kept = not self._closed
+            if kept:
+                self._idle.append((now, child))
+        if kept:
+            self._wake_at(now + IDLE_SECONDS)
+        else:
+            child.dismiss()
+
+    def _buried(self, child: Child) -> int:
+        status = child.bury()
+        with self._lock:
+            self._busy.discard(child)
+        return status
+
+
+def _request(run: Run, handler: Handler) -> bytes:
+    request = {
+        "run": {name: getattr(run, name) for name in _RUN_FIELDS} | {"due_at": run.due_at.isoformat()},
+        "function": handler.qualified,
+        "params": run.params,
+        "level": logging.getLogger().getEffectiveLevel(),
+    }
+    try:
+        return _line(request)
+    except (TypeError, ValueError) as refused:
+        raise GiveUp(f"its params cannot go to a child process, as they are no JSON: {refused}") from None
+
+
+_RUN_FIELDS = ("id", "user", "handler", "schedule", "attempt", "key")
+
+
+def _line(message: Mapping[str, Any]) -> bytes:
+    return json.dumps(message).encode() + b"\n"
+
+
+def _log(told: Mapping[str, Any]) -> None:
+    record = logging.makeLogRecord(dict(told))
+    logger = logging.getLogger(record.name)
+    if logger.isEnabledFor(record.levelno):
+        logger.handle(record)
+
+
+def _asked(still_mine: Callable[[], bool]) -> bool:
+    try:
+        return still_mine()
+    except Exception:
+        log.warning("whether a run is still this daemon's cannot be found out", exc_info=True)
+        return False

@@ -1,0 +1,56 @@
+"""Which store does a URI name?"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from cronlite.errors import ConfigurationError, suggestion
+from cronlite.store.contract import Store
+
+__all__ = ["Store", "open_store"]
+
+_KINDS = ("mongodb", "mongodb+srv", "sqlite", "memory")
+_EXAMPLES = "mongodb://host/database, sqlite:PATH or memory:"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(?=:)")
+
+
+def open_store(uri: str) -> Store:
+    """Open the store of a URI: `mongodb://host/database`, `mongodb+srv://…`, `sqlite:PATH` or `memory:`.
+
+    A server is not asked yet. Raises ConfigurationError for a URI that cannot be used; its text shows no password.
+    """
+    found = _SCHEME.match(uri)
+    kind = found[0].lower() if found else ""
+    if kind in ("mongodb", "mongodb+srv"):
+        from cronlite.store.mongo import MongoStore  # pymongo is slow to import, and the other stores go without
+
+        return MongoStore.open(uri)
+    if kind in ("sqlite", "memory"):
+        from cronlite.store.sqlite import SqliteStore
+
+        return SqliteStore(_path(uri))
+    if not kind:
+        raise ConfigurationError(f"the store's URI has no scheme; give {_EXAMPLES}")
+    # Whatever follows the scheme may hold a password, so it is not repeated.
+    raise ConfigurationError(
+        f"no store is called {kind!r}: {suggestion(kind, _KINDS) or 'it is unknown'}; give {_EXAMPLES}"
+    )
+
+
+def _path(uri: str) -> Path | None:
+    kind, _, given = uri.partition(":")
+    if kind.lower() == "memory":
+        if given.strip("/"):
+            raise ConfigurationError("memory: is followed by nothing; give sqlite:PATH to keep the data in a file")
+        return None
+    if given.startswith("//"):
+        given = given[2:]
+        if not given.startswith("/"):
+            raise ConfigurationError("sqlite:// is followed by an absolute path; give sqlite:PATH for a relative one")
+    if not given or given.startswith(":") or "\0" in given:
+        raise ConfigurationError("sqlite: names no file; give sqlite:PATH, or memory: to keep nothing")
+    try:
+        return Path(f"/{given.lstrip('/')}" if given.startswith("/") else given).expanduser()
+    except RuntimeError:
+        raise ConfigurationError("the store's URI names the home of a user who has none; give the whole path") from None

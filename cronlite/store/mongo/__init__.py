@@ -1,0 +1,73 @@
+"""Which store keeps everything in MongoDB?"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from pymongo import MongoClient
+
+from cronlite.schedules import Document
+from cronlite.store.mongo.connection import connect
+from cronlite.store.mongo.daemons import Daemons
+from cronlite.store.mongo.failures import translated
+from cronlite.store.mongo.indexes import DUE, INDEXES, build, built_as
+from cronlite.store.mongo.runs import Runs
+from cronlite.store.mongo.schedules import Schedules
+from cronlite.store.mongo.stream import Stream
+from cronlite.store.mongo.ticks import Ticks
+
+__all__ = ["MongoStore"]
+
+
+class MongoStore(Schedules, Ticks, Runs, Daemons):
+    """The store's contract, kept by a MongoDB: a replica set or a standalone server."""
+
+    def __init__(self, client: MongoClient[Document], database: str, address: str) -> None:
+        super().__init__(client, database, address)
+        self._stream = Stream(self._runs)
+
+    @classmethod
+    def open(cls, uri: str) -> MongoStore:
+        """Open the store of a `mongodb://` or `mongodb+srv://` URI that names a database; nothing is sent yet.
+
+        Raises ConfigurationError.
+        """
+        return cls(*connect(uri))
+
+    def close(self) -> None:
+        self._stream.close()
+        self._client.close()
+
+    @translated
+    def prepare(self) -> list[str]:
+        complaints: list[str] = []
+        for collection in (self._schedules, self._runs):
+            present = list(collection.list_indexes())
+            for index in INDEXES:
+                if index.collection == collection.name and built_as(index, present) is None:
+                    complaint = build(index, collection)
+                    if complaint is not None:
+                        complaints.append(complaint)
+        self._due_index = built_as(DUE, self._schedules.list_indexes())
+        return complaints
+
+    @translated
+    def now(self) -> datetime:
+        # $facet answers with one document even where the collection is empty or missing.
+        pipeline: list[dict[str, Any]] = [
+            {"$limit": 1},
+            {"$facet": {"one": [{"$limit": 1}]}},
+            {"$project": {"_id": 0, "now": "$$NOW"}},
+        ]
+        answer = next(iter(self._daemons.aggregate(pipeline)))
+        if "now" in answer:
+            now: datetime = answer["now"]
+            return now
+        # mongomock, a stand-in for tests, has no $$NOW; its clock is that of this process.
+        local = datetime.now(timezone.utc)
+        return local.replace(microsecond=local.microsecond // 1000 * 1000)
+
+    @translated
+    def watch(self, seconds: float) -> bool:
+        return self._stream.wait(seconds)

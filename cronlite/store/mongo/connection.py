@@ -1,0 +1,90 @@
+"""How is a MongoDB talked to: with which options, time limits and guarantees, whatever the URI says?"""
+
+from __future__ import annotations
+
+from datetime import timezone
+from urllib.parse import parse_qsl, unquote_plus
+
+from bson.codec_options import CodecOptions, DatetimeConversion
+from pymongo import MongoClient, ReadPreference, WriteConcern
+from pymongo.collection import Collection
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from cronlite.errors import ConfigurationError
+from cronlite.schedules import Document
+
+OPERATION_MS = 5_000
+SELECTION_MS = 3_000
+
+# One date beyond the year 9999, or one text that is no UTF-8, would make the whole batch of a find() unreadable.
+CODEC: CodecOptions[Document] = CodecOptions(
+    tz_aware=True,
+    tzinfo=timezone.utc,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    unicode_decode_error_handler="replace",
+)
+# With less, a server that is killed forgets what it acknowledged; the journal matters on a standalone server.
+_WRITE_CONCERN = WriteConcern(w="majority", j=True)
+_ESCAPE = "a user or password with one of : / ? # [ ] @ % has to be percent-escaped"
+
+
+class Collections:
+    """The four collections, read from the primary and written so that nothing acknowledged is lost.
+
+    pymongo's clients do not survive a fork: a child process opens a store of its own.
+    """
+
+    def __init__(self, client: MongoClient[Document], database: str, address: str) -> None:
+        self.address = address
+        self._client = client
+        self._database = client.get_database(
+            database,
+            codec_options=CODEC,
+            write_concern=_WRITE_CONCERN,
+            read_preference=ReadPreference.PRIMARY,
+            read_concern=ReadConcern(),
+        )
+        self._schedules: Collection[Document] = self._database["schedules"]
+        self._runs: Collection[Document] = self._database["runs"]
+        self._ticks: Collection[Document] = self._database["ticks"]
+        self._daemons: Collection[Document] = self._database["daemons"]
+        self._due_index: str | None = None
+        """The index to hint at in the due query, once it is known to be there."""
+
+
+def connect(uri: str) -> tuple[MongoClient[Document], str, str]:
+    """Return a client, the database's name, and the address to show. Nothing is sent yet.
+
+    Raises ConfigurationError. Where a URI has a user, its text repeats nothing of what pymongo says: with the escaping
+    wrong, that can be a piece of the password.
+    """
+    scheme, _, rest = uri.partition("://")
+    authority, _, path = rest.partition("?")[0].partition("/")
+    try:
+        client = MongoClient[Document](
+            uri,
+            connect=False,
+            appname="cronlite",
+            timeoutMS=_limit(uri, "timeoutMS", OPERATION_MS),
+            serverSelectionTimeoutMS=_limit(uri, "serverSelectionTimeoutMS", SELECTION_MS),
+        )
+        database = client.get_default_database().name if path else ""
+    except OSError as missing:
+        raise ConfigurationError(f"a file that the MongoDB URI names cannot be read: {missing}") from None
+    except (PyMongoError, ValueError, TypeError) as refused:
+        reason = "" if "@" in uri else f": {refused}"
+        raise ConfigurationError(f"the MongoDB URI cannot be read{reason}; {_ESCAPE}") from None
+    if not database or "@" in unquote_plus(path):
+        client.close()
+        wrong = "holds an @ behind its host" if database else "names no database"
+        raise ConfigurationError(f"the MongoDB URI {wrong}; give mongodb://host/database ({_ESCAPE})")
+    userinfo, at, hosts = authority.rpartition("@")
+    return client, database, f"{scheme}://{userinfo.partition(':')[0]}{at}{hosts}/{database}"
+
+
+def _limit(uri: str, option: str, ours: int) -> int:
+    """Return our time limit, or the URI's own where that is shorter."""
+    options = {name.lower(): value for name, value in parse_qsl(uri.partition("?")[2])}
+    own = options.get(option.lower(), "")
+    return min(ours, int(own)) if own.isdecimal() and int(own) else ours

@@ -1,0 +1,62 @@
+"""How does MongoDB keep who is there?"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import datetime
+
+from pymongo import ReturnDocument
+
+from cronlite.schedules import Document
+from cronlite.store.contract import DaemonRecord
+from cronlite.store.mongo.connection import Collections
+from cronlite.store.mongo.failures import translated
+
+_FIELDS = tuple(field.name for field in fields(DaemonRecord) if field.name != "id")
+_STORES_CLOCK = {"$currentDate": {"seen_at": True}}
+
+
+class Daemons(Collections):
+    """The contract's methods on daemons."""
+
+    @translated
+    def join(self, daemon: DaemonRecord) -> datetime:
+        given = {name: getattr(daemon, name) for name in _FIELDS if name not in ("seen_at", "dead_at")}
+        given["handlers"] = list(daemon.handlers)
+        joined: Document | None = self._daemons.find_one_and_update(
+            {"_id": daemon.id}, {"$set": given, **_STORES_CLOCK}, upsert=True, return_document=ReturnDocument.AFTER
+        )
+        assert joined is not None
+        seen_at: datetime = joined["seen_at"]
+        return seen_at
+
+    @translated
+    def beat(self, id: str, *, running: int, stuck: int) -> datetime | None:
+        beaten: Document | None = self._daemons.find_one_and_update(
+            {"_id": id, "dead_at": None},
+            {"$inc": {"beat": 1}, "$set": {"running": running, "stuck": stuck}, **_STORES_CLOCK},
+            projection={"seen_at": True},
+            return_document=ReturnDocument.AFTER,
+        )
+        return None if beaten is None else beaten["seen_at"]
+
+    @translated
+    def leave(self, id: str) -> None:
+        self._daemons.delete_one({"_id": id})
+
+    @translated
+    def daemons(self) -> list[DaemonRecord]:
+        return [_record(document) for document in self._daemons.find().sort("_id")]
+
+    @translated
+    def mark_dead(self, id: str, beat: int) -> bool:
+        seen = {"_id": id, "beat": beat, "dead_at": None}
+        return self._daemons.update_one(seen, {"$currentDate": {"dead_at": True}}).modified_count == 1
+
+    @translated
+    def prune_daemons(self, before: datetime) -> int:
+        return self._daemons.delete_many({"dead_at": {"$lt": before}}).deleted_count
+
+
+def _record(document: Document) -> DaemonRecord:
+    return DaemonRecord(id=document["_id"], **{name: document[name] for name in _FIELDS if name in document})

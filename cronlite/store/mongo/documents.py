@@ -1,0 +1,97 @@
+"""How do documents look in MongoDB, and how on this side of the seam?
+
+An id of 24 hexadecimal digits is an ObjectId there; whatever else may be an `_id` comes through so that the readers
+refuse it. Values of other kinds pass both ways untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from bson import ObjectId
+
+from cronlite import ids
+from cronlite.runs import Changes, Run
+from cronlite.schedules import Document
+
+T = TypeVar("T")
+
+# The last code point there is, and no character: nothing that begins with a prefix sorts behind it.
+_LAST_CHARACTER = "\U0010ffff"
+
+
+class ForeignId(str):
+    """An `_id` that is stored as a string, but looks like an ObjectId; `schedules.read` refuses all but plain str."""
+
+    __slots__ = ()
+
+
+def id_to_store(id: str) -> ObjectId | str:
+    """Return an id as MongoDB holds it."""
+    return ObjectId(id) if ids.is_object_id(id) else id
+
+
+def id_from_store(value: Any) -> Any:
+    """Return a stored `_id` as it crosses the seam."""
+    if isinstance(value, ObjectId):
+        return str(value)
+    if isinstance(value, str) and ids.is_object_id(value):
+        return ForeignId(value)
+    return value
+
+
+def schedule_to_store(document: Document) -> Document:
+    return {**document, "_id": id_to_store(document["_id"])}
+
+
+def schedule_from_store(document: Document) -> Document:
+    return {**document, "_id": id_from_store(document["_id"])}
+
+
+def run_to_store(run: Run) -> Document:
+    """Return a run's document; its own id is always a string, its schedule and lane are a schedule's ids."""
+    return _with_schedule_ids(run.document(), id_to_store)
+
+
+def run_from_store(document: Document) -> Document:
+    return _with_schedule_ids(document, lambda value: str(value) if isinstance(value, ObjectId) else value)
+
+
+def update(changes: Changes) -> Document:
+    """Return the update that sets fields, and removes those that are None."""
+    stored = _with_schedule_ids(changes, id_to_store)
+    given = {name: value for name, value in stored.items() if value is not None}
+    removed = {name: "" for name, value in stored.items() if value is None}
+    # An empty operator is an error to MongoDB before 5.0.
+    return {operator: fields for operator, fields in (("$set", given), ("$unset", removed)) if fields}
+
+
+def id_prefix(prefix: str) -> Document:
+    """Return the filter for the ids, ObjectIds among them, that begin with these characters."""
+    strings = string_prefix(prefix)
+    low, high = prefix.ljust(24, "0"), prefix.ljust(24, "f")
+    if not ids.is_object_id(low):
+        return {"_id": strings}
+    return {"$or": [{"_id": {"$gte": ObjectId(low), "$lte": ObjectId(high)}}, {"_id": strings}]}
+
+
+def string_prefix(prefix: str) -> Document:
+    """Return the condition for strings that begin with these characters; no pattern is made of a user's text."""
+    return {"$gte": prefix, "$lt": prefix + _LAST_CHARACTER}
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[Sequence[T]]:
+    """Cut into lists of at most `size`: each is one operation, with a time limit of its own."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def _with_schedule_ids(document: Mapping[str, Any], turn: Any) -> Document:
+    turned = dict(document)
+    for name in ("schedule", "lane"):
+        if turned.get(name) is not None:
+            turned[name] = turn(turned[name])
+    return turned

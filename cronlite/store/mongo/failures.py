@@ -1,0 +1,136 @@
+"""What went wrong, in cronlite's words and on one line, when MongoDB or the way to it failed?"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+
+from bson.errors import BSONError
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    InvalidOperation,
+    OperationFailure,
+    PyMongoError,
+)
+
+from cronlite.errors import StoreError, StoreUnavailable
+
+# https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
+BAD_VALUE = 2
+UNAUTHORIZED = 13
+AUTHENTICATION_FAILED = 18
+NAMESPACE_NOT_FOUND = 26
+INDEX_OPTIONS_CONFLICT = 85
+INDEX_KEY_SPECS_CONFLICT = 86
+CANNOT_INDEX_PARALLEL_ARRAYS = 171
+BSON_OBJECT_TOO_LARGE = 10334
+DUPLICATE_KEY = 11000
+OUT_OF_DISK_SPACE = 14031
+DISTINCT_TOO_BIG = 17217
+
+_LONGEST = 300
+_COMMAND = re.compile(r"execute command \{ (\w+): \"([^\"]*)\"")
+
+
+class _Addressed(Protocol):
+    @property
+    def address(self) -> str: ...
+
+
+Self = TypeVar("Self", bound=_Addressed)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def translated(method: Callable[Concatenate[Self, P], R]) -> Callable[Concatenate[Self, P], R]:
+    """Let a method of the store, a generator too, raise StoreUnavailable and StoreError instead of pymongo's errors."""
+    if inspect.isgeneratorfunction(method):
+
+        @wraps(method)
+        def stream(store: Self, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
+            with translation(store.address):
+                yield from cast("Iterator[Any]", method(store, *args, **kwargs))
+
+        return cast("Callable[Concatenate[Self, P], R]", stream)
+
+    @wraps(method)
+    def call(store: Self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with translation(store.address):
+            return method(store, *args, **kwargs)
+
+    return cast("Callable[Concatenate[Self, P], R]", call)
+
+
+@contextmanager
+def translation(address: str) -> Iterator[None]:
+    """Turn the errors of pymongo and bson into cronlite's."""
+    try:
+        yield
+    except BulkWriteError as error:
+        # As the cause it would show the documents themselves, megabytes perhaps, in every log.
+        raise in_our_words(error, address) from None
+    except (PyMongoError, BSONError) as error:
+        raise in_our_words(error, address) from error
+
+
+def in_our_words(error: Exception, address: str) -> StoreError:
+    """Return the error to raise instead: StoreUnavailable if trying again later may help."""
+    text = one_line(error)
+    if isinstance(error, OperationFailure) and error.code == AUTHENTICATION_FAILED:
+        return StoreUnavailable(f"{address} lets nobody in: {text}; check the user, the password and authSource")
+    if isinstance(error, OperationFailure) and error.code == UNAUTHORIZED:
+        return _unauthorized(text, address)
+    if _may_pass(error):
+        return StoreUnavailable(f"{address} cannot be reached: {text}")
+    if isinstance(error, OperationFailure) and error.code == OUT_OF_DISK_SPACE:
+        return StoreError(f"{address} has no space left on its disk: {text}; free some")
+    if isinstance(error, InvalidOperation):
+        return StoreError(f"{address} cannot be used: {text}")
+    return StoreError(f"{address} refused: {text}")
+
+
+def one_line(error: Exception) -> str:
+    """Return the server's or the driver's own words, on one line and not too many."""
+    text = str(error).partition(", full error:")[0]
+    if isinstance(error, BulkWriteError):
+        text = _first_of_many(error)
+    # What follows is a description of the whole topology.
+    text = text.partition(", Timeout:")[0].partition(" (configured timeouts:")[0]
+    text = " ".join(text.split())
+    text = text if text.isprintable() else text.encode("ascii", "backslashreplace").decode()
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def refusals(error: BulkWriteError, *expected: int) -> dict[int, str]:
+    """Return the places of the writes that were refused, and why; raise the error again unless all were expected."""
+    refused = error.details["writeErrors"]
+    if error.details.get("writeConcernErrors") or any(one["code"] not in expected for one in refused):
+        raise error
+    return {one["index"]: "" if one["code"] == DUPLICATE_KEY else str(one["errmsg"]) for one in refused}
+
+
+def _first_of_many(error: BulkWriteError) -> str:
+    told = error.details.get("writeErrors") or error.details.get("writeConcernErrors")
+    return str(told[0].get("errmsg", "")) if told else str(error)
+
+
+def _may_pass(error: Exception) -> bool:
+    if isinstance(error, BulkWriteError):
+        # The writes landed, but not on the majority, or not known to be there.
+        return bool(error.details.get("writeConcernErrors"))
+    if isinstance(error, ConnectionFailure):
+        return True
+    return isinstance(error, PyMongoError) and (error.timeout or error.has_error_label("RetryableWriteError"))
+
+
+def _unauthorized(text: str, address: str) -> StoreError:
+    if "requires authentication" in text:
+        return StoreUnavailable(f"{address} lets nobody in without a user: {text}; put user:password@ into the URI")
+    found = _COMMAND.search(text)
+    command = f"{found[1]} in {found[2]}" if found else text
+    return StoreError(f"{address} does not allow this user: {command}; grant the role readWrite on that database")

@@ -1,0 +1,164 @@
+"""Which indexes does the store need, and what is in the way of those that cannot be built?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pymongo
+from pymongo.collection import Collection
+from pymongo.errors import OperationFailure
+
+from cronlite.cron import FIELDS
+from cronlite.errors import shown
+from cronlite.runs import QUEUED, RUNNING
+from cronlite.schedules import Document
+from cronlite.store.mongo import failures
+from cronlite.store.mongo.documents import id_from_store
+
+# The time limit of ordinary operations does not fit: a large collection takes minutes.
+BUILD_SECONDS = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index, and what is lost while it is missing."""
+
+    collection: str
+    name: str
+    keys: Sequence[tuple[str, int]]
+    without: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _up(*names: str) -> list[tuple[str, int]]:
+    return [(name, pymongo.ASCENDING) for name in names]
+
+
+_SLOW = "operations that read by it are slower"
+
+# The order of the fields is measured, see DESIGN section 5.
+DUE = Index(
+    "schedules",
+    "cronlite_due",
+    _up("enabled", "either_day", "tz", "month", "minute", "hour", "day", "weekday"),
+    "each tick reads all schedules",
+)
+# Two indexes never share their keys: MongoDB before 5.0 allows that not even to partial ones.
+INDEXES = (
+    DUE,
+    Index(
+        "schedules",
+        "cronlite_name",
+        _up("name"),
+        "two schedules may get the same name",
+        {"unique": True, "partialFilterExpression": {"name": {"$type": "string"}}},
+    ),
+    Index("schedules", "cronlite_user", _up("user", "_id"), _SLOW),
+    # With these the distinct values of a field are found by skipping through the index.
+    *(Index("schedules", f"cronlite_{name}", _up(name), "each tick reads all schedules") for name in ("tz", *FIELDS)),
+    # The state comes first, though it is the same in all of an index, so that counting needs no document.
+    Index(
+        "runs",
+        "cronlite_claim",
+        _up("state", "handler", "run_at", "_id"),
+        _SLOW,
+        {"partialFilterExpression": {"state": QUEUED}},
+    ),
+    Index(
+        "runs",
+        "cronlite_lane",
+        _up("lane"),
+        "two runs of a schedule may be at work at once",
+        {"unique": True, "partialFilterExpression": {"state": RUNNING, "lane": {"$exists": True}}},
+    ),
+    Index(
+        "runs",
+        "cronlite_lane_queued",
+        _up("lane", "state"),
+        _SLOW,
+        {"partialFilterExpression": {"state": QUEUED, "lane": {"$exists": True}}},
+    ),
+    Index(
+        "runs",
+        "cronlite_waiting",
+        _up("lane", "due_at", "_id"),
+        _SLOW,
+        {"partialFilterExpression": {"state": QUEUED, "run_at": None}},
+    ),
+    Index(
+        "runs",
+        "cronlite_key",
+        _up("key"),
+        "two runs may be queued with the same key",
+        {"unique": True, "partialFilterExpression": {"state": QUEUED, "attempt": 0, "key": {"$exists": True}}},
+    ),
+    Index(
+        "runs",
+        "cronlite_running",
+        _up("state", "daemon"),
+        _SLOW,
+        {"partialFilterExpression": {"state": RUNNING}},
+    ),
+    Index("runs", "cronlite_expiry", _up("expires_at"), "finished runs are kept for ever", {"expireAfterSeconds": 0}),
+    Index("runs", "cronlite_newest", _up("queued_at"), _SLOW),
+    Index("runs", "cronlite_of_schedule", _up("schedule", "queued_at"), _SLOW),
+)
+
+
+def build(index: Index, collection: Collection[Document]) -> str | None:
+    """Build an index unless it is there; return a sentence if it cannot be built. Lacking rights raise as usual."""
+    try:
+        with pymongo.timeout(BUILD_SECONDS):
+            collection.create_index(index.keys, name=index.name, **index.options)
+    except OperationFailure as refused:
+        if refused.code in (failures.UNAUTHORIZED, failures.AUTHENTICATION_FAILED):
+            raise
+        reason = _reason(refused, index, collection)
+        return f"The index {index.name} of {index.collection} cannot be built: {reason}. Until then {index.without}."
+    return None
+
+
+def built_as(index: Index, present: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return the name under which an index is among a collection's, if it is."""
+    for one in present:
+        if list(one["key"].items()) == list(index.keys) and _options(one) == dict(index.options):
+            name: str = one["name"]
+            return name
+    return None
+
+
+def _options(present: Mapping[str, Any]) -> dict[str, Any]:
+    aside = ("v", "key", "name", "ns", "background")
+    return {name: value for name, value in present.items() if name not in aside}
+
+
+def _reason(refused: OperationFailure, index: Index, collection: Collection[Document]) -> str:
+    if refused.code in (failures.INDEX_OPTIONS_CONFLICT, failures.INDEX_KEY_SPECS_CONFLICT):
+        names = [one["name"] for one in collection.list_indexes() if _in_the_way(index, one)]
+        drop = " and ".join(f"db.{index.collection}.dropIndex({name!r})" for name in names) or "drop it"
+        return f"another one is in its place; {drop}, and start again"
+    if refused.code == failures.CANNOT_INDEX_PARALLEL_ARRAYS:
+        culprits = ", ".join(shown(id_from_store(_id)) for _id in _with_two_arrays(collection))
+        return f"documents hold arrays in two fields ({culprits}); write one of them as a string, such as '1,15'"
+    if refused.code == failures.DUPLICATE_KEY:
+        twice = shown((refused.details or {}).get("keyValue", {}))
+        return f"several documents hold {twice}; change all but one of them"
+    return failures.one_line(refused).rstrip(".")
+
+
+def _in_the_way(index: Index, present: Mapping[str, Any]) -> bool:
+    return present["name"] == index.name or list(present["key"].items()) == list(index.keys)
+
+
+def _with_two_arrays(collection: Collection[Document]) -> Iterator[Any]:
+    names = [name for name, _ in DUE.keys]
+    holds_array = {"$or": [{name: {"$type": "array"}} for name in names]}
+    found = 0
+    for document in collection.find(holds_array, dict.fromkeys(names, 1)):
+        if sum(isinstance(document.get(name), list) for name in names) > 1:
+            yield document["_id"]
+            found += 1
+            if found == 3:
+                return

@@ -1,0 +1,310 @@
+"""How does MongoDB keep the runs, hand each to one daemon, and close it?"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timezone
+from heapq import merge
+from itertools import islice
+from operator import attrgetter
+
+from bson import ObjectId, decode, encode
+from pymongo import DESCENDING, UpdateMany, UpdateOne
+from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError
+
+from cronlite import runs
+from cronlite.errors import InvalidInput, shown
+from cronlite.runs import ABANDONED, AT_WORK, QUEUED, RUNNING, Changes, Run
+from cronlite.schedules import Document
+from cronlite.store.contract import RunQuery
+from cronlite.store.mongo.connection import CODEC, Collections
+from cronlite.store.mongo.documents import batches, id_to_store, run_from_store, run_to_store, string_prefix, update
+from cronlite.store.mongo.failures import (
+    BAD_VALUE,
+    BSON_OBJECT_TOO_LARGE,
+    DUPLICATE_KEY,
+    refusals,
+    translated,
+)
+
+_log = logging.getLogger("cronlite.store")
+
+_BATCH = 1_000
+_LANES = 10_000
+_FRUITLESS_ROUNDS = 10
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# What tells one change of a run from another; the rest of it follows from these.
+_TELLING = ("state", "daemon", "attempt", "run_at", "finished_at")
+
+
+class Runs(Collections):
+    """The contract's methods on runs."""
+
+    @translated
+    def add_runs(self, runs: Sequence[Run]) -> set[str]:
+        refused: set[str] = set()
+        for batch in batches(runs, _BATCH):
+            try:
+                self._runs.insert_many(map(run_to_store, batch), ordered=False)
+            except BulkWriteError as partly:
+                for place, reason in refusals(partly, DUPLICATE_KEY, BAD_VALUE, BSON_OBJECT_TOO_LARGE).items():
+                    refused.add(batch[place].id)
+                    if reason:
+                        self._record_refused(batch[place], reason)
+        return refused
+
+    def _record_refused(self, run: Run, reason: str) -> None:
+        """Record a run that MongoDB does not take: its schedule came from elsewhere, and with the run's own fields it
+        may be too large. It must not stop the others, nor vanish.
+        """
+        closed = _abandoned(run.queued_at, f"MongoDB refused it: {reason}")
+        with suppress(DuplicateKeyError):
+            self._runs.insert_one(run_to_store(replace(run, params={}, **closed)))
+
+    @translated
+    def at_work(self, lanes: Collection[str]) -> list[Run]:
+        found: list[Run] = []
+        for batch in batches(lanes, _LANES):
+            lane = {"lane": {"$in": [id_to_store(id) for id in batch]}}
+            found += _readable(self._runs.find({"$or": [{"state": state, **lane} for state in AT_WORK]}))
+        return found
+
+    @translated
+    def claim_runs(self, daemon: str, handlers: Collection[str], now: datetime, limit: int) -> list[Run]:
+        ready = {"state": QUEUED, "handler": {"$in": list(handlers)}, "run_at": {"$lte": now}}
+        claimed: list[Run] = []
+        for _ in range(limit // _BATCH + _FRUITLESS_ROUNDS):
+            page = min(limit - len(claimed), _BATCH)
+            if page <= 0:
+                break
+            found = list(self._runs.find(ready).sort([("run_at", 1), ("_id", 1)]).limit(page))
+            first, behind = _first_in_lane(self._whole(found, now))
+            self._let_wait(behind)
+            claimed += self._claim(daemon, first, now)
+            if len(found) < page:
+                break
+        return claimed
+
+    def _whole(self, documents: Iterable[Document], now: datetime) -> Iterator[Run]:
+        """Yield those that can be read, and close the others: they would be found first for ever."""
+        for document in documents:
+            try:
+                yield runs.read(run_from_store(document))
+            except InvalidInput as fault:
+                _log.warning("run %s cannot be read, and is abandoned: %s", shown(document["_id"]), fault)
+                broken = {"_id": document["_id"], "state": QUEUED}
+                self._runs.update_one(broken, update(_abandoned(now, f"it cannot be read: {fault}")))
+
+    def _claim(self, daemon: str, found: Sequence[Run], now: datetime) -> list[Run]:
+        if not found:
+            return []
+        # Marks what this very call wins; the daemon alone would not, with two calls at the same time.
+        token = ObjectId()
+        taken = {"state": RUNNING, "daemon": daemon, "started_at": now, "claim": token}
+        matched, blocked = self._update(
+            [(_queued(run), {"$set": {**taken, "attempt": run.attempt + 1}}) for run in found]
+        )
+        self._let_wait([found[place] for place in blocked])
+        won = found if matched == len(found) else self._holding(token, found)
+        for run in won:
+            run.state, run.daemon, run.started_at, run.attempt = RUNNING, daemon, now, run.attempt + 1
+        return list(won)
+
+    def _holding(self, token: ObjectId, found: Sequence[Run]) -> list[Run]:
+        mine = {"_id": {"$in": [run.id for run in found]}, "claim": token}
+        won = {document["_id"] for document in self._runs.find(mine, {"_id": True})}
+        return [run for run in found if run.id in won]
+
+    def _let_wait(self, blocked: Sequence[Run]) -> None:
+        if not blocked:
+            return
+        still_queued = {"_id": {"$in": [run.id for run in blocked]}, "state": QUEUED}
+        self._runs.update_many(still_queued, {"$unset": {"run_at": ""}})
+
+    @translated
+    def change_runs(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
+        lost: set[str] = set()
+        for batch in batches(changes, _BATCH):
+            matched, refused = self._update([(_fence(run), update(change)) for run, change in batch])
+            if matched < len(batch):
+                lost |= self._not_made(batch) | {batch[place][0].id for place in refused}
+        return lost
+
+    def _update(self, updates: Sequence[tuple[Document, Document]]) -> tuple[int, set[int]]:
+        """Make updates, each of the one run that its filter finds.
+
+        Return how many found theirs (with trouble on the way, perhaps fewer), and the places of those that met a unique
+        index.
+        """
+        try:
+            # Several times as fast; but MongoDB ends one at its first conflict, and pymongo never repeats one.
+            return self._runs.bulk_write(_together(updates), ordered=False).matched_count, set()
+        except BulkWriteError as partly:
+            refusals(partly, DUPLICATE_KEY)
+        except AutoReconnect:
+            pass  # whatever was written without an answer is not found again, and so not written twice
+        singly = [UpdateOne(filter, change) for filter, change in updates]
+        try:
+            return self._runs.bulk_write(singly, ordered=False).matched_count, set()
+        except BulkWriteError as partly:
+            return 0, set(refusals(partly, DUPLICATE_KEY))
+
+    def _not_made(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
+        """Find the runs that do not show their change: it may have been made, but its answer lost, a while ago."""
+        ids = {"_id": {"$in": [run.id for run, _ in changes]}}
+        stored = {document["_id"]: document for document in self._runs.find(ids, dict.fromkeys(_TELLING, True))}
+        return {run.id for run, change in changes if not _shows(stored.get(run.id), run, change)}
+
+    @translated
+    def release_lanes(self, now: datetime) -> int:
+        heads = self._runs.aggregate(
+            [
+                {"$match": {"state": QUEUED, "run_at": None, "lane": {"$ne": None}}},
+                {"$sort": {"lane": 1, "due_at": 1, "_id": 1}},
+                {"$group": {"_id": "$lane", "run": {"$first": "$_id"}}},
+            ]
+        )
+        released = 0
+        for batch in batches(heads, _BATCH):
+            lane = {"lane": {"$in": [head["_id"] for head in batch]}}
+            going = [{"state": RUNNING, **lane}, {"state": QUEUED, "run_at": {"$ne": None}, **lane}]
+            busy = set(self._runs.distinct("lane", {"$or": going}))
+            free = [
+                UpdateOne({"_id": head["run"], "state": QUEUED, "run_at": None}, {"$set": {"run_at": now}})
+                for head in batch
+                if head["_id"] not in busy
+            ]
+            if free:
+                released += self._runs.bulk_write(free, ordered=False).modified_count
+        return released
+
+    @translated
+    def run(self, id: str) -> Run | None:
+        found = self._runs.find_one({"_id": id})
+        return None if found is None else runs.read(run_from_store(found))
+
+    @translated
+    def runs(self, query: RunQuery) -> Iterator[Run]:
+        listed = [self._listed(query, states) for states in _apart(query.states)]
+        yield from islice(merge(*listed, key=attrgetter("queued_at"), reverse=True), query.limit)
+
+    def _listed(self, query: RunQuery, states: Collection[str] | None) -> Iterator[Run]:
+        found = self._runs.find(_filter(query, states), limit=query.limit or 0, batch_size=_BATCH)
+        return _readable(found.sort("queued_at", DESCENDING))
+
+    @translated
+    def run_with_key(self, key: str) -> Run | None:
+        found = self._runs.find_one({"key": key, "state": QUEUED, "attempt": 0})
+        return None if found is None else runs.read(run_from_store(found))
+
+    @translated
+    def count_runs(self) -> dict[tuple[str, str], int]:
+        return {
+            (state, group["_id"]): group["runs"]
+            for state in AT_WORK
+            for group in self._runs.aggregate(
+                [{"$match": {"state": state}}, {"$group": {"_id": "$handler", "runs": {"$sum": 1}}}]
+            )
+            if isinstance(group["_id"], str)
+        }
+
+    @translated
+    def next_run_at(self, handlers: Collection[str]) -> datetime | None:
+        timed = {"state": QUEUED, "handler": {"$in": list(handlers)}, "run_at": {"$gt": _EPOCH}}
+        found = self._runs.find_one(timed, {"_id": False, "run_at": True}, sort=[("run_at", 1)])
+        run_at = found and found["run_at"]
+        return run_at if isinstance(run_at, datetime) else None
+
+    @translated
+    def owners(self) -> set[str]:
+        running = self._runs.distinct("daemon", {"state": RUNNING})
+        ticking = self._ticks.distinct("daemon", {"done_at": None})
+        return {owner for owner in (*running, *ticking) if isinstance(owner, str)}
+
+    @translated
+    def prune_runs(self, now: datetime) -> int:  # noqa: ARG002 - the contract's signature
+        return 0  # the index on expires_at lets MongoDB do it
+
+
+def _first_in_lane(found: Iterable[Run]) -> tuple[list[Run], list[Run]]:
+    """Part the first run of each lane, and those without a lane, from the runs behind them."""
+    first: list[Run] = []
+    behind: list[Run] = []
+    lanes: set[str | None] = set()
+    for run in found:
+        if run.lane is not None and run.lane in lanes:
+            behind.append(run)
+        else:
+            first.append(run)
+            lanes.add(run.lane)
+    return first, behind
+
+
+def _queued(run: Run) -> Document:
+    # A run from elsewhere may leave the attempt out.
+    return {"_id": run.id, "state": QUEUED, "attempt": run.attempt or {"$in": [0, None]}}
+
+
+def _fence(run: Run) -> Document:
+    # To MongoDB, null equals missing: a queued run has no daemon.
+    return {"_id": run.id, "state": run.state, "daemon": run.daemon, "attempt": run.attempt}
+
+
+def _together(updates: Sequence[tuple[Document, Document]]) -> list[UpdateMany | UpdateOne]:
+    """Join the updates that differ in nothing but the id."""
+    alike: dict[bytes, list[tuple[Document, Document]]] = defaultdict(list)
+    for filter, change in updates:
+        fence = {name: value for name, value in filter.items() if name != "_id"}
+        alike[encode({"fence": fence, "change": change})].append((filter, change))
+    joined: list[UpdateMany | UpdateOne] = []
+    for group in alike.values():
+        filter, change = group[0]
+        if len(group) == 1:
+            joined.append(UpdateOne(filter, change))
+        else:
+            joined.append(UpdateMany({**filter, "_id": {"$in": [filter["_id"] for filter, _ in group]}}, change))
+    return joined
+
+
+def _shows(stored: Document | None, run: Run, change: Changes) -> bool:
+    """Tell whether a run looks as the change leaves it."""
+    if stored is None:
+        return False
+    before = {"state": run.state, "daemon": run.daemon, "attempt": run.attempt}
+    after = before | {name: change[name] for name in _TELLING if name in change}
+    after = decode(encode(after), CODEC)  # instants to their milliseconds
+    return all(stored.get(name) == value for name, value in after.items())
+
+
+def _abandoned(now: datetime, reason: str) -> Changes:
+    return runs.closed(ABANDONED, now, reason=reason[:500], run_at=None)
+
+
+def _readable(documents: Iterable[Document]) -> Iterator[Run]:
+    for document in documents:
+        try:
+            yield runs.read(run_from_store(document))
+        except InvalidInput:
+            continue
+
+
+def _apart(states: Collection[str] | None) -> list[Collection[str] | None]:
+    """Part the states at work from each other: each has a small index, and together they would read all runs."""
+    return [[state] for state in states] if states and set(states) <= set(AT_WORK) else [states]
+
+
+def _filter(query: RunQuery, states: Collection[str] | None) -> Document:
+    asked: Document = {
+        "schedule": None if query.schedule is None else id_to_store(query.schedule),
+        "user": query.user,
+        "handler": query.handler,
+        "daemon": query.daemon,
+        "queued_at": query.since and {"$gte": query.since},
+        "_id": string_prefix(query.prefix) if query.prefix else None,
+        "state": None if states is None else {"$in": list(states)},
+    }
+    return {name: value for name, value in asked.items() if value is not None}

@@ -1,0 +1,101 @@
+"""How does a daemon hear of a new run before its next poll?"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import Any, cast
+
+import pymongo
+from pymongo.collection import Collection
+from pymongo.command_cursor import RawBatchCommandCursor
+from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
+
+from cronlite.runs import QUEUED
+from cronlite.schedules import Document
+
+_Cursor = RawBatchCommandCursor[Document]
+
+# A server that has no streams now (a standalone one) may be made a replica set one day.
+_ASK_AGAIN_SECONDS = 600.0
+_PIPELINE: list[dict[str, Any]] = [
+    {"$changeStream": {}},
+    {
+        "$match": {
+            "$or": [
+                {"operationType": "insert", "fullDocument.state": QUEUED},
+                {"operationType": "update", "updateDescription.updatedFields.state": QUEUED},
+                {"operationType": "update", "updateDescription.updatedFields.run_at": {"$exists": True}},
+            ]
+        }
+    },
+    # The resume token has to stay.
+    {"$project": {"_id": True}},
+]
+
+
+class Stream:
+    """A change stream on the runs, kept open from one wait to the next.
+
+    It is a plain cursor of whole batches and not pymongo's ChangeStream: a tick's thousand new runs are to wake once,
+    and another thread needs the cursor's id to end a wait. What ChangeStream adds, going on without a gap after an
+    error, is not needed, since every daemon also polls.
+    """
+
+    def __init__(self, runs: Collection[Document]) -> None:
+        self._runs = runs
+        self._one_at_a_time = threading.Lock()
+        self._cursor: _Cursor | None = None
+        self._await_ms = 0
+        self._not_before = 0.0
+        self._closed = threading.Event()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for an event; return False, at once, where there are no streams."""
+        with self._one_at_a_time, pymongo.timeout(seconds + 5):
+            if time.monotonic() < self._not_before:
+                return False
+            cursor = self._open(max(1, int(seconds * 1000)))
+            # Asked only now: before there was a cursor, close() could end no wait.
+            if cursor is None or self._closed.is_set():
+                return False
+            try:
+                cursor.try_next()
+            except PyMongoError as error:
+                self._drop()
+                if isinstance(error, ConnectionFailure) and not self._closed.is_set():
+                    raise
+                return False  # the server ended the cursor; the next wait opens another
+            return True
+
+    def close(self) -> None:
+        """End the wait that is under way, if there is one, and all later ones."""
+        self._closed.set()
+        cursor = self._cursor
+        if cursor is not None and cursor.cursor_id:
+            with suppress(PyMongoError):
+                self._runs.database.command("killCursors", self._runs.name, cursors=[cursor.cursor_id])
+        with self._one_at_a_time:
+            self._drop()
+
+    def _open(self, await_ms: int) -> _Cursor | None:
+        if self._cursor is not None and (not self._cursor.alive or self._await_ms != await_ms):
+            self._drop()
+        if self._cursor is None:
+            try:
+                self._cursor = cast("_Cursor", self._runs.aggregate_raw_batches(_PIPELINE, maxAwaitTimeMS=await_ms))
+            except NotImplementedError:  # mongomock
+                self._not_before = float("inf")
+            except OperationFailure as refused:
+                if refused.timeout:
+                    raise
+                self._not_before = time.monotonic() + _ASK_AGAIN_SECONDS
+            self._await_ms = await_ms
+        return self._cursor
+
+    def _drop(self) -> None:
+        cursor, self._cursor = self._cursor, None
+        if cursor is not None:
+            with suppress(PyMongoError):
+                cursor.close()

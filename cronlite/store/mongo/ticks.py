@@ -1,0 +1,61 @@
+"""How does MongoDB keep the minute ledger?"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pymongo.errors import DuplicateKeyError
+
+from cronlite import ledger
+from cronlite.ledger import Tick
+from cronlite.schedules import Document
+from cronlite.store.mongo.connection import Collections
+from cronlite.store.mongo.failures import translated
+
+
+class Ticks(Collections):
+    """The contract's methods on the tick ledger."""
+
+    @translated
+    def ledger(self, since: datetime, until: datetime) -> list[Tick]:
+        before = self._ticks.find({"_id": {"$lt": since}}).sort("_id", -1).limit(1)
+        within = self._ticks.find({"_id": {"$gte": since, "$lte": until}}).sort("_id")
+        return [_tick(document) for document in (*before, *within)]
+
+    @translated
+    def claim_tick(self, tick: Tick) -> Tick:
+        while True:
+            try:
+                self._ticks.insert_one(_document(tick))
+                return tick
+            except DuplicateKeyError:
+                standing = self._ticks.find_one({"_id": tick.minute})
+                if standing is not None:  # or else it was pruned in between
+                    return _tick(standing)
+
+    @translated
+    def take_over_tick(self, tick: Tick, daemon: str) -> bool:
+        undone = {"_id": tick.minute, "daemon": tick.daemon, "done_at": None}
+        return self._ticks.update_one(undone, {"$set": {"daemon": daemon}}).matched_count == 1
+
+    @translated
+    def finish_tick(self, tick: Tick) -> bool:
+        done = {"due": tick.due, "skipped": tick.skipped, "done_at": tick.done_at}
+        owned = {"_id": tick.minute, "daemon": tick.daemon}
+        return self._ticks.update_one(owned, {"$set": done}).matched_count == 1
+
+    @translated
+    def prune_ticks(self, before: datetime) -> int:
+        newest = self._ticks.find_one({"_id": {"$lt": before}}, sort=[("_id", -1)])
+        if newest is None:
+            return 0
+        return self._ticks.delete_many({"_id": {"$lt": newest["_id"]}, "done_at": {"$ne": None}}).deleted_count
+
+
+def _document(tick: Tick) -> Document:
+    given = {name: getattr(tick, name) for name in ledger.FIELDS if name != "minute"}
+    return {"_id": tick.minute} | {name: value for name, value in given.items() if value is not None}
+
+
+def _tick(document: Document) -> Tick:
+    return Tick(minute=document["_id"], **{name: document[name] for name in ledger.FIELDS if name in document})

@@ -1,0 +1,154 @@
+"""How does a process talk to one SQLite file: its connection, its transactions, its forks?"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from cronlite.errors import StoreUnavailable
+from cronlite.store.sqlite.failures import translation
+from cronlite.store.sqlite.opening import open_database
+from cronlite.store.sqlite.tables import Table, listed
+
+log = logging.getLogger("cronlite.store")
+
+_PAGE = 500
+Rows = list[tuple[Any, ...]]
+
+
+class Tables:
+    """The four tables, on one connection that all threads of the process share under a lock.
+
+    It is opened at first use, closed before each fork, and opened anew on both sides: a child inherits the record of
+    the parent's file locks but not the locks, so that the parent's exit would delete the write-ahead log that the child
+    writes to (https://sqlite.org/howtocorrupt.html, 2.6).
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path.absolute() if path else None
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._opener = 0
+        self._forking = False
+        self._closed = threading.Event()
+        _EVERY.add(self)
+
+    @property
+    def address(self) -> str:
+        return f"sqlite:{self._path}" if self._path else "memory:"
+
+    def close(self) -> None:
+        self._closed.set()
+        with translation(self.address), self._lock:
+            self._disconnect()
+
+    def now(self) -> datetime:
+        now = datetime.now(timezone.utc)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    def before_fork(self) -> None:
+        """Wait until no thread is inside the database, and let go of its file."""
+        self._lock.acquire()
+        self._forking = True
+        if self._path:
+            self._disconnect()
+
+    def after_fork(self) -> None:
+        """Let the threads of the parent, and of the child, in again."""
+        if self._forking:
+            self._forking = False
+            self._lock.release()
+
+    def _read(self, query: str, values: Sequence[Any] = ()) -> Rows:
+        """Return all rows of a query at once: an open cursor would hold a snapshot that no write can follow."""
+        with translation(self.address), self._lock:
+            return self._connected().execute(query, values).fetchall()
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        """Begin a transaction with the right to write; commit it, or roll it back when an exception travels."""
+        with translation(self.address), self._lock:
+            connection = self._connected()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # a full disk may have ended it
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _change(self, statement: str, values: Sequence[Any] = ()) -> int:
+        """Run one statement in a transaction of its own; return how many rows it changed."""
+        with self._write() as connection:
+            return connection.execute(statement, values).rowcount
+
+    def _stream(self, table: Table, rowids: Iterable[int]) -> Iterator[dict[str, Any]]:
+        """Yield the documents of these rows in this order, without those that are gone meanwhile."""
+        remaining = iter(rowids)
+        while page := list(islice(remaining, _PAGE)):
+            rows = {row[0]: row[1:] for row in self._read(table.select_rows, [listed(page)])}
+            yield from (table.document(rows[rowid]) for rowid in page if rowid in rows)
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._closed.is_set():
+            raise StoreUnavailable(f"{self.address} was closed")
+        if self._connection is not None and self._path is not None:
+            self._look_at_file(self._path)
+        if self._connection is None:
+            self._connection = open_database(self._path)
+            self._opener = os.getpid()
+            self._file = _identity(self._path) if self._path else None
+        return self._connection
+
+    def _look_at_file(self, path: Path) -> None:
+        """Let go of the file if another is at its path now; raise StoreUnavailable if it cannot be used any more."""
+        if self._opener != os.getpid():
+            raise StoreUnavailable(
+                f"{self.address} was open when this process was forked by other means than os.fork; open it afterwards"
+            )
+        if _identity(path) != self._file:
+            log.warning("%s was replaced while in use; what is there now counts", self.address)
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None and self._opener == os.getpid():
+            self._connection.close()
+            self._connection = None
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Tell one file at a path from the next; raise StoreUnavailable when none is there."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        # Whoever wrote on would write to a file that nobody will read, or begin an empty one on an unmounted disk.
+        raise StoreUnavailable(
+            f"sqlite:{path} is gone ({error.strerror}); put it back, or restart without it"
+        ) from None
+    return found.st_dev, found.st_ino
+
+
+def _before_fork() -> None:
+    for tables in sorted(_EVERY, key=id):
+        tables.before_fork()
+
+
+def _after_fork() -> None:
+    for tables in list(_EVERY):
+        tables.after_fork()
+
+
+# A hook cannot be taken back, so there is one for all, and it keeps none of them alive.
+_EVERY: weakref.WeakSet[Tables] = weakref.WeakSet()
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

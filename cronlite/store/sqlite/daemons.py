@@ -1,0 +1,49 @@
+"""How does SQLite keep who is there?"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from cronlite.store.contract import DaemonRecord
+from cronlite.store.sqlite.connection import Tables
+from cronlite.store.sqlite.tables import DAEMONS, milliseconds
+
+_FIELDS = tuple(field.name for field in fields(DaemonRecord) if field.name != "id")
+
+
+class Daemons(Tables):
+    """The contract's methods on daemons."""
+
+    def join(self, daemon: DaemonRecord) -> datetime:
+        now = self.now()
+        given = {name: getattr(daemon, name) for name in _FIELDS}
+        joined = given | {"_id": daemon.id, "handlers": list(daemon.handlers), "seen_at": now}
+        self._change(DAEMONS.insert.replace("INSERT", "INSERT OR REPLACE", 1), DAEMONS.row(joined))
+        return now
+
+    def beat(self, id: str, *, running: int, stuck: int) -> datetime | None:
+        now = self.now()
+        beaten = self._change(
+            "UPDATE daemons SET beat = beat + 1, seen_at = ?, running = ?, stuck = ? WHERE _id = ? AND dead_at IS NULL",
+            [milliseconds(now), running, stuck, id],
+        )
+        return now if beaten else None
+
+    def leave(self, id: str) -> None:
+        self._change("DELETE FROM daemons WHERE _id = ?", [id])
+
+    def daemons(self) -> list[DaemonRecord]:
+        return [_record(DAEMONS.document(row)) for row in self._read(f"{DAEMONS.select} ORDER BY _id")]
+
+    def mark_dead(self, id: str, beat: int) -> bool:
+        seen = [milliseconds(self.now()), id, beat]
+        return self._change("UPDATE daemons SET dead_at = ? WHERE _id = ? AND beat = ? AND dead_at IS NULL", seen) == 1
+
+    def prune_daemons(self, before: datetime) -> int:
+        return self._change("DELETE FROM daemons WHERE dead_at < ?", [milliseconds(before)])
+
+
+def _record(document: dict[str, Any]) -> DaemonRecord:
+    return DaemonRecord(id=document.pop("_id"), **document)

@@ -1,0 +1,119 @@
+"""How is a database file opened: made if there is none, refused if it is another program's, and set up?"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+from cronlite.errors import ConfigurationError, StoreError, StoreUnavailable
+from cronlite.store.sqlite.failures import BUSY_SECONDS
+from cronlite.store.sqlite.tables import INDEXES, TABLES
+
+SCHEMA_VERSION = 1
+# 3.24 brought ON CONFLICT; no distribution ships an older one than 3.26 (RHEL 8) beside a Python of 3.10 or later.
+OLDEST_SQLITE = (3, 26)
+
+_APPLICATION_ID = 0x63726F6E  # "cron"
+_WAL_BYTES_KEPT = 64 * 1024 * 1024
+_RETRY_SECONDS = 0.02
+
+
+def open_database(path: Path | None) -> sqlite3.Connection:
+    """Open a file, or memory, with all tables in it; safe from several processes at once.
+
+    Raises ConfigurationError, StoreError, and what sqlite3 raises.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise ConfigurationError(f"this Python's SQLite {sqlite3.sqlite_version} is too old; give it 3.26 or later")
+    if path:
+        _make_file(path)
+    connection = sqlite3.connect(
+        path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.text_factory = _text
+        _set_up_patiently(connection, f"sqlite:{path}" if path else "memory:")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _make_file(path: Path) -> None:
+    """Make an empty file that only its owner can read: what SQLite makes, everybody can."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"sqlite:{path}: its folder cannot be made ({error.strerror}: {error.filename}); give another path"
+        ) from error
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if path.is_dir():
+            raise ConfigurationError(f"sqlite:{path} is a folder; give the path of a file in it") from None
+    except OSError as error:
+        raise StoreUnavailable(
+            f"sqlite:{path} cannot be made ({error.strerror}); let this user write its folder, or give another path"
+        ) from error
+
+
+def _text(stored: bytes) -> str | bytes:
+    # With a plain str, one text that is not UTF-8 would end the whole query.
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        return stored
+
+
+def _set_up_patiently(connection: sqlite3.Connection, address: str) -> None:
+    """Set up; while another process makes the same file, SQLite refuses at once what it otherwise waits for."""
+    give_up_at = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            _set_up(connection, address)
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up_at:
+                raise
+        time.sleep(_RETRY_SECONDS)
+
+
+def _set_up(connection: sqlite3.Connection, address: str) -> None:
+    empty = _is_empty(connection, address)
+    connection.execute("PRAGMA journal_mode = WAL")
+    # NORMAL would lose the last claims and outcomes with the power.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
+    if empty:
+        _make_tables(connection, address)
+
+
+def _make_tables(connection: sqlite3.Connection, address: str) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:  # commits, or rolls back
+        if _is_empty(connection, address):
+            for statement in (*(table.create for table in TABLES), *(f"CREATE {index}" for index in INDEXES.values())):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _is_empty(connection: sqlite3.Connection, address: str) -> bool:
+    """Tell whether nothing is in the file yet; raise StoreError if something is that is not to be touched."""
+    [(application, version, parts)] = connection.execute(
+        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)"
+        " FROM pragma_application_id, pragma_user_version"
+    )
+    if application == _APPLICATION_ID:
+        if version > SCHEMA_VERSION:
+            raise StoreError(
+                f"{address} was made by a newer cronlite (tables of version {version}, this one knows "
+                f"{SCHEMA_VERSION}); upgrade this one"
+            )
+        return False
+    if parts:
+        raise StoreError(f"{address} is another program's database; give a file of its own")
+    return True

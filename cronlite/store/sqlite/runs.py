@@ -1,0 +1,210 @@
+"""How does SQLite keep the runs, hand each to one daemon, and close it?"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime, timezone
+from typing import Any
+
+from cronlite import runs
+from cronlite.errors import InvalidInput
+from cronlite.runs import ABANDONED, RUNNING, Changes, Run
+from cronlite.schedules import Document
+from cronlite.store.contract import RunQuery
+from cronlite.store.sqlite.connection import Tables
+from cronlite.store.sqlite.tables import RUNS, distinct, instant, listed, milliseconds
+
+log = logging.getLogger("cronlite.store")
+
+_LAST_CHARACTER = "\U0010ffff"
+_FIRST_INSTANT = datetime.min.replace(tzinfo=timezone.utc)
+_LAST_INSTANT = datetime.max.replace(tzinfo=timezone.utc)
+_PRUNED_AT_ONCE = 1_000
+
+# States are written into the queries: SQLite uses an index on some rows only where it can see that they are enough.
+_OLDEST_QUEUED = (
+    "SELECT run_at, _id, rowid FROM runs"
+    " WHERE state = 'queued' AND handler = ? AND run_at <= ? ORDER BY run_at, _id LIMIT ?"
+)
+_EARLIEST = (
+    "SELECT (SELECT min(run_at) FROM runs WHERE state = 'queued' AND handler = value AND run_at <= ?) FROM json_each(?)"
+)
+_CLAIM = "UPDATE runs SET state = 'running', daemon = ?, started_at = ?, attempt = ? WHERE rowid = ?"
+_WAIT = "UPDATE runs SET run_at = NULL WHERE rowid = ?"
+_RUNNING_IN = "SELECT rowid FROM runs WHERE state = 'running' AND lane = lanes.value"
+_QUEUED_IN = "SELECT rowid FROM runs WHERE state = 'queued' AND lane = lanes.value AND run_at IS"
+_LATEST = "ORDER BY due_at DESC, _id DESC LIMIT 1"
+_AT_WORK = f"""
+    {RUNS.select} WHERE rowid IN (
+        SELECT ({_RUNNING_IN}) FROM json_each(?) AS lanes
+        UNION ALL SELECT ({_QUEUED_IN} NULL {_LATEST}) FROM json_each(?) AS lanes
+        UNION ALL SELECT ({_QUEUED_IN} NOT NULL {_LATEST}) FROM json_each(?) AS lanes
+    )
+    ORDER BY due_at, _id
+"""
+_WAITING_LANES = distinct("runs", "lane", "state = 'queued' AND run_at IS NULL")
+RELEASABLE = f"""
+    SELECT ({_QUEUED_IN} NULL ORDER BY due_at, _id LIMIT 1) FROM ({_WAITING_LANES}) AS lanes
+    WHERE NOT EXISTS ({_RUNNING_IN}) AND NOT EXISTS ({_QUEUED_IN} NOT NULL)
+"""
+
+
+class Runs(Tables):
+    """The contract's methods on runs."""
+
+    def add_runs(self, runs: Sequence[Run]) -> set[str]:
+        rows = [(run.id, RUNS.row(run.document())) for run in runs]
+        statement = f"{RUNS.insert} ON CONFLICT DO NOTHING"
+        with self._write() as connection:
+            return {id for id, row in rows if connection.execute(statement, row).rowcount == 0}
+
+    def at_work(self, lanes: Collection[str]) -> list[Run]:
+        found = _readable(map(RUNS.document, self._read(_AT_WORK, [listed(lanes)] * 3)))
+        return list({run.lane: run for run in found}.values())
+
+    def claim_runs(self, daemon: str, handlers: Collection[str], now: datetime, limit: int) -> list[Run]:
+        earliest = self.next_run_at(handlers)
+        if earliest is None or earliest > now:
+            return []  # asked without a lock, because most daemons ask in vain most of the time
+        claimed: list[Run] = []
+        with self._write() as connection:
+            # Every run that is found is claimed, set to wait or abandoned, so this comes to an end.
+            while len(claimed) < limit and (found := _queued(connection, handlers, now, limit - len(claimed))):
+                claimed += _claimed(connection, found, daemon, now)
+        return claimed
+
+    def change_runs(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
+        with self._write() as connection:
+            return {run.id for run, changed in changes if not _changed(connection, run, changed)}
+
+    def release_lanes(self, now: datetime) -> int:
+        if not self._read(RELEASABLE):
+            return 0
+        return self._change(f"UPDATE runs SET run_at = ? WHERE rowid IN ({RELEASABLE})", [milliseconds(now)])
+
+    def run(self, id: str) -> Run | None:
+        found = self._read(f"{RUNS.select} WHERE _id = ?", [id])
+        return runs.read(RUNS.document(found[0])) if found else None
+
+    def runs(self, query: RunQuery) -> Iterator[Run]:
+        terms, values = _restrictions(query)
+        # A daemon's runs at work are few; SQLite would rather look for them along all of the history than sort them.
+        newest = "+queued_at" if query.daemon and query.states else "queued_at"
+        found = self._read(
+            f"SELECT rowid FROM runs WHERE {' AND '.join(['true', *terms])} ORDER BY {newest} DESC, _id DESC LIMIT ?",
+            [*values, -1 if query.limit is None else query.limit],
+        )
+        return _readable(self._stream(RUNS, (rowid for (rowid,) in found)))
+
+    def run_with_key(self, key: str) -> Run | None:
+        found = self._read(f"{RUNS.select} WHERE state = 'queued' AND attempt = 0 AND key = ?", [key])
+        return next(_readable(map(RUNS.document, found)), None)
+
+    def count_runs(self) -> dict[tuple[str, str], int]:
+        counted = "SELECT state, handler, count(*) FROM runs WHERE state = '{}' GROUP BY handler"
+        rows = self._read(f"{counted.format('queued')} UNION ALL {counted.format('running')}")
+        return {(state, handler): count for state, handler, count in rows if isinstance(handler, str)}
+
+    def next_run_at(self, handlers: Collection[str]) -> datetime | None:
+        rows = self._read(_EARLIEST, [milliseconds(_LAST_INSTANT), listed(handlers)])
+        found = [instant(run_at) for (run_at,) in rows if run_at is not None]
+        # A number that is no instant has come: the claim that finds it abandons its run.
+        return min((run_at if isinstance(run_at, datetime) else _FIRST_INSTANT for run_at in found), default=None)
+
+    def owners(self) -> set[str]:
+        rows = self._read(
+            "SELECT daemon FROM runs WHERE state = 'running' UNION SELECT daemon FROM ticks WHERE done_at IS NULL"
+        )
+        return {daemon for (daemon,) in rows if isinstance(daemon, str)}
+
+    def prune_runs(self, now: datetime) -> int:
+        statement = "DELETE FROM runs WHERE rowid IN (SELECT rowid FROM runs WHERE expires_at <= ? LIMIT ?)"
+        pruned, last = 0, _PRUNED_AT_ONCE
+        while last == _PRUNED_AT_ONCE:  # in parts, so that claims get their turn
+            last = self._change(statement, [milliseconds(now), _PRUNED_AT_ONCE])
+            pruned += last
+        return pruned
+
+
+def _queued(
+    connection: sqlite3.Connection, handlers: Collection[str], now: datetime, limit: int
+) -> list[tuple[int, Document]]:
+    """Return the oldest queued runs of all these handlers, each with its row's number."""
+    oldest: list[tuple[Any, ...]] = []
+    for handler in handlers:  # one by one, the index gives them in order; together, all of them would be sorted
+        oldest += connection.execute(_OLDEST_QUEUED, [handler, milliseconds(now), limit])
+    oldest.sort(key=lambda found: (found[0], str(found[1])))
+    rowids = [rowid for _, _, rowid in oldest[:limit]]
+    rows = {row[0]: row[1:] for row in connection.execute(RUNS.select_rows, [listed(rowids)])}
+    return [(rowid, RUNS.document(rows[rowid])) for rowid in rowids]
+
+
+def _claimed(
+    connection: sqlite3.Connection, found: Sequence[tuple[int, Document]], daemon: str, now: datetime
+) -> list[Run]:
+    """Claim those whose lane is free, let the others wait, and abandon what cannot be read."""
+    claimed = []
+    for rowid, document in found:
+        try:
+            run = runs.read(document)
+            connection.execute(_CLAIM, [daemon, milliseconds(now), run.attempt + 1, rowid])
+        except InvalidInput as fault:
+            _abandon(connection, rowid, document, fault, now)
+        except sqlite3.IntegrityError:  # the lane has a running run
+            connection.execute(_WAIT, [rowid])
+        else:
+            run.state, run.daemon, run.started_at, run.attempt = RUNNING, daemon, now, run.attempt + 1
+            claimed.append(run)
+    return claimed
+
+
+def _abandon(
+    connection: sqlite3.Connection, rowid: int, document: Document, fault: InvalidInput, now: datetime
+) -> None:
+    """Close a run that somebody edited into nonsense, which would be found again and again."""
+    log.warning("run %r cannot be read, and is abandoned: %s", document.get("_id"), fault)
+    ended = runs.closed(ABANDONED, now, reason=f"it cannot be read: {fault}")
+    connection.execute(f"{RUNS.update(ended)} WHERE rowid = ?", [*RUNS.values(ended), rowid])
+
+
+def _changed(connection: sqlite3.Connection, run: Run, changes: Changes) -> bool:
+    """Make a change if the run is as it was given, or find it made."""
+    fence = [run.id, run.state, run.daemon, run.attempt]
+    values = RUNS.values(changes)
+    try:
+        statement = f"{RUNS.update(changes)} WHERE _id = ? AND state = ? AND daemon IS ? AND attempt = ?"
+        if connection.execute(statement, [*values, *fence]).rowcount:
+            return True
+    except sqlite3.IntegrityError:  # its lane, or its key, is another's
+        return False
+    made = f"SELECT {', '.join(changes)} FROM runs WHERE _id = ? AND attempt = ?"
+    stored = connection.execute(made, [run.id, run.attempt]).fetchone()
+    return stored is not None and list(stored) == values
+
+
+def _readable(documents: Iterator[Document]) -> Iterator[Run]:
+    for document in documents:
+        with suppress(InvalidInput):
+            yield runs.read(document)
+
+
+def _restrictions(query: RunQuery) -> tuple[list[str], list[Any]]:
+    """Return the terms of a query for runs, and their variables."""
+    asked: list[tuple[str, Any]] = [
+        ("schedule = ?", query.schedule),
+        ("user = ?", query.user),
+        ("handler = ?", query.handler),
+        ("daemon = ?", query.daemon),
+        ("queued_at >= ?", milliseconds(query.since)),
+        ("_id >= ?", query.prefix or None),
+        ("_id < ?", query.prefix + _LAST_CHARACTER if query.prefix else None),
+    ]
+    given = [(term, value) for term, value in asked if value is not None]
+    terms = [term for term, _ in given]
+    if query.states is not None:
+        states = [f"state = '{state}'" for state in runs.STATES if state in query.states]
+        terms.append(f"({' OR '.join(states) or 'false'})")
+    return terms, [value for _, value in given]

@@ -1,0 +1,110 @@
+"""How does SQLite keep the schedules, and find those that may be due?"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from cronlite.errors import Conflict, shown
+from cronlite.runs import Changes
+from cronlite.schedules import Document
+from cronlite.store.contract import Clause
+from cronlite.store.sqlite.connection import Tables
+from cronlite.store.sqlite.tables import (
+    DUE_DEFAULTS,
+    EXPRESSIONS,
+    IN_LIST,
+    SCHEDULES,
+    distinct,
+    listed,
+    milliseconds,
+    or_default,
+)
+
+# No character sorts behind this last code point.
+_LAST_CHARACTER = "\U0010ffff"
+
+
+class Schedules(Tables):
+    """The contract's methods on schedules."""
+
+    def add_schedule(self, document: Document) -> None:
+        row = SCHEDULES.row(document)
+        with self._write() as connection:
+            try:
+                connection.execute(SCHEDULES.insert, row)
+            except sqlite3.IntegrityError:
+                raise _taken(document) from None
+
+    def change_schedule(self, id: str, changes: Changes, unchanged_since: datetime | None) -> bool:
+        values = [*SCHEDULES.values(changes), id, milliseconds(unchanged_since)]
+        with self._write() as connection:
+            try:
+                statement = f"{SCHEDULES.update(changes)} WHERE _id = ? AND updated_at IS ?"
+                return connection.execute(statement, values).rowcount == 1
+            except sqlite3.IntegrityError:
+                raise _taken(changes) from None
+
+    def remove_schedule(self, id: str) -> bool:
+        return self._change("DELETE FROM schedules WHERE _id = ?", [id]) == 1
+
+    def schedule(self, id: str) -> Document | None:
+        found = self._read(f"{SCHEDULES.select} WHERE _id = ?", [id])
+        return SCHEDULES.document(found[0]) if found else None
+
+    def schedules(
+        self,
+        *,
+        name: str | None = None,
+        prefix: str | None = None,
+        user: str | None = None,
+        handler: str | None = None,
+        tag: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Document]:
+        asked = {"name = ?": name, "user = ?": user, "handler = ?": handler, "_id >= ?": prefix or None}
+        asked["_id < ?"] = prefix + _LAST_CHARACTER if prefix else None
+        terms = {term: value for term, value in asked.items() if value is not None}
+        rows = self._read(
+            f"SELECT rowid FROM schedules WHERE {' AND '.join(['true', *terms])} ORDER BY _id LIMIT ?",
+            [*terms.values(), -1 if limit is None or tag is not None else limit],
+        )
+        found = self._stream(SCHEDULES, (rowid for (rowid,) in rows))
+        if tag is not None:
+            found = (document for document in found if tag in _tags(document))
+        return islice(found, limit)
+
+    def expressions(self) -> dict[str, list[Any]]:
+        return {column: [value for (value,) in self._read(distinct("schedules", column))] for column in EXPRESSIONS}
+
+    def candidates(self, clauses: Sequence[Clause]) -> Iterator[Document]:
+        rowids = dict.fromkeys(rowid for clause in clauses for (rowid,) in self._read(*due_query(clause)))
+        return self._stream(SCHEDULES, rowids)
+
+
+def due_query(clause: Clause) -> tuple[str, list[str]]:
+    """Return the query for the enabled schedules of one alternative, and its variables."""
+    lists = {"tz": clause.zones, **clause.values}
+    terms = [f"{or_default('enabled')} = 1", f"{or_default('either_day')} = {int(clause.either_day)}"]
+    terms += [f"{or_default(column)} {IN_LIST}" for column in lists]
+    variables = [listed(_plain(column, values)) for column, values in lists.items()]
+    # Left alone after an ANALYZE, SQLite may well read the whole table instead.
+    return f"SELECT rowid FROM schedules INDEXED BY schedules_due WHERE {' AND '.join(terms)}", variables
+
+
+def _plain(column: str, values: Sequence[Any]) -> list[Any]:
+    given = (DUE_DEFAULTS[column] if value is None else value for value in values)
+    return [value for value in given if isinstance(value, (str, int, float))]
+
+
+def _tags(document: Document) -> list[Any]:
+    tags = document.get("tags")
+    return tags if isinstance(tags, list) else []
+
+
+def _taken(document: Document) -> Conflict:
+    told = [f"{field} {shown(document[field])}" for field in ("_id", "name") if document.get(field) is not None]
+    return Conflict(f"there already is a schedule with the {' or the '.join(told)}; choose another, or change that one")

@@ -1,0 +1,306 @@
+"""Which tables does the SQLite store keep, and what is a field of a document as a value in them?
+
+One column for each field, under its name. NULL is a missing field; an instant is whole milliseconds since 1970 (UTC);
+what holds objects or lists is JSON. A value that cannot be read so, because somebody wrote it by hand, is handed over
+as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any, NamedTuple
+
+from cronlite.errors import StoreError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Kind(NamedTuple):
+    """How the values of a column are declared, written and read."""
+
+    declared: str
+    write: Callable[[Any], Any]
+    read: Callable[[Any], Any] | None = None
+
+
+def milliseconds(value: Any) -> Any:
+    """Return an instant as it is stored."""
+    return (value - _EPOCH) // _MILLISECOND if isinstance(value, datetime) else value
+
+
+def instant(value: Any) -> Any:
+    """Return a stored instant; what is none, or later than the year 9999, as it is."""
+    if type(value) is not int:
+        return value
+    try:
+        return _EPOCH + timedelta(milliseconds=value)
+    except OverflowError:
+        return value
+
+
+def _text(value: Any) -> Any:
+    # An outcome must not fail because a handler printed half a surrogate pair, which UTF-8 has no bytes for.
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=dict)
+
+
+def _json(value: Any) -> Any:
+    return None if value is None else _text(_ENCODER.encode(value))
+
+
+def _parsed(value: Any) -> Any:
+    try:
+        return json.loads(value)
+    except (ValueError, TypeError, RecursionError):
+        return value
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _truth(value: Any) -> Any:
+    return {0: False, 1: True}.get(value, value)
+
+
+KEY = Kind("TEXT NOT NULL UNIQUE", _as_it_is)
+TEXT = Kind("TEXT", _text)
+NUMBER = Kind("NUMERIC", _as_it_is)
+BOOL = Kind("INTEGER", _as_it_is, _truth)
+DATE = Kind("INTEGER", milliseconds, instant)
+JSON = Kind("TEXT", _json, _parsed)
+# Without a type SQLite converts nothing: 5 and '5' stay what they are.
+SPELLING = Kind("", _as_it_is)
+
+
+# One variable for a list of any length: a statement has but 999 before SQLite 3.32.
+IN_LIST = "IN (SELECT value FROM json_each(?))"
+
+
+def listed(values: Iterable[Any]) -> str:
+    """Return the variable of an IN_LIST."""
+    return json.dumps(list(values), ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of documents, and how a document becomes a row of it and a row a document."""
+
+    name: str
+    columns: Mapping[str, Kind]
+
+    @property
+    def create(self) -> str:
+        """The statement that makes it.
+
+        Its rowid is declared because VACUUM numbers undeclared ones anew, under the hands of whoever holds some.
+        """
+        columns = "".join(f", {name} {kind.declared}".rstrip() for name, kind in self.columns.items())
+        return f"CREATE TABLE {self.name} (rowid INTEGER PRIMARY KEY{columns})"
+
+    @property
+    def names(self) -> str:
+        """The columns of a document, in the order in which `row` gives and `document` takes them."""
+        return ", ".join(self.columns)
+
+    @property
+    def select(self) -> str:
+        """The beginning of a query for documents."""
+        return f"SELECT {self.names} FROM {self.name}"
+
+    @property
+    def select_rows(self) -> str:
+        """The query for a list of rows: the number of each, then its document."""
+        return f"SELECT rowid, {self.names} FROM {self.name} WHERE rowid {IN_LIST}"
+
+    @property
+    def insert(self) -> str:
+        """The statement that inserts a row."""
+        return f"INSERT INTO {self.name} ({self.names}) VALUES ({', '.join('?' * len(self.columns))})"
+
+    def row(self, document: Mapping[str, Any]) -> list[Any]:
+        """Return the values to insert."""
+        given = dict(zip(document, self.values(document), strict=True))
+        return [given.get(name) for name in self.columns]
+
+    def document(self, row: Sequence[Any]) -> dict[str, Any]:
+        """Return the document of a selected row."""
+        return {
+            name: kind.read(value) if kind.read else value
+            for (name, kind), value in zip(self.columns.items(), row, strict=True)
+            if value is not None
+        }
+
+    def values(self, changes: Mapping[str, Any]) -> list[Any]:
+        """Return the values of some fields, as they are stored."""
+        self._refuse_unknown(changes)
+        return [self.columns[name].write(value) for name, value in changes.items()]
+
+    def update(self, names: Iterable[str]) -> str:
+        """Return the beginning of the statement that sets these columns."""
+        return f"UPDATE {self.name} SET {', '.join(f'{name} = ?' for name in names)}"
+
+    def _refuse_unknown(self, document: Mapping[str, Any]) -> None:
+        if not document.keys() <= self.columns.keys():
+            unknown = ", ".join(sorted(map(str, document.keys() - self.columns.keys())))
+            raise StoreError(f"the table {self.name} has no column for {unknown}")
+
+
+SCHEDULES = Table(
+    "schedules",
+    {
+        "_id": KEY,
+        "name": TEXT,
+        "user": TEXT,
+        "handler": TEXT,
+        "params": JSON,
+        "minute": SPELLING,
+        "hour": SPELLING,
+        "day": SPELLING,
+        "month": SPELLING,
+        "weekday": SPELLING,
+        "either_day": BOOL,
+        "tz": TEXT,
+        "enabled": BOOL,
+        "active_from": DATE,
+        "overlap": TEXT,
+        "catch_up": TEXT,
+        "retries": NUMBER,
+        "retry_delay_seconds": NUMBER,
+        "timeout_seconds": NUMBER,
+        "on_crash": TEXT,
+        "tags": JSON,
+        "note": TEXT,
+        "created_at": DATE,
+        "updated_at": DATE,
+    },
+)
+
+RUNS = Table(
+    "runs",
+    {
+        "_id": KEY,
+        "handler": TEXT,
+        "params": JSON,
+        "due_at": DATE,
+        "queued_at": DATE,
+        "run_at": DATE,
+        "schedule": TEXT,
+        "user": TEXT,
+        "state": TEXT,
+        "attempt": NUMBER,
+        "crashes": NUMBER,
+        "failures": NUMBER,
+        "daemon": TEXT,
+        "lane": TEXT,
+        "key": TEXT,
+        "overlap": TEXT,
+        "retries": NUMBER,
+        "retry_delay_seconds": NUMBER,
+        "timeout_seconds": NUMBER,
+        "on_crash": TEXT,
+        "started_at": DATE,
+        "finished_at": DATE,
+        "result": JSON,
+        "error": JSON,
+        "output": TEXT,
+        "reason": TEXT,
+        "retry_of": TEXT,
+        "expires_at": DATE,
+    },
+)
+
+TICKS = Table(
+    "ticks",
+    {
+        "minute": DATE._replace(declared="INTEGER NOT NULL UNIQUE"),
+        "daemon": TEXT,
+        "claimed_at": DATE,
+        "from_at": DATE,
+        "to_at": DATE,
+        "due": NUMBER,
+        "skipped": NUMBER,
+        "done_at": DATE,
+    },
+)
+
+DAEMONS = Table(
+    "daemons",
+    {
+        "_id": KEY,
+        "host": TEXT,
+        "pid": NUMBER,
+        "version": TEXT,
+        "started_at": DATE,
+        "handlers": JSON,
+        "beat": NUMBER,
+        "seen_at": DATE,
+        "running": NUMBER,
+        "stuck": NUMBER,
+        "seats": NUMBER,
+        "dead_at": DATE,
+    },
+)
+
+TABLES = (SCHEDULES, RUNS, TICKS, DAEMONS)
+
+# What a missing field means. The due query asks for ifnull(column, default), and the index is on that: IN never finds
+# NULL, and OR ... IS NULL would do without the index.
+DUE_DEFAULTS: dict[str, int | str] = {
+    "enabled": 1,
+    "either_day": 0,
+    "tz": "UTC",
+    "month": "*",
+    "minute": "*",
+    "hour": "*",
+    "day": "*",
+    "weekday": "*",
+}
+EXPRESSIONS = ("tz", "minute", "hour", "day", "month", "weekday")
+
+
+def or_default(column: str) -> str:
+    """Return the expression of a column, or its default where it is missing."""
+    return f"ifnull({column}, {DUE_DEFAULTS[column]!r})"
+
+
+_QUEUED_LANE = "(lane, due_at, _id) WHERE state = 'queued' AND lane IS NOT NULL AND run_at IS"
+INDEXES = {
+    "schedules_name": "UNIQUE INDEX schedules_name ON schedules (name)",
+    "schedules_due": f"INDEX schedules_due ON schedules ({', '.join(map(or_default, DUE_DEFAULTS))})",
+    **{f"schedules_{name}": f"INDEX schedules_{name} ON schedules ({name})" for name in EXPRESSIONS},
+    # The two that keep promises: never over itself, and one queued run per key.
+    "runs_lane": "UNIQUE INDEX runs_lane ON runs (lane) WHERE state = 'running' AND lane IS NOT NULL",
+    "runs_key": "UNIQUE INDEX runs_key ON runs (key) WHERE state = 'queued' AND attempt = 0 AND key IS NOT NULL",
+    "runs_waiting": f"INDEX runs_waiting ON runs {_QUEUED_LANE} NULL",
+    "runs_ready": f"INDEX runs_ready ON runs {_QUEUED_LANE} NOT NULL",
+    # The state is the same throughout each of these two; without it SQLite would look it up in the rows.
+    "runs_claim": "INDEX runs_claim ON runs (handler, run_at, _id, state) WHERE state = 'queued'",
+    "runs_daemon": "INDEX runs_daemon ON runs (daemon, handler, state) WHERE state = 'running'",
+    "runs_expiry": "INDEX runs_expiry ON runs (expires_at) WHERE expires_at IS NOT NULL",
+    "runs_newest": "INDEX runs_newest ON runs (queued_at, _id)",
+    "runs_schedule": "INDEX runs_schedule ON runs (schedule, queued_at, _id)",
+    "runs_user": "INDEX runs_user ON runs (user, queued_at, _id)",
+    "ticks_undone": "INDEX ticks_undone ON ticks (daemon) WHERE done_at IS NULL",
+}
+
+
+def distinct(table: str, column: str, where: str = "true") -> str:
+    """Return the query for a column's distinct values but NULL: one look into its index for each.
+
+    SELECT DISTINCT reads every entry instead, unless somebody has run ANALYZE.
+    """
+    least = f"SELECT min({column}) FROM {table} WHERE {where} AND {column}"
+    return (
+        f"WITH RECURSIVE found(value) AS ({least} IS NOT NULL UNION ALL"
+        f" SELECT ({least} > found.value) FROM found WHERE found.value IS NOT NULL)"
+        " SELECT value FROM found WHERE value IS NOT NULL"
+    )

@@ -1,0 +1,48 @@
+"""How does SQLite keep the minute ledger?"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cronlite.ledger import FIELDS, Tick
+from cronlite.store.sqlite.connection import Tables
+from cronlite.store.sqlite.tables import TICKS, milliseconds
+
+_ONE = f"{TICKS.select} WHERE minute = ?"
+
+
+class Ticks(Tables):
+    """The contract's methods on the tick ledger."""
+
+    def ledger(self, since: datetime, until: datetime) -> list[Tick]:
+        first = milliseconds(since)
+        rows = self._read(
+            f"{TICKS.select} WHERE minute >= ifnull((SELECT max(minute) FROM ticks WHERE minute < ?), ?)"
+            " AND minute <= ? ORDER BY minute",
+            [first, first, milliseconds(until)],
+        )
+        return [Tick(**TICKS.document(row)) for row in rows]
+
+    def claim_tick(self, tick: Tick) -> Tick:
+        row = TICKS.row({name: getattr(tick, name) for name in FIELDS})
+        with self._write() as connection:
+            connection.execute(f"{TICKS.insert} ON CONFLICT DO NOTHING", row)
+            [standing] = connection.execute(_ONE, [milliseconds(tick.minute)])
+        return Tick(**TICKS.document(standing))
+
+    def take_over_tick(self, tick: Tick, daemon: str) -> bool:
+        owned = [daemon, milliseconds(tick.minute), tick.daemon]
+        statement = "UPDATE ticks SET daemon = ? WHERE minute = ? AND daemon = ? AND done_at IS NULL"
+        return self._change(statement, owned) == 1
+
+    def finish_tick(self, tick: Tick) -> bool:
+        done = {"due": tick.due, "skipped": tick.skipped, "done_at": tick.done_at}
+        owned = [*TICKS.values(done), milliseconds(tick.minute), tick.daemon]
+        return self._change(f"{TICKS.update(done)} WHERE minute = ? AND daemon = ?", owned) == 1
+
+    def prune_ticks(self, before: datetime) -> int:
+        first_kept = milliseconds(before)
+        return self._change(
+            "DELETE FROM ticks WHERE minute < (SELECT max(minute) FROM ticks WHERE minute < ?) AND done_at IS NOT NULL",
+            [first_kept],
+        )

@@ -1,0 +1,72 @@
+"""A command line to type at, on a file of the test's own."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cronlite.app import Cronlite
+from cronlite.cli import cli
+from cronlite.handlers import Registry
+
+
+class Typed:
+    """Types commands in this process, on one store; every answer is held against the exit code expected."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    def __call__(self, *words: str, code: int = 0, input: str | None = None, **environment: str) -> Result:
+        result = CliRunner().invoke(cli, ["--uri", self.uri, *words], input=input, env=environment)
+        assert result.exit_code == code, f"exit {result.exit_code}: {result.output}\n{result.exception!r}"
+        assert "Traceback" not in result.stderr, result.stderr
+        return result
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self(*words, "--json").stdout)
+
+
+@pytest.fixture
+def uri(tmp_path: Path) -> str:
+    return f"sqlite:{tmp_path / 'jobs.db'}"
+
+
+@pytest.fixture
+def typed(uri: str) -> Typed:
+    return Typed(uri)
+
+
+@pytest.fixture
+def cron(uri: str) -> Iterator[Cronlite]:
+    """The same store, as an application sees it; its handlers are `double` and `boom`."""
+    registry = Registry()
+
+    @registry.handler
+    def double(params: dict[str, int]) -> int:
+        print(f"doubling {params.get('n')}")
+        return 2 * params.get("n", 0)
+
+    @registry.handler
+    def boom(params: object) -> None:
+        raise ValueError("no such \x1b[31mdataset")
+
+    with Cronlite(uri, registry=registry) as cron:
+        cron.store.prepare()
+        yield cron
+
+
+@pytest.fixture
+def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """A function that writes a module into the working directory and returns its name."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def written(source: str) -> str:
+        name = f"app_{abs(hash((source, str(tmp_path)))):x}"
+        (tmp_path / f"{name}.py").write_text(source)
+        return name
+
+    return written

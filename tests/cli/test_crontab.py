@@ -1,0 +1,234 @@
+"""import-crontab and export-crontab: what is stored, what a second import changes, and what is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cronlite import Cronlite
+from cronlite.cli import cli
+from cronlite.cli.crontab import machine_zone
+from cronlite.errors import ConfigurationError
+
+SERVER = Path(__file__).parent.parent / "crontabs" / "server.crontab"
+
+
+class Machine:
+    """A store on a file, a crontab, and the command line."""
+
+    def __init__(self, folder: Path) -> None:
+        self.uri = f"sqlite:{folder / 'cronlite.db'}"
+        self.file = folder / "crontab"
+
+    def run(self, *args: str, stdin: str | bytes | None = None) -> Result:
+        return CliRunner().invoke(cli, ["--uri", self.uri, *args], input=stdin)
+
+    def imported(self, text: str, *options: str) -> Result:
+        self.file.write_text(text)
+        return self.run("import-crontab", str(self.file), "--tz", "UTC", *options)
+
+    def plan(self, text: str, *options: str) -> Any:
+        return json.loads(self.imported(text, "--json", *options).stdout)
+
+    def stored(self) -> dict[str, Any]:
+        """Return the schedules by their commands."""
+        with Cronlite(self.uri) as cron:
+            return {schedule.params["command"][-1]: schedule for schedule in cron.schedules()}
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def actions(plan: Any) -> list[tuple[int, str]]:
+    return [(line["line"], line["action"]) for line in plan["lines"]]
+
+
+def test_each_line_becomes_a_shell_schedule(machine: Machine) -> None:
+    done = machine.imported("A=1\n# why\n5 4 * * * x\n", "--tag", "srv", "--tag", "night", "--user", "alice")
+    assert done.exit_code == 0, done.output
+    assert "1 new, 0 changed, 0 unchanged, 0 refused" in done.stdout
+    assert "--allow-shell" in done.stderr
+    schedule = machine.stored()["x"]
+    assert (schedule.minute, schedule.hour, schedule.note, schedule.user) == (5, 4, "why", "alice")
+    assert (schedule.handler, schedule.params["env"], schedule.tags) == ("shell", {"A": "1"}, ("srv", "night"))
+    assert schedule.name.startswith("crontab:alice:")
+
+
+def test_a_dry_run_shows_the_plan_and_stores_nothing(machine: Machine) -> None:
+    done = machine.imported("MAILTO=ops\n5 4 * * * x%y\n\n@reboot z\n", "--dry-run")
+    assert done.exit_code == 2
+    assert "   2  new      in " in done.stdout
+    assert "at 04:05 every day  x < text" in done.stdout
+    assert "line 1: MAILTO brings no mail here" in done.stdout
+    assert "line 4 is refused: @reboot z\n    @reboot is no time; have the service manager run it" in done.stdout
+    assert "nothing was stored" in done.stderr
+    assert machine.stored() == {}
+
+
+def test_one_refused_line_keeps_the_whole_crontab_out(machine: Machine) -> None:
+    assert machine.imported("@reboot z\n5 4 * * * x\n").exit_code == 2
+    assert machine.stored() == {}
+
+
+def test_the_other_lines_are_imported_if_asked_for(machine: Machine) -> None:
+    done = machine.imported("@reboot z\n5 4 * * * x\n", "--skip-refused")
+    assert done.exit_code == 0
+    assert "line 1 is refused" in done.stdout
+    assert list(machine.stored()) == ["x"]
+
+
+def test_importing_twice_changes_nothing(machine: Machine) -> None:
+    text = SERVER.read_text()
+    assert set(actions(machine.plan(text))) >= {(13, "add"), (41, "add")}
+    before = machine.stored()
+    assert {action for _, action in actions(machine.plan(text))} == {"keep"}
+    assert machine.stored() == before
+
+
+def test_a_changed_line_changes_its_schedule_and_nothing_of_cronlites_own(machine: Machine) -> None:
+    machine.imported("5 4 * * * x\n")
+    before = machine.stored()["x"]
+    machine.run("edit", before.id, "--overlap", "wait", "--retries", "3")
+    machine.run("pause", before.id)
+    plan = machine.plan("# why\nCRON_TZ=Asia/Tokyo\n# how\n5 6 * * * x\n")
+    assert actions(plan) == [(4, "change")]
+    assert plan["lines"][0]["changes"] == ["hour", "note", "tz"]
+    after = machine.stored()["x"]
+    assert (after.id, after.hour, after.tz, after.note) == (before.id, 6, "Asia/Tokyo", "how")
+    assert (after.overlap, after.retries, after.enabled) == ("wait", 3, False)
+
+
+def test_tags_are_added_to_what_is_there(machine: Machine) -> None:
+    machine.imported("5 4 * * * x\n", "--tag", "a")
+    assert actions(machine.plan("5 4 * * * x\n", "--tag", "b")) == [(1, "change")]
+    assert actions(machine.plan("5 4 * * * x\n", "--tag", "a")) == [(1, "keep")]
+    assert machine.stored()["x"].tags == ("a", "b")
+
+
+def test_a_line_that_is_gone_stays_scheduled_and_is_told(machine: Machine) -> None:
+    machine.imported("5 4 * * * x\n5 4 * * * y\n")
+    done = machine.imported("5 4 * * * y\n")
+    assert "no longer in this crontab, and still scheduled: crontab:" in done.stderr
+    assert set(machine.stored()) == {"x", "y"}
+
+
+def test_a_schedule_of_another_handler_is_never_made_a_command(machine: Machine) -> None:
+    with Cronlite(machine.uri) as cron:
+        cron.schedule("", {"command": ["", "", "mine"]}, handler="extract", name="nightly")
+    plan = machine.plan("#cronlite: name nightly\n5 4 * * * x\n", "--skip-refused")
+    assert actions(plan) == [(2, "refuse")]
+    assert "handler 'extract'" in plan["lines"][0]["reason"]
+    assert list(machine.stored()) == ["mine"]
+
+
+def test_a_schedule_that_cannot_be_read_is_left_alone(machine: Machine) -> None:
+    machine.imported("#cronlite: name n\n5 4 * * * x\n")
+    with Cronlite(machine.uri) as cron:
+        document = cron.document("n")
+        assert cron.store.change_schedule(document["_id"], {"minute": 99}, document["updated_at"])
+    plan = machine.plan("#cronlite: name n\n5 4 * * * x\n")
+    assert actions(plan) == [(2, "refuse")]
+    assert "cannot be read" in plan["lines"][0]["reason"]
+
+
+def test_a_system_crontab_has_users(machine: Machine) -> None:
+    machine.imported("5 4 * * * root x\n", "--system")
+    assert machine.stored()["x"].user == "root"
+    refused = machine.imported("5 4 * * * root x\n", "--system", "--user", "alice")
+    assert refused.exit_code == 2
+    assert "leave --user out" in refused.stderr
+
+
+def test_a_crontab_comes_from_stdin(machine: Machine) -> None:
+    for action in ("add", "keep"):
+        done = machine.run("import-crontab", "-", "--json", stdin="@daily x")
+        plan = json.loads(done.stdout)
+        assert (plan["source"], actions(plan)) == ("stdin", [(1, action)])
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["/nowhere/crontab"], "does not exist"),
+        (["-", "--tz", "Europe/Berln"], "did you mean 'Europe/Berlin'"),
+    ],
+)
+def test_what_cannot_be_read_at_all_is_a_fault_of_usage(machine: Machine, options: list[str], told: str) -> None:
+    done = machine.run("import-crontab", *options, stdin="@daily x")
+    assert done.exit_code == 2
+    assert told in done.stderr
+
+
+def test_what_is_far_too_large_is_no_crontab(machine: Machine) -> None:
+    done = machine.run("import-crontab", "-", stdin=b"x" * (16 * 1024 * 1024 + 1))
+    assert done.exit_code == 2
+    assert "that is no crontab" in done.stderr
+
+
+def test_a_crontab_is_written_back_and_read_as_what_it_was(machine: Machine) -> None:
+    machine.imported(SERVER.read_text(), "--tag", "srv")
+    written = machine.run("export-crontab", "--tag", "srv").stdout
+    assert written.count("\n#cronlite: name crontab:") == 17
+    before = machine.stored()
+    machine.run("remove", *(schedule.name for schedule in before.values()))
+    assert {action for _, action in actions(machine.plan(written))} == {"add"}
+    after = machine.stored()
+    for command, schedule in before.items():
+        undated = dict.fromkeys(("created_at", "updated_at", "active_from"), schedule.created_at)
+        assert after[command].changed(**undated).document() | {"_id": schedule.id, "tags": ["srv"]} == {
+            **schedule.changed(**undated).document()
+        }
+
+
+def test_an_exported_crontab_changes_nothing_when_it_is_imported(machine: Machine) -> None:
+    machine.imported(SERVER.read_text())
+    assert {action for _, action in actions(machine.plan(machine.run("export-crontab").stdout))} == {"keep"}
+
+
+def test_an_export_can_be_of_one_user(machine: Machine) -> None:
+    machine.imported("@daily x\n", "--user", "alice")
+    machine.imported("@daily y\n", "--user", "bob")
+    assert "\n0 0 * * * x\n" in machine.run("export-crontab", "--user", "alice").stdout
+    assert " y\n" not in machine.run("export-crontab", "--user", "alice").stdout
+    assert "\n0 0 * * * bob y\n" in machine.run("export-crontab", "--system").stdout
+
+
+def test_an_export_tells_of_what_cannot_be_read(machine: Machine) -> None:
+    machine.imported("#cronlite: name n\n5 4 * * * x\n")
+    with Cronlite(machine.uri) as cron:
+        document = cron.document("n")
+        cron.store.change_schedule(document["_id"], {"minute": 99}, document["updated_at"])
+    assert "1 cannot be read" in machine.run("export-crontab").stderr
+
+
+# the machine's zone
+
+
+def test_the_machines_zone_is_where_its_localtime_leads(tmp_path: Path) -> None:
+    (tmp_path / "localtime").symlink_to("/usr/share/zoneinfo/Europe/Berlin")
+    assert machine_zone(tmp_path) == "Europe/Berlin"
+
+
+def test_the_machines_zone_may_be_named(tmp_path: Path) -> None:
+    (tmp_path / "localtime").write_bytes(b"TZif2")
+    (tmp_path / "timezone").write_text("Asia/Tokyo\n")
+    assert machine_zone(tmp_path) == "Asia/Tokyo"
+
+
+def test_a_machine_that_says_nothing_is_in_utc(tmp_path: Path) -> None:
+    assert machine_zone(tmp_path) == "UTC"
+
+
+@pytest.mark.parametrize("named", ["", "Mars/Olympus"])
+def test_a_zone_that_cannot_be_found_out_must_be_given(tmp_path: Path, named: str) -> None:
+    (tmp_path / "localtime").write_bytes(b"TZif2")
+    if named:
+        (tmp_path / "timezone").write_text(named)
+    with pytest.raises(ConfigurationError, match="give --tz"):
+        machine_zone(tmp_path)

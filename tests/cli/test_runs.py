@@ -1,0 +1,106 @@
+"""What do trigger, enqueue, runs, log, retry, cancel and why say?"""
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from cronlite.app import Cronlite
+from cronlite.runs import STATES, Run
+from tests.cli.conftest import Typed
+
+
+@pytest.fixture
+def working(cron: Cronlite) -> Cronlite:
+    cron.start()
+    return cron
+
+
+def test_enqueue_waits_for_the_end_and_prints_it(typed: Typed, working: Cronlite) -> None:
+    told = typed("enqueue", "double", "--params", '{"n": 21}', "--wait").stdout
+    assert "succeeded" in told
+    assert "42" in told
+    assert "doubling" not in typed("runs").stdout
+
+
+def test_a_failure_that_was_waited_for_is_exit_code_1(typed: Typed, working: Cronlite) -> None:
+    told = typed("enqueue", "boom", "--wait", code=1).stdout
+    assert "ValueError: no such \\x1b[31mdataset" in told
+    assert "\x1b" not in told
+
+
+def test_json_of_a_run_has_these_keys(typed: Typed, cron: Cronlite) -> None:
+    told = typed.json("enqueue", "double", "--key", "k", "--user", "u", "--retries", "2", "--timeout", "1m")
+    assert set(told) == set(Run.__dataclass_fields__)
+    assert (told["key"], told["user"], told["retries"], told["timeout_seconds"]) == ("k", "u", 2, 60)
+    assert typed.json("enqueue", "double", "--key", "k")["id"] == told["id"]
+    assert typed.json("log", told["id"]) == told
+    assert typed.json("runs") == [told]
+
+
+def test_enqueue_at_an_instant_and_after_a_while(typed: Typed) -> None:
+    assert typed.json("enqueue", "h", "--at", "2100-01-01T01:00+01:00")["run_at"] == "2100-01-01T00:00:00.000Z"
+    assert typed.json("enqueue", "h", "--at", "2100-01-01 01:00")["run_at"] == "2100-01-01T01:00:00.000Z"
+    later = datetime.fromisoformat(typed.json("enqueue", "h", "--in", "1h30m")["run_at"].replace("Z", "+00:00"))
+    off = later - datetime.now(timezone.utc) - timedelta(minutes=90)
+    assert abs(off) < timedelta(seconds=20)
+    assert "in 2" in typed("enqueue", "h", "--in", "150m").stdout
+    assert "give one of them" in typed("enqueue", "h", "--at", "now", "--in", "1s", code=2).stderr
+
+
+def test_trigger_and_the_last_run_of_a_schedule(typed: Typed, working: Cronlite) -> None:
+    typed("add", "--name", "yearly", "--cron", "@yearly", "--handler", "double", "--params", '{"n": 4}')
+    assert "no run yet" in typed("log", "yearly", code=1).stderr
+    typed("trigger", "yearly", "--wait")
+    assert "result    8" in typed("log", "yearly").stdout
+
+
+def test_runs_filters(typed: Typed) -> None:
+    typed("add", "--name", "s", "--handler", "a", "--user", "alice")
+    typed("trigger", "s")
+    typed("enqueue", "b", "--user", "bob")
+
+    def handlers(*options: str) -> list[str]:
+        return [run["handler"] for run in typed.json("runs", *options)]
+
+    assert handlers() == ["b", "a"]
+    assert handlers("--schedule", "s") == ["a"]
+    assert handlers("--user", "bob") == ["b"]
+    assert handlers("--handler", "a") == ["a"]
+    assert handlers("--state", "queued", "--state", "running") == ["b", "a"]
+    assert handlers("--state", "failed") == []
+    assert handlers("--since", "1h") == ["b", "a"]
+    assert handlers("--since", "2100-01-01") == []
+    assert handlers("--limit", "1") == ["b"]
+    assert "no run fits" in typed("runs", "--state", "failed").stderr
+
+
+def test_runs_are_named_by_their_schedule_and_found_by_that(typed: Typed, cron: Cronlite) -> None:
+    typed("add", "--name", "s", "--handler", "double")
+    id_ = typed.json("show", "s")["id"]
+    run = Run(
+        id=f"{id_}@2026-11-21T02:30Z",
+        schedule=id_,
+        handler="double",
+        params={},
+        due_at=datetime(2026, 11, 21, 2, 30, tzinfo=timezone.utc),
+        queued_at=datetime(2026, 11, 21, 2, 30, 1, tzinfo=timezone.utc),
+        run_at=datetime(2026, 11, 21, 2, 30, 1, tzinfo=timezone.utc),
+    )
+    cron.store.add_runs([run])
+    assert "s@2026-11-21T02:30Z" in typed("runs").stdout
+    assert typed.json("log", "s@2026-11-21T02:30Z")["id"] == run.id
+    assert typed("cancel", "s@2026-11-21T02:30Z").stdout == f"cancelled {run.id}\n"
+    assert "a retry of s@2026" in typed("retry", "s@2026-11-21T02:30Z").stdout
+
+
+def test_cancel_and_retry_refuse_what_they_cannot_do(typed: Typed) -> None:
+    id_ = typed.json("enqueue", "h")["id"]
+    assert "only a finished run" in typed("retry", id_, code=1).stderr
+    typed("cancel", id_)
+    assert "only a queued run" in typed("cancel", id_, code=1).stderr
+    assert "no run has the id" in typed("log", "nix", code=1).stderr
+
+
+def test_every_state_can_be_asked_for(typed: Typed) -> None:
+    for state in STATES:
+        typed("runs", "--state", state)

@@ -1,0 +1,289 @@
+"""Does whatever happens to a child process stay an outcome of its run?"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cronlite import runs
+from cronlite.dispatch import process
+from cronlite.dispatch.child import in_child
+from cronlite.handlers import Handler
+from cronlite.output import capture_logs, capture_prints
+from cronlite.runs import Run
+from cronlite.shell import allow_shell
+from tests.dispatch.conftest import DUE, Watched, make_run
+from tests.waiting import wait_until
+
+
+def apart(action: str, *, timeout_seconds: float | None = None, **params: Any) -> Run:
+    return make_run(action, handler="act_apart", timeout_seconds=timeout_seconds, **params)
+
+
+def is_gone(pid: int) -> bool:
+    """Tell whether a process has ended; an orphan may stay a zombie where nobody waits for it."""
+    listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return listed.stdout.strip()[:1] in ("", "Z")
+
+
+def pids_in(path: Path) -> list[int]:
+    return [int(word) for word in path.read_text().split()] if path.exists() and "\n" in path.read_text() else []
+
+
+@pytest.mark.parametrize(
+    ("action", "params", "message"),
+    [
+        ("segfault", {}, "its process was killed by SIGSEGV"),
+        ("kill", {}, "its process was killed by SIGKILL (out of memory, or by hand)"),
+        ("_exit", {"status": 3}, "its process exited with status 3 before the handler was done"),
+        ("_exit", {"status": 0}, "its process exited with status 0 before the handler was done"),
+        ("fork and hold", {"exit_status": 4}, "its process exited with status 4 before the handler was done"),
+    ],
+)
+def test_the_death_of_a_child_is_a_failure_that_says_how(
+    make_pool: Callable[[int], Watched], action: str, params: dict[str, Any], message: str
+) -> None:
+    watched = make_pool(1)
+    outcome = watched.outcome(apart(action, **params))
+    assert (outcome.state, outcome.retriable) == (runs.FAILED, True)
+    assert outcome.error == {"type": "ProcessDied", "message": message, "traceback": ""}
+    assert watched.outcome(apart("ok", value="next")).result == "next"
+
+
+def test_a_child_that_closes_its_channel_is_dead(watched: Watched) -> None:
+    outcome = watched.outcome(apart("close everything"))
+    assert outcome.error is not None
+    assert outcome.error["type"] == "ProcessDied"
+    assert watched.outcome(apart("ok", value="next")).result == "next"
+
+
+def test_the_status_of_a_child_is_its_own_however_often_one_dies(make_pool: Callable[[int], Watched]) -> None:
+    watched = make_pool(4)
+    watched.pool.submit([apart("_exit", status=7) for _ in range(40)])
+    messages = {
+        outcome.error["message"] for _, outcome in (watched.next() for _ in range(40)) if outcome and outcome.error
+    }
+    assert messages == {"its process exited with status 7 before the handler was done"}
+
+
+def test_what_a_child_printed_before_it_died_is_kept(watched: Watched) -> None:
+    assert watched.outcome(apart("print and segfault")).output == "last words\n"
+
+
+def test_a_child_over_its_limit_is_killed_with_all_that_it_started(watched: Watched, tmp_path: Path) -> None:
+    watched.pool.submit([apart("start", into=str(tmp_path / "pids"), timeout_seconds=600)])
+    child, grandchild = wait_until(lambda: pids_in(tmp_path / "pids"), what="the handler to start")
+    watched.pool._check_limits(time.monotonic() + 601)
+    outcome = watched.next()[1]
+    assert outcome is not None
+    assert (outcome.state, outcome.retriable) == (runs.TIMED_OUT, True)
+    wait_until(lambda: is_gone(child) and is_gone(grandchild), what="both to be gone")
+    assert watched.pool.drain(5) == []
+    assert (watched.pool.stuck, watched.pool.free) == (0, 2)
+
+
+def test_a_stopped_child_is_killed_at_its_limit(watched: Watched) -> None:
+    pid = watched.outcome(apart("pid")).result
+    os.kill(pid, signal.SIGSTOP)
+    assert watched.outcome(apart("ok", timeout_seconds=0.2)).state == runs.TIMED_OUT
+
+
+def test_a_late_cut_does_not_hit_the_next_call(watched: Watched) -> None:
+    child = process.Child()
+    try:
+        late_cut = child.begin()
+        run = Run(id="r", handler="act", params={"action": "pid"}, due_at=DUE, queued_at=DUE)
+        handler = Handler("act", __import__("tests.dispatch.acting", fromlist=["act"]).act, "process")
+        first = child.call(process._request(run, handler), lambda: True)
+        late_cut()
+        child.begin()
+        late_cut()
+        assert child.call(process._request(run, handler), lambda: True).result == first.result
+    finally:
+        child.dismiss()
+
+
+def test_a_child_is_kept_for_the_next_run(make_pool: Callable[[int], Watched]) -> None:
+    watched = make_pool(1)
+    first, second = (watched.outcome(apart("pid")).result for _ in range(2))
+    assert first == second != os.getpid()
+
+
+def test_what_handlers_leak_goes_with_the_child(
+    make_pool: Callable[[int], Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "RUNS_PER_CHILD", 2)
+    watched = make_pool(1)
+    first = watched.outcome(apart("pid")).result
+    assert watched.outcome(apart("leak", count=50)).state == runs.SUCCEEDED
+    assert watched.outcome(apart("pid")).result != first
+    assert is_gone(first)
+
+
+def test_an_idle_child_is_let_go_but_not_what_it_left_in_the_background(
+    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "IDLE_SECONDS", 0.2)
+    pid = watched.outcome(apart("pid")).result
+    watched.outcome(apart("start in background", into=str(tmp_path / "pid")))
+    (left,) = pids_in(tmp_path / "pid")
+    try:
+        wait_until(lambda: is_gone(pid), what="the child to be let go")
+        assert not is_gone(left)
+    finally:
+        os.kill(left, signal.SIGKILL)
+    assert watched.outcome(apart("ok", value="next")).result == "next"
+
+
+def test_an_idle_child_that_died_is_replaced(watched: Watched) -> None:
+    pid = watched.outcome(apart("pid")).result
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: is_gone(pid))
+    assert watched.outcome(apart("ok", value="next")).result == "next"
+
+
+def test_closing_the_pool_ends_its_children(watched: Watched, tmp_path: Path) -> None:
+    idle = watched.outcome(apart("pid")).result
+    watched.pool.submit([apart("start", into=str(tmp_path / "a")), apart("start", into=str(tmp_path / "b"))])
+    started: list[int] = []
+    for name in ("a", "b"):
+        started += wait_until(lambda name=name: pids_in(tmp_path / name), what="the handler to start")  # type: ignore[misc]
+    watched.pool.close()
+    wait_until(lambda: all(map(is_gone, [idle, *started])), what="all of them to be gone")
+    assert watched.silent()
+
+
+DAEMON = """
+import sys, time
+from tests.dispatch.conftest import Watched, make_run
+watched = Watched(1)
+watched.pool.submit([make_run("start", handler="act_apart", into=sys.argv[1])])
+time.sleep(60)
+"""
+
+
+def test_children_die_with_their_daemon(tmp_path: Path) -> None:
+    daemon = subprocess.Popen([sys.executable, "-c", DAEMON, str(tmp_path / "pids")], stderr=subprocess.DEVNULL)
+    try:
+        started = wait_until(lambda: pids_in(tmp_path / "pids"), limit_seconds=30)
+    finally:
+        daemon.kill()
+        daemon.wait()
+    wait_until(lambda: all(map(is_gone, started)), what="the child and the grandchild to be gone")
+
+
+def test_each_run_finds_the_streams_and_the_folder_as_they_were(
+    make_pool: Callable[[int], Watched], tmp_path: Path
+) -> None:
+    watched = make_pool(1)
+    watched.outcome(apart("chdir", path=str(tmp_path)))
+    assert watched.outcome(apart("cwd")).result == os.fspath(Path.cwd())
+    watched.outcome(apart("close stdout", descriptors=True))
+    assert watched.outcome(apart("print", text="still here")).output == "still here\n"
+    watched.outcome(apart("replace stdout"))
+    assert watched.outcome(apart("print", text="and here", error=True)).output == "and here\n"
+
+
+def test_output_past_sys_stdout_is_seen_and_undecodable_bytes_are_replaced(watched: Watched) -> None:
+    assert watched.outcome(apart("write", text="straight\n")).output == "straight\n"
+
+
+def test_output_comes_through_without_a_stdout(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert watched.outcome(apart("print", text="said")).output == "said\n"
+
+
+def test_an_error_is_logged_with_its_traceback(watched: Watched) -> None:
+    with capture_logs(), capture_prints():
+        output = watched.outcome(apart("log error")).output
+    assert output is not None
+    assert " ERROR it failed\n" in output
+    assert output.endswith("ValueError: inner\n")
+
+
+def test_log_levels_are_the_daemons(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("ERROR")
+    watched.outcome(apart("log", message="not worth it"))
+    assert "not worth it" not in caplog.text
+
+
+def test_params_that_are_no_json_are_a_failure_for_good(watched: Watched) -> None:
+    outcome = watched.outcome(apart("ok", value=DUE))
+    assert (outcome.state, outcome.retriable) == (runs.FAILED, False)
+    assert outcome.error is not None
+    assert "no JSON: Object of type datetime" in outcome.error["message"]
+
+
+def test_large_params_arrive(watched: Watched) -> None:
+    assert watched.outcome(apart("length", text="ü" * 5_000_000)).result == 5_000_000
+
+
+def test_a_function_that_cannot_be_imported_is_a_failure(watched: Watched) -> None:
+    watched.pool._registry._handlers["act_apart"] = Handler("act_apart", wait_until_moved, "process")
+    outcome = watched.outcome(apart("ok"))
+    assert outcome.error is not None
+    assert outcome.error["message"] == "No module named 'tests.elsewhere'"
+
+
+def wait_until_moved(params: object) -> None: ...
+
+
+wait_until_moved.__module__ = "tests.elsewhere"
+
+
+def test_not_knowing_whether_a_run_is_still_mine_means_no(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(run: Run) -> bool:
+        raise OSError("no store")
+
+    watched.mine = broken
+    assert watched.outcome(apart("not mine")).result == "right"
+    assert "no store" in caplog.text
+
+
+def test_the_late_word_of_a_thread_left_behind_is_nobodys(make_pool: Callable[[int], Watched], tmp_path: Path) -> None:
+    watched = make_pool(1)
+    watched.outcome(apart("leave a thread", into=str(tmp_path / "answer")))
+    watched.outcome(apart("open the gate"))
+    wait_until((tmp_path / "answer").exists, what="the thread to ask")
+    assert wait_until((tmp_path / "answer").read_text) == "False"
+    assert watched.outcome(apart("ok", value="next")).result == "next"
+
+
+def test_a_child_knows_that_it_is_one(watched: Watched) -> None:
+    assert watched.outcome(apart("in child")).result is True
+    assert in_child() is False
+
+
+def test_a_shell_command_is_killed_at_its_limit_with_all_that_it_started(
+    make_pool: Callable[[int], Watched], tmp_path: Path
+) -> None:
+    watched = make_pool(1)
+    allow_shell(watched.pool._registry)
+    line = f"sleep 3600 & echo started; echo $$ $! > {tmp_path / 'pids'}; wait"
+    run = make_run(handler="shell", timeout_seconds=600)
+    run.params = {"command": ["/bin/sh", "-c", line]}
+    watched.pool.submit([run])
+    started = wait_until(lambda: pids_in(tmp_path / "pids"), what="the command to start")
+    watched.pool._check_limits(time.monotonic() + 601)
+    outcome = watched.next()[1]
+    assert outcome is not None
+    assert (outcome.state, outcome.output) == (runs.TIMED_OUT, "started\n")
+    wait_until(lambda: all(map(is_gone, started)), what="shell and sleep to be gone")
+
+
+def test_a_shell_command_that_fails_says_why(watched: Watched) -> None:
+    allow_shell(watched.pool._registry)
+    run = make_run(handler="shell")
+    run.params = {"command": ["/bin/sh", "-c", "echo out; echo; echo no such host >&2; exit 3"]}
+    outcome = watched.outcome(run)
+    assert outcome.error is not None
+    assert outcome.error["type"] == "cronlite.shell.CommandFailed"
+    assert outcome.error["message"] == "exit status 3: no such host"
+    assert outcome.output is not None
+    assert sorted(outcome.output.split("\n")) == ["", "", "no such host", "out"]

@@ -1,0 +1,252 @@
+"""Was every promise kept? Compares what the handlers wrote down, the store's documents and the logs with the minutes.
+
+It knows nothing of cronlite's code: only the documents of the design and the words of the log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.faults.evidence import FINAL, Document, Evidence
+from tests.faults.journal import Line
+
+MINUTE = timedelta(minutes=1)
+MAX_CRASHES = 3
+
+_TAKEN_OVER = re.compile(r"run (\S+) of dead daemon (\S+) is (queued again|abandoned)")
+_SKIPPED = re.compile(r"run (\S+) skipped: ")
+_FAILED = re.compile(r"run (\S+) attempt (\d+) of .* (will be retried|failed|timed_out)")
+_LATE = re.compile(r"run (\S+) attempt (\d+): its outcome came too late")
+_CUT_OFF = re.compile(r"run (\S+) was cut off by the stop")
+_UNEXPECTED = re.compile(r"a fault of cronlite itself.*|SLOW CALL.*|.*Traceback \(most recent.*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What should have happened: one run of each schedule at each minute from `first` to `last`."""
+
+    schedules: Sequence[str]
+    first: datetime
+    last: datetime
+    ends: frozenset[str] = frozenset({"succeeded"})
+    lanes: bool = False
+    """Whether two runs of one schedule are never to be at work at once."""
+    lost_leases: bool = False
+    """Whether daemons were stopped or cut off, so that a handler may go on after its run was taken over."""
+    logs_are_whole: bool = True
+    """Whether no daemon was killed, which can cost the line about what it had just done."""
+    tracebacks: bool = False
+    """Whether handlers let tracebacks into the logs."""
+
+    def minutes(self) -> Iterator[datetime]:
+        minute = self.first
+        while minute <= self.last:
+            yield minute
+            minute += MINUTE
+
+    def run_ids(self) -> Iterator[str]:
+        for minute in self.minutes():
+            for schedule in self.schedules:
+                yield f"{schedule}@{minute:%Y-%m-%dT%H:%MZ}"
+
+
+@dataclass
+class Verdict:
+    """What the checker found, and how much it looked at."""
+
+    violations: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{count} {what}" for what, count in self.counts.items() if count)
+        if not self.violations:
+            return f"ok: {told}"
+        shown = "\n  ".join(self.violations[:20])
+        return f"{len(self.violations)} VIOLATIONS ({told}):\n  {shown}"
+
+
+def check(expected: Expected, journal: Sequence[Line], evidence: Evidence, logs: Iterable[str]) -> Verdict:
+    """Compare, and return everything that is not as promised."""
+    logs = list(logs)
+    found = Verdict()
+    for check_one in (
+        _no_minute_is_missing(expected, evidence),
+        _no_run_is_unexpected(expected, evidence),
+        _every_tick_is_accounted_for(expected, evidence),
+        _no_run_started_twice_without_cause(expected, journal, evidence, logs),
+        _attempts_only_rise(journal, evidence),
+        _one_recorded_result(journal, evidence),
+        _never_over_itself(expected, journal),
+        _every_event_has_a_line(expected, evidence, logs),
+        _nothing_unexpected_in_the_logs(expected, logs),
+    ):
+        found.violations += check_one
+    found.counts = _counts(journal, evidence, logs)
+    return found
+
+
+def _no_minute_is_missing(expected: Expected, evidence: Evidence) -> Iterator[str]:
+    for id_ in expected.run_ids():
+        run = evidence.runs.get(id_)
+        if run is None:
+            yield f"run {id_} is missing"
+        elif run["state"] not in FINAL:
+            yield f"run {id_} never ended: {_told(run)}"
+        elif run["state"] not in expected.ends and not _may_be_abandoned(run):
+            yield f"run {id_} ended as {_told(run)}"
+
+
+def _may_be_abandoned(run: Document) -> bool:
+    crashes = run.get("crashes", 0)
+    due = crashes >= MAX_CRASHES or (crashes >= 1 and run.get("on_crash") == "abandon")
+    return bool(run["state"] == "abandoned" and due)
+
+
+def _no_run_is_unexpected(expected: Expected, evidence: Evidence) -> Iterator[str]:
+    known = set(expected.schedules)
+    for id_, run in evidence.runs.items():
+        schedule, at, minute = str(id_).partition("@")
+        if not at:
+            continue  # on demand
+        if schedule not in known or run.get("schedule") != schedule:
+            yield f"run {id_} belongs to no schedule of this test"
+        elif minute < f"{expected.first:%Y-%m-%dT%H:%MZ}":
+            yield f"run {id_} is for a minute before the first"
+        if run.get("state") == "abandoned" and not _may_be_abandoned(run) and "abandoned" not in expected.ends:
+            yield f"run {id_} was abandoned without cause: {_told(run)}"
+
+
+def _every_tick_is_accounted_for(expected: Expected, evidence: Evidence) -> Iterator[str]:
+    by_minute = {tick.get("minute", tick["_id"]): tick for tick in evidence.ticks}
+    gaps = [tick for tick in evidence.ticks if "from_at" in tick]
+    for minute in expected.minutes():
+        tick = by_minute.get(minute)
+        if tick is not None and "done_at" not in tick:
+            yield f"the tick of {minute} was claimed by {tick.get('daemon')} and is not done"
+        if tick is None and not any(gap["from_at"] <= minute <= gap["to_at"] for gap in gaps):
+            yield f"the minute {minute} is in no entry of the ledger"
+
+
+def _no_run_started_twice_without_cause(
+    expected: Expected, journal: Sequence[Line], evidence: Evidence, logs: Sequence[str]
+) -> Iterator[str]:
+    starts = Counter(line.run for line in journal if line.event == "start")
+    twice = Counter((line.run, line.attempt) for line in journal if line.event == "start")
+    cut_off = Counter(found[1] for log in logs for found in _CUT_OFF.finditer(log))
+    for (id_, attempt), count in twice.items():
+        if count > 1:
+            yield f"attempt {attempt} of run {id_} started {count} times"
+    for id_, count in starts.items():
+        run = evidence.runs.get(id_)
+        if run is None:
+            yield f"run {id_} started, and the store knows nothing of it"
+            continue
+        causes = run.get("crashes", 0) + run.get("failures", 0) + cut_off[id_]
+        # the failure that ended it was no cause of another start
+        if count > 1 + causes:
+            yield f"run {id_} started {count} times with {causes} causes: {_told(run)}"
+        if run["state"] in ("skipped", "cancelled"):
+            yield f"run {id_} is {run['state']}, and started"
+
+
+def _attempts_only_rise(journal: Sequence[Line], evidence: Evidence) -> Iterator[str]:
+    last: dict[str, int] = defaultdict(int)
+    for line in journal:
+        if line.event == "start":
+            if line.attempt <= last[line.run]:
+                yield f"run {line.run} started attempt {line.attempt} after attempt {last[line.run]}"
+            last[line.run] = line.attempt
+    for id_, attempt in last.items():
+        stored = evidence.runs.get(id_, {}).get("attempt", 0)
+        if isinstance(stored, int) and stored < attempt:
+            yield f"run {id_} is stored with attempt {stored}, but attempt {attempt} started"
+
+
+def _one_recorded_result(journal: Sequence[Line], evidence: Evidence) -> Iterator[str]:
+    ends = {(line.run, line.attempt, line.pid) for line in journal if line.event == "end"}
+    for id_, run in evidence.runs.items():
+        result = run.get("result")
+        if run.get("state") == "succeeded":
+            if "finished_at" not in run or "expires_at" not in run:
+                yield f"run {id_} succeeded without finished_at or expires_at"
+            if isinstance(result, Mapping) and "pid" in result:
+                if result["attempt"] != run["attempt"]:
+                    yield f"run {id_} is at attempt {run['attempt']} with the result of attempt {result['attempt']}"
+                if (id_, run["attempt"], result["pid"]) not in ends:
+                    yield f"run {id_} has a result, but its attempt {run['attempt']} did not end"
+        elif result is not None:
+            yield f"run {id_} has a result and is {_told(run)}"
+
+
+def _never_over_itself(expected: Expected, journal: Sequence[Line]) -> Iterator[str]:
+    if not expected.lanes or expected.lost_leases:
+        return
+    pids_ended = _last_sign_of(journal)
+    spans: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
+    open_: dict[tuple[str, int], Line] = {}
+    for line in journal:
+        if line.event == "start":
+            open_[line.run, line.attempt] = line
+        elif began := open_.pop((line.run, line.attempt), None):
+            spans[line.run.partition("@")[0]].append((began.at, line.at, line.run))
+    for began in open_.values():  # died in the handler
+        spans[began.run.partition("@")[0]].append((began.at, max(began.at, pids_ended[began.pid]), began.run))
+    for schedule, times in spans.items():
+        times.sort()
+        for (_, end, one), (begin, _, other) in zip(times, times[1:], strict=False):
+            if begin < end:
+                yield f"two runs of {schedule} were at work at once: {one} and {other}"
+
+
+def _last_sign_of(journal: Sequence[Line]) -> dict[int, float]:
+    return {line.pid: line.at for line in journal}
+
+
+def _every_event_has_a_line(expected: Expected, evidence: Evidence, logs: Sequence[str]) -> Iterator[str]:
+    taken = Counter(found[1] for log in logs for found in _TAKEN_OVER.finditer(log))
+    skipped = Counter(found[1] for log in logs for found in _SKIPPED.finditer(log))
+    failed = Counter(found[1] for log in logs for found in _FAILED.finditer(log))
+    for id_, run in evidence.runs.items():
+        events = [
+            ("take-overs", taken[id_], _number(run.get("crashes"))),
+            ("skips", skipped[id_], int(run.get("state") == "skipped")),
+            ("failures", failed[id_], _number(run.get("failures"))),
+        ]
+        for what, lines, records in events:
+            if lines > records or (expected.logs_are_whole and lines < records):
+                yield f"run {id_} has {records} {what} on record and {lines} in the logs"
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _nothing_unexpected_in_the_logs(expected: Expected, logs: Sequence[str]) -> Iterator[str]:
+    for log in logs:
+        for found in _UNEXPECTED.finditer(log):
+            if not (expected.tracebacks and "Traceback" in found[0]):
+                yield f"in a log: {log[max(0, found.start() - 200) : found.end() + 1500]}"
+                break
+
+
+def _counts(journal: Sequence[Line], evidence: Evidence, logs: Sequence[str]) -> dict[str, int]:
+    states = Counter(str(run.get("state")) for run in evidence.runs.values())
+    gaps = sum("from_at" in tick for tick in evidence.ticks)
+    return {
+        **dict(states),
+        "starts": sum(line.event == "start" for line in journal),
+        "ticks": len(evidence.ticks) - gaps,
+        "gaps": gaps,
+        "crashes": sum(_number(run.get("crashes")) for run in evidence.runs.values()),
+        "too late": sum(len(_LATE.findall(log)) for log in logs),
+    }
+
+
+def _told(run: Document) -> str:
+    names = ("state", "attempt", "crashes", "failures", "daemon", "run_at", "reason", "error")
+    return ", ".join(f"{name}={run[name]!r}" for name in names if name in run)

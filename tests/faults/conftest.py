@@ -1,0 +1,53 @@
+"""What the tests of faults ask for, and the table that they end with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from tests.faults import report
+from tests.faults.fleet import Fleet
+
+FOLDER = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if FOLDER in item.path.parents:
+            item.add_marker("faults")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if report.ROWS:
+        terminalreporter.section("faults")
+        terminalreporter.write_line(report.table(report.ROWS))
+
+
+@pytest.fixture
+def make_fleet() -> Iterator[Callable[..., Fleet]]:
+    """A function that makes a fleet on a store, watched for final runs that change; ended with the test."""
+    with ExitStack() as opened:
+
+        def make(uri: str, **settings: object) -> Fleet:
+            fleet = opened.enter_context(closing(Fleet(uri, **settings)))
+            opened.enter_context(fleet.watcher.watching())
+            return fleet
+
+        yield make
+
+
+@pytest.fixture
+def fleet(make_fleet: Callable[..., Fleet], mongo_uri: str) -> Fleet:
+    """A fleet on a fresh database of a real server."""
+    return make_fleet(mongo_uri)
+
+
+@pytest.fixture(params=["mongod", "sqlite"])
+def any_fleet(request: pytest.FixtureRequest, make_fleet: Callable[..., Fleet], tmp_path: Path) -> Fleet:
+    """A fleet on each kind of store."""
+    if request.param == "mongod":
+        return make_fleet(request.getfixturevalue("mongo_uri"))
+    return make_fleet(f"sqlite:{tmp_path / 'cronlite.db'}")

@@ -1,0 +1,53 @@
+"""What do the tests put into a store?"""
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from cronlite import ids, runs, schedules
+from cronlite.ledger import Tick
+from cronlite.runs import Run
+from cronlite.schedules import Document
+from cronlite.store.contract import DaemonRecord
+
+NOW = datetime(2026, 11, 21, 2, 30, 1, 250_000, tzinfo=timezone.utc)
+TICK = datetime(2026, 11, 21, 2, 30, tzinfo=timezone.utc)
+MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
+
+
+def a_schedule(**given: Any) -> Document:
+    """A schedule's document as cronlite writes it."""
+    return schedules.new(now=NOW, **given).document()
+
+
+def a_foreign_schedule(**given: Any) -> Document:
+    """A document as another program may write it: nothing in it but an id and what is given."""
+    return {"_id": ids.new_id(), **given}
+
+
+def a_run(id: str = "", **given: Any) -> Run:
+    """A queued run on demand that may start at NOW."""
+    due = {"handler": "extract", "params": {}, "due_at": TICK, "queued_at": NOW, "run_at": NOW}
+    return Run(id=id or ids.new_id(), **{**due, **given})
+
+
+def a_run_in(lane: str, /, **given: Any) -> Run:
+    """A queued run of a schedule; one is named by its lane and its tick."""
+    tick = given.get("due_at", TICK)
+    return a_run(runs.scheduled_id(lane, tick), **{"schedule": lane, "lane": lane, **given})
+
+
+def a_running(lane: str, /, daemon: str = "d1", **given: Any) -> Run:
+    """A run of a schedule that a daemon has claimed."""
+    return a_run_in(lane, **{"state": runs.RUNNING, "daemon": daemon, "attempt": 1, "started_at": NOW, **given})
+
+
+def a_tick(minute: datetime = TICK, daemon: str = "d1", **given: Any) -> Tick:
+    """An entry of the ledger."""
+    return Tick(minute=minute, daemon=daemon, **{"claimed_at": NOW, **given})
+
+
+def a_daemon(id: str = "d1", **given: Any) -> DaemonRecord:
+    """A daemon that has just started."""
+    who = {"host": "localhost", "pid": 42, "version": "0.1.0", "started_at": NOW, "handlers": ["extract"], "seats": 4}
+    return DaemonRecord(id=id, **{**who, **given})

@@ -1,0 +1,485 @@
+"""Do all stores keep the contract on schedules, ticks and daemons, and find the same schedules due?"""
+
+import random
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from cronlite import ids, schedules
+from cronlite.due import due
+from cronlite.errors import Conflict, InvalidInput
+from cronlite.store.contract import Clause, Store
+from tests.store.conftest import Open, all_at_once
+from tests.store.samples import (
+    MINUTE,
+    NOW,
+    SECOND,
+    TICK,
+    a_daemon,
+    a_foreign_schedule,
+    a_run_in,
+    a_running,
+    a_schedule,
+    a_tick,
+)
+
+# schedules
+
+
+def test_a_schedule_is_given_back_as_it_was_stored(store: Store) -> None:
+    params = {"a": [1, 2.5, None, True, {"deep": ["é", "漢字", "👩‍🚀", ""]}], "": "empty key", "n": -(2**63)}
+    document = a_schedule(name="Bücher 📚", params=params, minute="*/5", hour=3, tz="Europe/Berlin", tags=["x", "ü"])
+    store.add_schedule(document)
+    assert store.schedule(document["_id"]) == document
+
+
+def test_instants_come_back_aware_in_utc_with_their_milliseconds(store: Store) -> None:
+    document = a_schedule()
+    store.add_schedule(document)
+    created_at = (store.schedule(document["_id"]) or {})["created_at"]
+    assert created_at == NOW
+    assert created_at.utcoffset() == timedelta(0)
+    assert created_at.microsecond == 250_000
+
+
+def test_the_values_of_time_fields_keep_their_types(store: Store) -> None:
+    documents = [a_schedule(minute=5), a_schedule(minute="1,5"), a_foreign_schedule(minute="5"), a_foreign_schedule()]
+    for document in documents:
+        store.add_schedule(document)
+        stored = store.schedule(document["_id"])
+        assert stored == document
+        assert type(stored.get("minute")) is type(document.get("minute"))
+
+
+def test_an_unknown_id_finds_no_schedule(store: Store) -> None:
+    assert store.schedule(ids.new_id()) is None
+    assert store.schedule("nightly") is None
+    assert store.schedule("") is None
+
+
+@pytest.mark.parametrize("id", ["nightly", "66A1B2C3D4E5F60718293A4B", "a'b\"c$d.e", "é" * 100])
+def test_a_string_that_looks_like_no_object_id_is_an_id(store: Store, id: str) -> None:
+    store.add_schedule(a_foreign_schedule(_id=id, handler="mine"))
+    assert store.schedule(id) == {"_id": id, "handler": "mine"}
+    assert [document["_id"] for document in store.schedules()] == [id]
+
+
+def test_the_same_id_twice_is_a_conflict(store: Store) -> None:
+    document = a_schedule()
+    store.add_schedule(document)
+    with pytest.raises(Conflict):
+        store.add_schedule(document | {"handler": "other"})
+    assert store.schedule(document["_id"]) == document
+
+
+def test_the_same_name_twice_is_a_conflict(store: Store) -> None:
+    store.add_schedule(a_schedule(name="nightly"))
+    with pytest.raises(Conflict, match="nightly"):
+        store.add_schedule(a_schedule(name="nightly"))
+    assert len(list(store.schedules())) == 1
+
+
+def test_any_number_of_schedules_go_without_a_name(store: Store) -> None:
+    for _ in range(3):
+        store.add_schedule(a_schedule())
+        store.add_schedule(a_foreign_schedule(name=None))
+    assert len(list(store.schedules())) == 6
+
+
+def test_a_change_sets_fields_and_removes_those_that_are_none(store: Store) -> None:
+    document = a_schedule(name="nightly", note="a note", minute=5)
+    store.add_schedule(document)
+    later = NOW + SECOND
+    changes = {"minute": "*/5", "name": None, "params": {"a": {"b": 1}}, "updated_at": later}
+    assert store.change_schedule(document["_id"], changes, NOW)
+    expected = document | {"minute": "*/5", "params": {"a": {"b": 1}}, "updated_at": later}
+    del expected["name"]
+    assert store.schedule(document["_id"]) == expected
+
+
+def test_a_change_is_not_made_to_a_schedule_that_changed_meanwhile(store: Store) -> None:
+    document = a_schedule()
+    store.add_schedule(document)
+    assert store.change_schedule(document["_id"], {"note": "first", "updated_at": NOW + SECOND}, NOW)
+    assert not store.change_schedule(document["_id"], {"note": "second", "updated_at": NOW + SECOND}, NOW)
+    assert not store.change_schedule(document["_id"], {"note": "second"}, None)
+    assert (store.schedule(document["_id"]) or {})["note"] == "first"
+
+
+def test_a_document_without_updated_at_can_be_changed(store: Store) -> None:
+    document = a_foreign_schedule(handler="old")
+    store.add_schedule(document)
+    assert not store.change_schedule(document["_id"], {"handler": "new"}, NOW)
+    assert store.change_schedule(document["_id"], {"handler": "new", "updated_at": NOW}, None)
+    assert store.schedule(document["_id"]) == document | {"handler": "new", "updated_at": NOW}
+
+
+def test_a_change_to_a_taken_name_is_a_conflict(store: Store) -> None:
+    document = a_schedule()
+    store.add_schedule(a_schedule(name="nightly"))
+    store.add_schedule(document)
+    with pytest.raises(Conflict, match="nightly"):
+        store.change_schedule(document["_id"], {"name": "nightly"}, NOW)
+
+
+def test_a_change_of_an_unknown_schedule_is_not_made(store: Store) -> None:
+    assert not store.change_schedule(ids.new_id(), {"note": "x"}, None)
+    assert list(store.schedules()) == []
+
+
+def test_a_removed_schedule_is_gone_and_its_name_free(store: Store) -> None:
+    document = a_schedule(name="nightly")
+    store.add_schedule(document)
+    assert store.remove_schedule(document["_id"])
+    assert not store.remove_schedule(document["_id"])
+    assert store.schedule(document["_id"]) is None
+    store.add_schedule(a_schedule(name="nightly"))
+
+
+def test_schedules_are_streamed_by_id(store: Store) -> None:
+    documents = [a_schedule() for _ in range(5)]
+    for document in reversed(documents):
+        store.add_schedule(document)
+    assert list(store.schedules()) == documents
+    assert list(store.schedules(limit=2)) == documents[:2]
+    assert list(store.schedules(limit=0)) == []
+
+
+def test_schedules_are_found_by_name_user_handler_and_tag(store: Store) -> None:
+    one = a_schedule(name="one", user="ann", handler="extract", tags=["x", "y"])
+    two = a_schedule(name="two", user="bob", handler="extract", tags=["y"])
+    for document in (one, two, a_schedule()):
+        store.add_schedule(document)
+    assert list(store.schedules(name="two")) == [two]
+    assert list(store.schedules(user="ann")) == [one]
+    assert list(store.schedules(handler="extract")) == [one, two]
+    assert list(store.schedules(tag="x")) == [one]
+    assert list(store.schedules(tag="y", user="bob")) == [two]
+    assert list(store.schedules(tag="y", user="eve")) == []
+
+
+@pytest.mark.parametrize("text", [".*", "$ne", "' OR 1=1 --", "%", "_", '{"$gt": ""}', "a\\"])
+def test_a_text_searched_for_means_only_itself(store: Store, text: str) -> None:
+    mine = a_schedule(user=text, tags=[text], name=text)
+    store.add_schedule(mine)
+    store.add_schedule(a_schedule(user="ann", tags=["b"], name="c"))
+    for found in (store.schedules(user=text), store.schedules(tag=text), store.schedules(name=text)):
+        assert list(found) == [mine]
+    assert list(store.schedules(prefix=text)) == []
+
+
+def test_schedules_are_found_by_the_first_characters_of_their_id(store: Store) -> None:
+    wanted = ["66a1b2c3d4e5f60718293a4b", "66a1b2c3d4e5f60718293a4c"]
+    for id in (*wanted, "66a1b2c4d4e5f60718293a4b", "66a", "66b", "nightly", "nichtly"):
+        store.add_schedule(a_foreign_schedule(_id=id))
+
+    def found(prefix: str) -> set[str]:
+        return {document["_id"] for document in store.schedules(prefix=prefix)}
+
+    assert found("66a1b2c3") == set(wanted)
+    assert found("66a1b2c3d4e5f60718293a4b") == {wanted[0]}
+    assert found("66a") == {*wanted, "66a1b2c4d4e5f60718293a4b", "66a"}
+    assert found("ni") == {"nightly", "nichtly"}
+    assert found("nig") == {"nightly"}
+    assert found("x") == set()
+
+
+def test_a_thousand_schedules_are_streamed_whole(open_rival: Open) -> None:
+    store = open_rival()
+    for number in range(1_050):
+        store.add_schedule(a_foreign_schedule(_id=f"s{number:04}"))
+    assert [document["_id"] for document in store.schedules()] == [f"s{number:04}" for number in range(1_050)]
+
+
+# which are due
+
+
+def test_expressions_lists_what_each_field_holds(store: Store) -> None:
+    for document in (
+        a_schedule(minute=5, tz="Europe/Berlin"),
+        a_schedule(minute=5, hour="*/2"),
+        a_foreign_schedule(minute="5", weekday="fri#2"),
+        a_foreign_schedule(minute="7-9", day=None),
+    ):
+        store.add_schedule(document)
+    found = store.expressions()
+    assert set(found) == {"tz", "minute", "hour", "day", "month", "weekday"}
+    assert {value for value in found["tz"] if value is not None} == {"UTC", "Europe/Berlin"}
+    assert {value for value in found["weekday"] if value is not None} == {"*", "fri#2"}
+    minutes = [value for value in found["minute"] if value is not None]
+    assert {(type(value), value) for value in minutes} >= {(int, 5), (str, "5"), (str, "7-9")}
+    assert len(minutes) == len({(type(value), value) for value in minutes})
+
+
+def test_an_empty_store_has_no_expressions_and_no_candidates(store: Store) -> None:
+    assert set(store.expressions()) == {"tz", "minute", "hour", "day", "month", "weekday"}
+    clause = Clause(zones=[None, "UTC"], either_day=False, values={"minute": [None, "*"]})
+    assert list(store.candidates([clause])) == []
+    assert list(store.candidates([])) == []
+
+
+def found_by(store: Store, *clauses: Clause) -> list[str]:
+    return [document["_id"] for document in store.candidates(clauses)]
+
+
+def test_candidates_fit_one_of_the_clauses_and_come_once(store: Store) -> None:
+    documents: dict[str, dict[str, Any]] = {
+        "five": {"minute": 5},
+        "five-as-text": {"minute": "5"},
+        "berlin": {"minute": 5, "tz": "Europe/Berlin"},
+        "either": {"minute": 6, "either_day": True},
+        "paused": {"minute": 5, "enabled": False},
+        "seven": {"minute": 7},
+    }
+    for id, given in documents.items():
+        store.add_schedule(a_foreign_schedule(_id=id, **given))
+    five = Clause(zones=[None, "UTC"], either_day=False, values={"minute": [5, "5"]})
+    berlin = Clause(zones=["Europe/Berlin"], either_day=False, values={"minute": [5, 7]})
+    either = Clause(zones=[None], either_day=True, values={})
+    assert sorted(found_by(store, five)) == ["five", "five-as-text"]
+    assert sorted(found_by(store, five, five, berlin)) == ["berlin", "five", "five-as-text"]
+    assert found_by(store, either) == ["either"]
+
+
+def test_a_missing_field_and_null_are_alike_to_the_due_query(store: Store) -> None:
+    nulls = dict.fromkeys(("tz", "minute", "hour", "day", "month", "weekday", "enabled", "either_day"))
+    store.add_schedule(a_foreign_schedule(_id="missing"))
+    store.add_schedule(a_foreign_schedule(_id="nulls", **nulls))
+    assert sorted(schedule.id for schedule in due(store, TICK)) == ["missing", "nulls"]
+
+
+def test_documents_from_elsewhere_are_due_as_they_say(store: Store) -> None:
+    documents: dict[str, dict[str, Any]] = {
+        "text": {"minute": "30"},
+        "float": {"minute": 30.0},
+        "list": {"minute": "29,30-31"},
+        "saturday": {"weekday": 6},
+        "another minute": {"minute": 31},
+        "another list": {"minute": "29,31"},
+        "sunday": {"weekday": 7},
+    }
+    for id, given in documents.items():
+        store.add_schedule(a_foreign_schedule(_id=id, **given))
+    assert sorted(schedule.id for schedule in due(store, TICK)) == ["float", "list", "saturday", "text"]
+
+
+@pytest.mark.parametrize("nonsense", [60, -1, 5.5, True, "banana", "", "5\n", "\u0665"])
+def test_a_document_that_does_not_parse_stops_no_other(store: Store, nonsense: Any) -> None:
+    broken = a_foreign_schedule(minute=nonsense)
+    store.add_schedule(broken)
+    store.add_schedule(a_foreign_schedule(_id="whole"))
+    set_aside: list[str] = []
+
+    def remember(document: dict[str, Any], fault: InvalidInput) -> None:
+        set_aside.append(document["_id"])
+
+    assert [schedule.id for schedule in due(store, TICK, remember)] == ["whole"]
+    assert set_aside in ([], [broken["_id"]])
+    assert store.schedule(broken["_id"]) == broken
+    assert broken in list(store.schedules())
+
+
+ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia")
+SPELLINGS: dict[str, list[Any]] = {
+    "minute": ["*", "*", 0, 30, "30", 5.0, "*/5", "*/7", "1,30,59", "0-29/3", "15-45", None],
+    "hour": ["*", "*", "*", 0, 1, 2, "2", 3, "*/2", "1-3", "22,23", None],
+    "day": ["*", "*", "*", 1, 15, "L", "LW", "1-7", "*/2", "28-31"],
+    "month": ["*", "*", "*", 3, "nov", "*/2", "10-11"],
+    "weekday": ["*", "*", "*", 0, 7, "sun", "mon-fri", "5L", "sun#1", "fri#2"],
+}
+
+
+def a_random_schedule(chance: random.Random) -> dict[str, Any]:
+    given = {field: chance.choice(spellings) for field, spellings in SPELLINGS.items() if chance.random() < 0.8}
+    given |= {"tz": chance.choice(ZONES)} if chance.random() < 0.8 else {}
+    given |= {"either_day": chance.random() < 0.5} if chance.random() < 0.4 else {}
+    given |= {"enabled": chance.random() < 0.8} if chance.random() < 0.4 else {}
+    return a_foreign_schedule(**given)
+
+
+def a_random_tick(chance: random.Random) -> datetime:
+    # Around the changes of the clocks in Europe, New York and Lord Howe, and anywhere.
+    change = chance.choice(["2026-03-29T01:00", "2026-11-01T06:00", "2026-10-03T15:30", "2026-04-04T15:00"])
+    near = datetime.fromisoformat(change).replace(tzinfo=timezone.utc) + chance.randrange(-180, 180) * MINUTE
+    return near if chance.random() < 0.5 else TICK + chance.randrange(500_000) * MINUTE
+
+
+def test_the_due_query_misses_nothing_that_the_rule_finds(store: Store, seed: random.Random) -> None:
+    read = []
+    for _ in range(150):
+        document = a_random_schedule(seed)
+        store.add_schedule(document)
+        try:
+            read.append(replace(schedules.read(document), active_from=None))
+        except InvalidInput:
+            assert document["_id"], "never due: 31 November, say"
+    for id in [schedule.id for schedule in read]:
+        store.change_schedule(id, {"active_from": datetime(2020, 1, 1, tzinfo=timezone.utc)}, None)
+    for tick in [a_random_tick(seed) for _ in range(25)]:
+        found = sorted(schedule.id for schedule in due(store, tick))
+        assert found == sorted(schedule.id for schedule in read if schedule.is_due(tick)), tick
+
+
+# the tick ledger
+
+
+def test_an_empty_ledger_has_no_entries(store: Store) -> None:
+    assert store.ledger(TICK - 5 * MINUTE, TICK) == []
+    assert store.prune_ticks(TICK) == 0
+
+
+def test_the_ledger_gives_entries_back_as_they_were_claimed(store: Store) -> None:
+    gap = a_tick(TICK - 9 * MINUTE, from_at=TICK - 9 * MINUTE, to_at=TICK - MINUTE)
+    done = a_tick(TICK + MINUTE, due=3, skipped=1, done_at=NOW)
+    for entry in (a_tick(), gap, done):
+        assert store.claim_tick(entry) == entry
+    assert store.ledger(TICK - 9 * MINUTE, TICK + MINUTE) == [gap, a_tick(), done]
+
+
+def test_the_ledger_holds_both_bounds_and_the_newest_entry_before(store: Store) -> None:
+    entries = [a_tick(TICK + number * MINUTE) for number in range(6)]
+    for entry in entries:
+        store.claim_tick(entry)
+    assert store.ledger(TICK + 3 * MINUTE, TICK + 4 * MINUTE) == entries[2:5]
+    assert store.ledger(TICK, TICK + MINUTE) == entries[:2]
+    assert store.ledger(TICK + 60 * MINUTE, TICK + 61 * MINUTE) == entries[5:]
+
+
+def test_a_claimed_minute_keeps_its_entry(store: Store) -> None:
+    first = a_tick(daemon="d1")
+    assert store.claim_tick(first) == first
+    assert store.claim_tick(a_tick(daemon="d2", claimed_at=NOW + SECOND)) == first
+    assert store.claim_tick(first) == first
+
+
+def test_an_undone_tick_is_taken_over_once(store: Store) -> None:
+    gap = a_tick(daemon="d1", from_at=TICK, to_at=TICK + MINUTE)
+    store.claim_tick(gap)
+    assert store.take_over_tick(gap, "d2")
+    assert not store.take_over_tick(gap, "d3")
+    assert store.ledger(TICK, TICK) == [replace(gap, daemon="d2")]
+
+
+def test_a_done_tick_is_not_taken_over(store: Store) -> None:
+    tick = a_tick()
+    store.claim_tick(tick)
+    assert store.finish_tick(replace(tick, done_at=NOW))
+    assert not store.take_over_tick(tick, "d2")
+
+
+def test_a_tick_is_finished_by_its_owner_only(store: Store) -> None:
+    tick = a_tick()
+    store.claim_tick(tick)
+    assert store.take_over_tick(tick, "d2")
+    assert not store.finish_tick(replace(tick, due=1, done_at=NOW))
+    finished = replace(tick, daemon="d2", due=7, skipped=2, done_at=NOW + SECOND)
+    assert store.finish_tick(finished)
+    assert store.ledger(TICK, TICK) == [finished]
+
+
+def test_pruning_spares_the_newest_entry_and_all_that_is_undone(store: Store) -> None:
+    entries = [a_tick(TICK + number * MINUTE, done_at=None if number == 1 else NOW) for number in range(6)]
+    for entry in entries:
+        store.claim_tick(entry)
+    assert store.prune_ticks(TICK + 4 * MINUTE) == 2
+    assert store.ledger(TICK, TICK + 5 * MINUTE) == [entries[1], *entries[3:]]
+    assert store.prune_ticks(TICK + 4 * MINUTE) == 0
+    assert store.prune_ticks(TICK + 60 * MINUTE) == 2
+    assert store.ledger(TICK, TICK + 5 * MINUTE) == [entries[1], entries[5]]
+
+
+def test_of_all_who_claim_a_minute_one_owns_it(open_rival: Open) -> None:
+    stores = [open_rival() for _ in range(8)]
+    claimed = all_at_once(stores, lambda store, number: store.claim_tick(a_tick(daemon=f"d{number}")))
+    assert len({tick.daemon for tick in claimed}) == 1
+
+
+def test_of_all_who_take_a_tick_over_one_succeeds(open_rival: Open) -> None:
+    stores = [open_rival() for _ in range(8)]
+    tick = a_tick(daemon="dead")
+    stores[0].claim_tick(tick)
+    taken = all_at_once(stores, lambda store, number: store.take_over_tick(tick, f"d{number}"))
+    assert sum(taken) == 1
+
+
+# daemons
+
+
+def test_a_daemon_that_joins_is_listed_and_told_the_time(store: Store) -> None:
+    seen_at = store.join(a_daemon())
+    assert abs(seen_at - store.now()) < 5 * SECOND
+    assert seen_at.utcoffset() == timedelta(0)
+    [listed] = store.daemons()
+    assert listed == a_daemon(handlers=listed.handlers, seen_at=seen_at)
+    assert list(listed.handlers) == ["extract"]
+
+
+def test_a_beat_counts_up_and_tells_the_time(store: Store) -> None:
+    joined = store.join(a_daemon())
+    first, second = store.beat("d1", running=2, stuck=1), store.beat("d1", running=3, stuck=0)
+    assert first is not None
+    assert second is not None
+    assert joined <= first <= second
+    [listed] = store.daemons()
+    assert (listed.beat, listed.running, listed.stuck, listed.seen_at) == (2, 3, 0, second)
+
+
+def test_a_daemon_that_left_or_never_came_gets_no_beat(store: Store) -> None:
+    store.join(a_daemon())
+    store.leave("d1")
+    store.leave("d1")
+    assert store.beat("d1", running=0, stuck=0) is None
+    assert store.beat("nobody", running=0, stuck=0) is None
+    assert store.daemons() == []
+
+
+def test_a_daemon_is_marked_dead_only_at_the_beat_that_was_seen(store: Store) -> None:
+    store.join(a_daemon())
+    store.beat("d1", running=0, stuck=0)
+    assert not store.mark_dead("d1", 0)
+    assert store.mark_dead("d1", 1)
+    [listed] = store.daemons()
+    assert listed.dead_at is not None
+    assert store.beat("d1", running=0, stuck=0) is None
+    assert not store.mark_dead("nobody", 0)
+
+
+def test_daemons_marked_dead_are_pruned_and_the_living_are_not(store: Store) -> None:
+    store.join(a_daemon("d1"))
+    store.join(a_daemon("d2"))
+    store.mark_dead("d1", 0)
+    assert store.prune_daemons(store.now() - 60 * SECOND) == 0
+    assert store.prune_daemons(store.now() + 60 * SECOND) == 1
+    assert [daemon.id for daemon in store.daemons()] == ["d2"]
+
+
+def test_owners_have_running_runs_or_ticks_not_done(store: Store) -> None:
+    assert store.owners() == set()
+    store.add_runs([a_running("lane", "d1"), a_run_in("other")])
+    store.claim_tick(a_tick(daemon="d2"))
+    store.claim_tick(a_tick(TICK + MINUTE, daemon="d3", done_at=NOW))
+    assert store.owners() == {"d1", "d2"}
+
+
+# the rest
+
+
+def test_preparing_again_finds_all_in_order(open_another: Open) -> None:
+    assert open_another().prepare() == []
+    assert open_another().prepare() == []
+
+
+def test_the_clock_of_the_store_goes_forward(store: Store) -> None:
+    first, second = store.now(), store.now()
+    assert first <= second
+    assert abs(second - datetime.now(timezone.utc)) < 60 * SECOND
+    assert second.microsecond % 1000 == 0
+
+
+def test_two_stores_on_the_same_data_see_each_other(open_another: Open) -> None:
+    one, other = open_another(), open_another()
+    document = a_schedule()
+    one.add_schedule(document)
+    assert other.schedule(document["_id"]) == document

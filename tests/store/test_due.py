@@ -1,0 +1,227 @@
+"""Does every store find exactly the schedules that the rule says are due, whoever wrote them, DST or not?
+
+The rule is `schedules.read(document).is_due(tick)` on each document as the store hands it over.
+"""
+
+import dataclasses
+import random
+import re
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from bson import Code, Int64, ObjectId, Regex
+
+from cronlite import schedules
+from cronlite.cron import FIELDS
+from cronlite.due import due
+from cronlite.errors import InvalidInput
+from cronlite.schedules import Document, Schedule
+from cronlite.store.contract import Store
+from cronlite.store.mongo import MongoStore
+from cronlite.store.sqlite import SqliteStore
+from cronlite.store.sqlite.tables import SCHEDULES
+
+MINUTE = timedelta(minutes=1)
+LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
+
+# The instants at which clocks were, or will be, put forward and back.
+CHANGES = {
+    "Australia/Lord_Howe": ("2026-04-04T15:00", "2026-10-03T15:30"),
+    "Europe/Berlin": ("2026-03-29T01:00", "2026-10-25T01:00"),
+    "America/New_York": ("2026-03-08T07:00", "2026-11-01T06:00"),
+    "Pacific/Chatham": ("2026-04-04T14:00", "2026-09-26T14:00"),
+    "Africa/Cairo": ("2026-04-23T22:00", "2026-10-29T21:00"),
+}
+ZONES = (*CHANGES, "UTC", "Asia/Kathmandu", "America/St_Johns", "Pacific/Apia", "Asia/Kolkata", None)
+UNKNOWN_ZONES = ("Mars/Olympus", "", "europe/berlin ", "UTC+1", "../etc/passwd")
+NONSENSE = (60, -1, 99, 5.5, True, "banana", "", "*/0", "5-1", "@daily", "5 5", "\u0665", 10**12, 1e300)
+# What only MongoDB can hold; the first of these are readable.
+MONGO_ONLY: tuple[Any, ...] = (
+    [0, 30],
+    ["*/5", 7],
+    [[1]],
+    [],
+    {},
+    {"$gt": 0},
+    Regex(".*"),
+    re.compile("^"),
+    Code("5"),
+    b"5",
+    ObjectId(),
+)
+
+
+class Writer:
+    """Writes schedules as other programs do, most of them due, or nearly so, at a given tick."""
+
+    def __init__(self, chance: random.Random, store: Store) -> None:
+        self.chance, self.store = chance, store
+        self.nonsense: Sequence[Any] = NONSENSE if isinstance(store, SqliteStore) else (*NONSENSE, *MONGO_ONLY)
+
+    def write(self, documents: Sequence[Document]) -> None:
+        if isinstance(self.store, MongoStore):
+            self.store._schedules.insert_many(
+                [{**document, "_id": ObjectId(document["_id"])} for document in documents]
+            )
+        elif isinstance(self.store, SqliteStore):
+            with self.store._write() as connection:
+                connection.executemany(SCHEDULES.insert, map(SCHEDULES.row, documents))
+
+    def schedule_near(self, tick: datetime) -> Document:
+        chance = self.chance
+        zone = chance.choice(ZONES)
+        wall = tick.astimezone(ZoneInfo(zone or "UTC")) + chance.choice((0, 0, 0, 0, -1, 1, 15, -30, -60)) * MINUTE
+        shown = dict(zip(FIELDS, (wall.minute, wall.hour, wall.day, wall.month, wall.isoweekday() % 7), strict=True))
+        document = {field: self.spelled(field, value) for field, value in shown.items() if chance.random() < 0.9}
+        document |= {"_id": f"{int(LONG_AGO.timestamp()):08x}{chance.getrandbits(64):016x}", "params": {}}
+        for field, rarely, value in (
+            ("tz", 0, zone),
+            ("tz", 0.99, chance.choice(UNKNOWN_ZONES)),
+            ("either_day", 0.6, chance.choice((True, True, False, None))),
+            ("enabled", 0.8, chance.choice((True, True, None, False, "maybe"))),
+            ("active_from", 0.7, chance.choice((LONG_AGO, LONG_AGO, None, tick, tick + MINUTE))),
+        ):
+            if chance.random() >= rarely:
+                document[field] = value
+        return self.with_one_array_at_most(document)
+
+    def spelled(self, field: str, value: int) -> Any:
+        """Spell a field so that it holds a value, as a rule."""
+        chance = self.chance
+        if chance.random() < 0.01:
+            return chance.choice(self.nonsense)
+        if chance.random() < 0.05:
+            return chance.choice((value + 1, f"{value}-{value}", f"*/{max(value, 1)}", "1-5", 1))
+        spellings: list[Any] = [
+            "*",
+            "*",
+            value,
+            str(value),
+            float(value),
+            f"{value},{value}",
+            f"{value}-{value}/1",
+            None,
+            "*/1",
+        ]
+        peculiar: dict[str, list[Any]] = {
+            "minute": [f"0{value % 10}" if value < 10 else f" {value}", "*/5", "0-59", f"{value}/7"],
+            "hour": ["0-23", "0-3", "*/2", f"{value},22"],
+            "day": ["L", "LW", "1-31", "28-31", "1-7", "*/2", f"{value},L"],
+            "month": ["1-12", "mar-apr,sep-nov", "*/2", "Oct"],
+            "weekday": [
+                "sun",
+                "5L",
+                "sun#1",
+                "fri#2",
+                "sat,sun",
+                "1-5",
+                "0-7",
+                7 if value == 0 else value,
+                f"{value}L",
+            ],
+        }
+        spellings += peculiar[field]
+        if isinstance(self.store, MongoStore):
+            spellings += [[value], [str(value), 1], Int64(value)]
+        return chance.choice(spellings)
+
+    def with_one_array_at_most(self, document: Document) -> Document:
+        """Leave one array in a document: MongoDB's index on all of the fields lets no more of them in."""
+        arrays = [field for field, value in document.items() if isinstance(value, list)]
+        return document | dict.fromkeys(arrays[1:], "*")
+
+
+def some_ticks(chance: random.Random, number: int) -> list[datetime]:
+    """Choose minutes close to the changes of clocks, and one in four of any time."""
+    ticks = []
+    for index in range(number):
+        change = datetime.fromisoformat(chance.choice(list(CHANGES.values()))[index % 2]).replace(tzinfo=timezone.utc)
+        near = change + chance.choice((-61, -60, -31, -30, -1, 0, 0, 0, 1, 29, 30, 31, 59, 60, 90)) * MINUTE
+        ticks.append(near if index % 4 else LONG_AGO + chance.randrange(10 * 366 * 1440) * MINUTE)
+    return ticks
+
+
+@dataclasses.dataclass
+class Rule:
+    """What the rule says of all the documents of a store, as it hands them over."""
+
+    documents: dict[str, Document] = dataclasses.field(default_factory=dict)
+    readable: dict[str, Schedule] = dataclasses.field(default_factory=dict)
+    seen: Counter[str] = dataclasses.field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, store: Store) -> "Rule":
+        rule = cls({document["_id"]: document for document in store.schedules()})
+        for id, document in rule.documents.items():
+            with suppress(InvalidInput):
+                rule.readable[id] = schedules.read(document)
+        return rule
+
+    def hold(self, store: Store, tick: datetime) -> None:
+        """Hold what the store finds due at a tick against it, and count what was peculiar about that."""
+        aside: list[Document] = []
+        found = Counter(schedule.id for schedule in due(store, tick, lambda *told: aside.append(told[0])))
+        expected = Counter(id for id, schedule in self.readable.items() if schedule.is_due(tick))
+        for id in (expected - found) + (found - expected):
+            there = f"is due {expected[id]} times by the rule, and was found {found[id]} times"
+            counts = f"{expected.total()} are due by the rule, {found.total()} were found"
+            raise AssertionError(f"at {tick:%Y-%m-%dT%H:%MZ}, {self.documents[id]} {there}; {counts}")
+        assert not [document for document in aside if document["_id"] in self.readable], "set aside, but readable"
+        for id in found:
+            self.seen.update(features(self.readable[id], self.documents[id], tick))
+        self.seen.update({"due": len(found), "not due": len(self.readable) - len(found), "set aside": len(aside)})
+
+
+def features(schedule: Schedule, document: Document, tick: datetime) -> set[str]:
+    """Say what is peculiar about a schedule that is due, so that a test can see whether all of it came up."""
+    pattern, wall = schedule.timetable.pattern, tick.astimezone(ZoneInfo(schedule.tz)).replace(tzinfo=None)
+    given = [document.get(field) for field in FIELDS]
+    peculiar = {
+        "either day": pattern.either_day and not (pattern.day.matches(wall) and pattern.weekday.matches(wall)),
+        "skipped minute": not pattern.matches(wall),
+        "number as text": any(isinstance(value, str) and value.isdigit() for value in given),
+        "fraction": any(isinstance(value, float) for value in given),
+        "null": any(value is None for value in given),
+        "array": any(isinstance(value, list) for value in given),
+        "no zone": document.get("tz") is None,
+    }
+    return {name for name, holds in peculiar.items() if holds}
+
+
+def test_a_store_finds_what_the_rule_says_is_due(store: Store, seed: random.Random, is_mongomock: bool) -> None:
+    # mongomock looks at every document for every clause.
+    ticks, each = (6, 25) if is_mongomock else (40, 75)
+    writer, chosen = Writer(seed, store), some_ticks(seed, ticks)
+    writer.write([writer.schedule_near(tick) for tick in chosen for _ in range(each)])
+    rule = Rule.of(store)
+    for tick in chosen:
+        rule.hold(store, tick)
+    if not is_mongomock:
+        always = {"either day", "skipped minute", "number as text", "fraction", "null", "no zone", "set aside", "due"}
+        always |= {"array"} if isinstance(store, MongoStore) else set()
+        assert not [feature for feature in always if rule.seen[feature] < 5], (
+            f"hardly any of these came up: {rule.seen}"
+        )
+
+
+def test_what_is_edited_is_due_as_it_reads_now(store: Store, seed: random.Random) -> None:
+    tick = some_ticks(seed, 2)[1]
+    writer = Writer(seed, store)
+    documents = [writer.schedule_near(tick) for _ in range(60)]
+    writer.write(documents)
+    for document in documents[::2]:
+        other = writer.schedule_near(tick)
+        store.change_schedule(document["_id"], {field: other.get(field) for field in (*FIELDS, "tz", "enabled")}, None)
+    for document in documents[::5]:
+        store.remove_schedule(document["_id"])
+    Rule.of(store).hold(store, tick)
+
+
+@pytest.fixture
+def is_mongomock(request: pytest.FixtureRequest) -> bool:
+    return "mongomock" in request.node.name

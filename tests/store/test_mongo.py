@@ -1,0 +1,249 @@
+"""What does MongoDB do that no other store does: foreign documents, lost answers, indexes in the way, and streams?"""
+
+import contextlib
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from bson import Binary, Decimal128, Int64, ObjectId, Regex, Timestamp
+from bson.datetime_ms import DatetimeMS
+from pymongo import MongoClient, monitoring
+from pymongo.database import Database
+from pymongo.errors import OperationFailure
+
+from cronlite import runs, schedules
+from cronlite.due import due
+from cronlite.errors import InvalidInput, StoreError, StoreUnavailable
+from cronlite.runs import ABANDONED, QUEUED, RUNNING, SUCCEEDED
+from cronlite.store.contract import RunQuery, Store
+from cronlite.store.mongo import MongoStore
+from tests.services import MissingService, skip_or_fail
+from tests.services.mongod import Mongod
+from tests.store.conftest import empty
+from tests.store.lossy import LossyProxy
+from tests.store.samples import (
+    MINUTE,
+    NOW,
+    SECOND,
+    TICK,
+    a_daemon,
+    a_run,
+    a_run_in,
+    a_running,
+    a_schedule,
+    a_tick,
+)
+from tests.waiting import wait_until
+
+Document = dict[str, Any]
+pytestmark = pytest.mark.mongod
+
+
+@pytest.fixture
+def store(mongo_database: str) -> Iterator[MongoStore]:
+    empty(mongo_database)
+    opened = MongoStore.open(mongo_database)
+    assert opened.prepare() == []
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def raw(mongo_database: str) -> Iterator[Database[Document]]:
+    """The same database as another program sees it."""
+    with MongoClient[Document](mongo_database) as client:
+        yield client.get_default_database()
+
+
+@pytest.fixture
+def fresh(mongo_uri: str) -> Iterator[Database[Document]]:
+    """An empty database without any index, as another program sees it."""
+    with MongoClient[Document](mongo_uri) as client:
+        yield client.get_default_database()
+
+
+@contextlib.contextmanager
+def opened(uri: str) -> Iterator[MongoStore]:
+    store = MongoStore.open(uri)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+# documents from elsewhere
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"minute": 30},
+        {"minute": 30.0, "hour": 2.0},
+        {"minute": Int64(30), "hour": "2"},
+        {"minute": [29, "30-31"]},
+        {"minute": None, "hour": None, "tz": None, "enabled": None, "either_day": None},
+        {"tz": "Asia/Kathmandu", "hour": 8, "minute": 15},
+        {"weekday": ["mon", "sat"]},
+    ],
+    ids=str,
+)
+def test_a_foreign_document_is_due_as_it_says(store: Store, raw: Database[Document], given: Document) -> None:
+    id = ObjectId.from_datetime(datetime(2026, 1, 1))
+    raw.schedules.insert_one({"_id": id, **given})
+    assert [schedule.id for schedule in due(store, TICK)] == [str(id)]
+    restricted = any(value is not None for value in given.values())
+    assert bool(list(due(store, TICK + 2 * MINUTE + 24 * 60 * MINUTE))) is not restricted
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"minute": "banana"},
+        {"minute": 60},
+        {"minute": -1},
+        {"minute": 5.5},
+        {"minute": True},
+        {"minute": {}},
+        {"minute": {"$gt": 0}},
+        {"minute": []},
+        {"minute": [[30]]},
+        {"hour": Regex(".*")},
+        {"hour": re.compile("2")},
+        {"hour": Decimal128("2")},
+        {"hour": Binary(b"2")},
+        {"minute": Timestamp(30, 1)},
+        {"minute": datetime(2026, 1, 1)},
+        {"tz": "Mars/Olympus"},
+        {"tz": 5},
+        {"active_from": DatetimeMS(253_402_300_800_000)},
+        {"created_at": DatetimeMS(-(2**62))},
+        {"params": [1]},
+        {"params": "text"},
+        {"enabled": "yes"},
+        {"_id": 5},
+        {"_id": "66a1b2c3d4e5f60718293a4b"},
+        {"_id": {"a": 1}},
+        {"_id": datetime(2026, 1, 1)},
+        {"_id": ""},
+        {"handler": ["a"]},
+        {"cron": "* * * * *"},
+    ],
+    ids=str,
+)
+def test_a_broken_document_is_shown_and_stops_nothing(store: Store, raw: Database[Document], given: Document) -> None:
+    whole = ObjectId.from_datetime(datetime(2026, 1, 1))
+    raw.schedules.insert_many([{"_id": whole}, {"_id": ObjectId.from_datetime(datetime(2026, 1, 2)), **given}])
+    set_aside: list[InvalidInput] = []
+    found = [schedule.id for schedule in due(store, TICK, lambda document, fault: set_aside.append(fault))]
+    assert found == [str(whole)]
+    read, refused = 0, []
+    for document in store.schedules():
+        try:
+            schedules.read(document)
+            read += 1
+        except InvalidInput as fault:
+            refused.append(str(fault))
+    assert read == 1
+    assert len(refused) == 1
+    assert "\n" not in refused[0]
+    assert all(str(fault) == refused[0] for fault in set_aside)
+
+
+def test_an_id_that_is_a_string_like_an_object_id_is_told_apart_from_one(store: Store, raw: Database[Document]) -> None:
+    id = ObjectId()
+    raw.schedules.insert_many([{"_id": id, "handler": "real"}, {"_id": str(id), "handler": "fake"}])
+    assert store.schedule(str(id)) == {"_id": str(id), "handler": "real"}
+    assert store.remove_schedule(str(id))
+    [left] = store.schedules(prefix=str(id)[:6])
+    assert left["handler"] == "fake"
+    with pytest.raises(InvalidInput, match=f"'{id}' is no id"):
+        schedules.read(left)
+
+
+def test_params_from_elsewhere_go_to_the_run_and_the_handler_untouched(store: Store, raw: Database[Document]) -> None:
+    params = {
+        "id": ObjectId(),
+        "far": DatetimeMS(253_402_300_800_000),
+        "at": NOW,
+        "blob": Binary(b"\0\1", 128),
+        "price": Decimal128("1.10"),
+        "pattern": Regex("a.*", "i"),
+        "a.b": {"$set": 1},
+    }
+    id = ObjectId.from_datetime(datetime(2026, 1, 1))
+    raw.schedules.insert_one({"_id": id, "params": params})
+    [schedule] = due(store, TICK)
+    assert store.add_runs([runs.of_schedule(schedule, TICK, NOW)]) == set()
+    [run] = store.claim_runs("d1", ["default"], NOW, 1)
+    assert run.params == params
+    assert (run.schedule, run.lane) == (str(id), str(id))
+    [stored] = raw.runs.find()
+    assert (stored["schedule"], stored["lane"]) == (id, id)
+    assert stored["_id"] == f"{id}@2026-11-21T02:30Z"
+
+
+def test_text_that_is_no_utf_8_empties_no_listing(store: Store, raw: Database[Document]) -> None:
+    raw.schedules.insert_one({"_id": "whole"})
+    # {"_id": "latin", "note": "caf\xe9"}, as a careless driver writes it
+    broken = b"\x25\0\0\0\x02_id\0\x06\0\0\0latin\0\x02note\0\x05\0\0\0caf\xe9\0\0"
+    insert_bytes(raw, broken)
+    assert [document["_id"] for document in store.schedules()] == ["latin", "whole"]
+    assert len(list(due(store, TICK))) == 2
+
+
+def insert_bytes(raw: Database[Document], document: bytes) -> None:
+    from bson.raw_bson import RawBSONDocument
+
+    whole = len(document).to_bytes(4, "little") + document[4:]
+    raw.schedules.insert_one(RawBSONDocument(whole))
+
+
+def test_a_run_from_elsewhere_is_claimed_if_whole_and_abandoned_if_not(
+    store: Store, raw: Database[Document], caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = {"handler": "extract", "params": {}, "due_at": TICK, "queued_at": NOW, "run_at": NOW, "state": QUEUED}
+    older = {**whole, "run_at": NOW - MINUTE}
+    raw.runs.insert_many(
+        [
+            {"_id": "whole", **whole},
+            {"_id": "no params", **{name: value for name, value in older.items() if name != "params"}},
+            {"_id": "attempt", **older, "attempt": "one"},
+            {"_id": ObjectId(), **older},
+            {"_id": "far", **older, "due_at": DatetimeMS(253_402_300_800_000)},
+        ]
+    )
+    assert [run.id for run in store.claim_runs("d1", ["extract"], NOW, 1)] == ["whole"]
+    states = {document["state"]: document for document in raw.runs.find()}
+    assert set(states) == {RUNNING, ABANDONED}
+    assert raw.runs.count_documents({"state": ABANDONED, "reason": {"$regex": "cannot be read"}}) == 4
+    assert len(caplog.records) == 4
+    assert [run.id for run in store.runs(RunQuery())] == ["whole"]
+    with pytest.raises(InvalidInput):
+        store.run("attempt")
+
+
+def test_a_run_too_large_for_mongodb_is_recorded_and_stops_no_other(store: Store) -> None:
+    large = a_run("large", params={"text": "x" * (16 * 1024 * 1024 - 100)})
+    assert store.add_runs([a_run("before"), large, a_run("after")]) == {"large"}
+    assert {run.id for run in store.claim_runs("d1", ["extract"], NOW, 10)} == {"before", "after"}
+    record = store.run("large")
+    assert record is not None
+    assert (record.state, record.params) == (ABANDONED, {})
+    assert "too large" in (record.reason or "")
+
+
+def test_more_distinct_values_than_mongodb_returns_at_once_are_listed(store: Store, raw: Database[Document]) -> None:
+    values = [f"{number:05}{'x' * 1000}" for number in range(17_500)]
+    raw.schedules.insert_many([{"minute": value} for value in values])
+    raw.schedules.insert_many([{"minute": [1, "2"]}, {"minute": Regex("x")}, {"minute": {"a": 1}}])
+    with pytest.raises(OperationFailure, match="too big"):
+        raw.schedules.distinct("minute")
+    found = store.expressions()["minute"]
+    assert {value for value in found if isinstance(value, (int, str))} == {1, "2", *values}

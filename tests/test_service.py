@@ -1,0 +1,319 @@
+"""`cronlite run` as a service: what systemd hears of it, how signals end it, and what its log looks like."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from cronlite import Cronlite
+from cronlite.runs import Run
+from cronlite.service import Notifier
+from tests.services.mongod import Mongod
+from tests.services.process import free_port
+from tests.waiting import wait_until
+
+APPLICATION = """
+import pathlib, time, cronlite
+
+@cronlite.handler
+def hold(params):
+    pathlib.Path("held").touch()
+    while not pathlib.Path("let-go").exists():
+        time.sleep(0.01)
+"""
+READY, ALIVE, STOPPING = "READY=1", "WATCHDOG=1", "STOPPING=1"
+
+
+class Systemd:
+    """The socket on which systemd would listen."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.heard: list[list[str]] = []
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
+        self._socket.setblocking(False)
+
+    def listen(self) -> list[list[str]]:
+        """Return all messages so far, each as its lines."""
+        while True:
+            try:
+                self.heard.append(self._socket.recv(65_536).decode().split("\n"))
+            except BlockingIOError:
+                return self.heard
+
+    def states(self) -> list[str]:
+        return [message[0] for message in self.listen()]
+
+    def hears(self, state: str, status: str = "", *, after: int = 0, limit_seconds: float = 20) -> int:
+        """Wait for a message; return how many there were up to and with it."""
+
+        def place() -> int:
+            for number, message in enumerate(self.listen()[after:], after + 1):
+                if message[0] == state and any(status in line for line in message[1:]):
+                    return number
+            return 0
+
+        return wait_until(
+            place, limit_seconds=limit_seconds, what=f"{state} {status}", instead=lambda: f"heard {self.heard}"
+        )
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class Service:
+    """A `cronlite run` in a process of its own, on a store in a file unless a URI is given."""
+
+    def __init__(self, folder: Path, systemd: Systemd) -> None:
+        self.folder, self.systemd = folder, systemd
+        self.uri = f"sqlite:{folder / 'cronlite.db'}"
+        self.log = folder / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+        (folder / "jobs.py").write_text(APPLICATION)
+
+    def start(self, *options: str, environment: Mapping[str, str] | None = None) -> None:
+        program = "from cronlite.cli import main; main()"
+        with self.log.open("wb") as log:
+            told = os.fstat(log.fileno())
+            journal = {"JOURNAL_STREAM": f"{told.st_dev}:{told.st_ino}"} if environment is None else environment
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", program, "--uri", self.uri, "-A", "jobs", "run", *options],
+                cwd=self.folder,
+                env={**os.environ, "NOTIFY_SOCKET": self.systemd.address, **journal},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def is_busy(self) -> Run:
+        """Give it a run that ends when `let_go` is called, and wait until it is at work."""
+        with Cronlite(self.uri) as cron:
+            id_ = cron.enqueue("hold").id
+            wait_until((self.folder / "held").exists, what="the handler runs", instead=self.log.read_text)
+            return wait_until(lambda: run if (run := cron.run_of(id_)).state == "running" else None)
+
+    def let_go(self) -> None:
+        (self.folder / "let-go").touch()
+
+    def run_of(self, id_: str) -> Run:
+        with Cronlite(self.uri) as cron:
+            return cron.run_of(id_)
+
+    def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    @property
+    def ended(self) -> int | None:
+        assert self._process is not None
+        return self._process.poll()
+
+    def wait(self, seconds: float = 20) -> int:
+        """Wait for its end; return the exit code."""
+        assert self._process is not None
+        return self._process.wait(seconds)
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Iterator[Systemd]:
+    listener = Systemd(str(tmp_path / "notify"))
+    yield listener
+    listener.close()
+
+
+@pytest.fixture
+def service(tmp_path: Path, systemd: Systemd) -> Iterator[Service]:
+    started = Service(tmp_path, systemd)
+    yield started
+    started.close()
+
+
+# what systemd hears
+
+
+@pytest.mark.parametrize("abstract", [False, True], ids=["a path", "an abstract address"])
+def test_systemd_hears_the_whole_life_of_a_daemon(tmp_path: Path, abstract: bool) -> None:
+    systemd = Systemd(f"@cronlite-{uuid.uuid4().hex}" if abstract else str(tmp_path / "notify"))
+    service = Service(tmp_path, systemd)
+    try:
+        service.start()
+        ready = systemd.hears(READY, "next wake ")
+        alive = systemd.hears(ALIVE, "next wake ", after=ready)
+        systemd.hears(ALIVE, after=alive)
+        service.signal()
+        assert service.wait() == 0, service.log.read_text()
+        systemd.hears(STOPPING)
+        assert systemd.states() == [READY, *[ALIVE] * (len(systemd.heard) - 2), STOPPING]
+    finally:
+        service.close()
+        systemd.close()
+
+
+def test_the_status_tells_the_next_wake_and_what_runs(service: Service, systemd: Systemd) -> None:
+    service.start()
+    systemd.hears(READY)
+    service.is_busy()
+    after = len(systemd.listen())
+    systemd.hears(ALIVE, "1 running", after=after)
+    assert re.fullmatch(r"STATUS=next wake \d\d:\d\d:01Z, 1 running, 0 \w+", systemd.heard[-1][1])
+
+
+def test_nobody_needs_to_listen(service: Service, systemd: Systemd) -> None:
+    systemd.close()
+    service.start()
+    service.is_busy()
+    service.let_go()
+    service.signal()
+    assert service.wait() == 0
+
+
+@pytest.mark.parametrize("address", [None, "", "/nowhere/notify", "@nobody", "x" * 200])
+def test_a_notice_never_fails(address: str | None) -> None:
+    Notifier(address)("ready", "all is well")
+
+
+def test_a_status_is_one_line_and_gives_no_orders(systemd: Systemd) -> None:
+    Notifier(systemd.address)("waiting", "it said:\nMAINPID=1\r\n  \ud800" + "x" * 70_000)
+    ((event, status),) = systemd.listen()
+    assert event == ALIVE
+    assert status.startswith("STATUS=it said: MAINPID=1 ")
+    assert len(status) < 400
+
+
+# signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_an_idle_daemon_at_once_and_well(
+    service: Service, systemd: Systemd, number: signal.Signals
+) -> None:
+    service.start("--drain-seconds", "3600")
+    systemd.hears(READY)
+    service.signal(number)
+    assert service.wait() == 0
+    with Cronlite(service.uri) as cron:
+        assert cron.store.daemons() == []
+
+
+def test_a_busy_daemon_waits_for_its_handlers(service: Service, systemd: Systemd) -> None:
+    service.start()
+    run = service.is_busy()
+    service.signal()
+    systemd.hears(STOPPING)
+    assert service.ended is None
+    service.let_go()
+    assert service.wait() == 0
+    assert service.run_of(run.id).state == "succeeded"
+
+
+def test_after_the_drain_what_still_runs_is_given_back(service: Service, systemd: Systemd) -> None:
+    service.start("--drain-seconds", "0.2")
+    run = service.is_busy()
+    service.signal()
+    assert service.wait() == 0
+    left = service.run_of(run.id)
+    assert (left.state, left.crashes, left.failures) == ("queued", 0, 0)
+
+
+def test_a_second_signal_ends_it_at_once(service: Service, systemd: Systemd) -> None:
+    service.start("--drain-seconds", "3600")
+    service.is_busy()
+    service.signal()
+    systemd.hears(STOPPING)
+    service.signal()
+    assert service.wait() == 1
+
+
+# a store that is not there
+
+
+@pytest.mark.mongod
+def test_a_store_that_comes_up_late_is_no_failure(
+    service: Service, systemd: Systemd, start_mongod: Callable[..., Mongod], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    service.uri = f"mongodb://127.0.0.1:{port}/late?directConnection=true"
+    service.start()
+    systemd.hears(ALIVE, "waiting for the store")
+    assert READY not in systemd.states()
+    monkeypatch.setattr("tests.services.process.free_port", lambda: port)
+    server = start_mongod()
+    assert server.port == port
+    ready = systemd.hears(READY, limit_seconds=60)
+    systemd.hears(ALIVE, "next wake", after=ready)
+    service.signal()
+    assert service.wait() == 0
+    assert service.log.read_text().count("fails: ") == 1
+
+
+@pytest.mark.mongod
+def test_a_store_that_goes_away_keeps_the_daemon_alive(
+    service: Service, systemd: Systemd, start_mongod: Callable[..., Mongod]
+) -> None:
+    server = start_mongod()
+    service.uri = server.uri_of("away")
+    service.start()
+    systemd.hears(READY, limit_seconds=60)
+    server.kill()
+    waiting = systemd.hears(ALIVE, "waiting for the store", after=len(systemd.listen()), limit_seconds=90)
+    systemd.hears(ALIVE, after=waiting, limit_seconds=30)
+    server.start()
+    systemd.hears(ALIVE, "next wake", after=waiting + 1, limit_seconds=60)
+    service.signal()
+    assert service.wait() == 0
+
+
+def test_a_daemon_that_still_waits_for_its_store_stops_at_a_signal(service: Service, systemd: Systemd) -> None:
+    service.uri = f"mongodb://127.0.0.1:{free_port()}/nowhere"
+    service.start()
+    wait_until(lambda: "fails: " in service.log.read_text(), what="it says that the store is away", limit_seconds=20)
+    service.signal()
+    assert service.wait() == 0
+    assert READY not in systemd.states()
+
+
+# the log
+
+
+def test_the_journal_gets_priorities_and_no_times(service: Service, systemd: Systemd) -> None:
+    service.start()
+    systemd.hears(READY)
+    service.signal()
+    assert service.wait() == 0
+    lines = service.log.read_text().splitlines()
+    assert lines
+    for line in lines:
+        assert re.match(r"<[2-7]>[A-Z]+ +\S", line), line
+    assert any(line.startswith("<6>INFO") for line in lines)
+
+
+def test_a_log_that_is_not_the_journals_has_times_and_no_priorities(service: Service, systemd: Systemd) -> None:
+    service.start(environment={"JOURNAL_STREAM": "1:2"})
+    systemd.hears(READY)
+    service.signal()
+    assert service.wait() == 0
+    for line in service.log.read_text().splitlines():
+        assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ [A-Z]+ +\S", line), line
+
+
+def test_what_only_a_person_can_mend_ends_with_2(service: Service) -> None:
+    service.start("--seats", "many")
+    assert service.wait() == 2
+    service.uri = "nonsense:"
+    service.start()
+    assert service.wait() == 2
