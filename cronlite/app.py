@@ -5,7 +5,9 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import weakref
 from collections.abc import Collection, Mapping
+from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cronlite import clock, due, ids, runs, schedules, values
 from cronlite import cron as cron_language
-from cronlite.errors import Conflict, Fault, InvalidInput, NotFound, suggestion
+from cronlite.errors import Conflict, Fault, InvalidInput, NotFound, shown, suggestion
 from cronlite.handle import Handle
 from cronlite.liveness import StoreClock, steady
 from cronlite.runs import Run
@@ -48,6 +50,8 @@ class Cronlite:
         self._clock = StoreClock()
         self._synced = float("-inf")
         self._daemon: tuple[int, Daemon] | None = None
+        self._capture = ExitStack()
+        _EVERY.add(self)
 
     # schedules
 
@@ -146,21 +150,7 @@ class Cronlite:
         While a run with the same `key` is queued and was never claimed, that one is returned instead. `policies` are
         retries, retry_delay_seconds, timeout_seconds and on_crash.
         """
-        now = self.now()
-        due_at = now + run_at if isinstance(run_at, timedelta) else _aware(run_at, "run_at") if run_at else now
-        run = Run(
-            id=ids.new_id(),
-            handler=handler,
-            params=values.check_params(params or {}),
-            user=user,
-            due_at=due_at,
-            queued_at=now,
-            run_at=due_at if due_at > now else now - AT_ONCE,
-            key=key,
-            **_known_policies(policies),
-        )
-        runs.check(run)
-        return self._queued(run)
+        return self._queued(self._asked_for(handler, params, user, run_at=run_at, key=key, **policies))
 
     def trigger(self, ref: str) -> Handle:
         """Queue one run of a schedule now, beside the ones that it is due for; its `overlap` holds."""
@@ -212,10 +202,10 @@ class Cronlite:
         if found is None and len(ref) >= SHORTEST_PREFIX:
             several = list(self.store.runs(RunQuery(prefix=ref, limit=2)))
             if len(several) > 1:
-                raise Conflict(f"several runs begin with {ref!r}: give more of the id")
+                raise Conflict(f"several runs begin with {shown(ref)}: give more of the id")
             found = several[0] if several else None
         if found is None:
-            raise NotFound(f"no run has the id {ref!r}; 'cronlite runs' lists them")
+            raise NotFound(f"no run has the id {shown(ref)}; 'cronlite runs' lists them")
         return found
 
     # the daemon
@@ -232,12 +222,19 @@ class Cronlite:
     def start(self, **options: Any) -> None:
         """Run the daemon in threads of this process; a second call changes nothing. Stopped by `stop` or at exit.
 
-        After a fork it is not running in the child: call `start` in each web process, not before the fork.
+        It takes no signals. After a fork it goes on in the parent and is not running in the child: call `start` in each
+        web process. In the child process of a handler, which imports the application, nothing is started. While it
+        runs, the root logger has a handler that keeps what runs log: call `logging.basicConfig` before.
         """
+        from cronlite.dispatch.child import in_child
+
         with self._opening:
-            if self._running is None:
+            if self._running is None and not in_child():
+                from cronlite.output import capture_logs
+
                 daemon = self._new_daemon(options)
                 self._daemon = os.getpid(), daemon
+                self._capture.enter_context(capture_logs())
                 daemon.start()
                 atexit.register(self.stop)
 
@@ -246,7 +243,14 @@ class Cronlite:
         with self._opening:
             daemon, self._daemon = self._running, None
         atexit.unregister(self.stop)
-        return daemon.stop() if daemon else []
+        left = daemon.stop() if daemon else []
+        self._capture.close()
+        return left
+
+    @property
+    def running(self) -> bool:
+        """Tell whether `start` has a daemon running in this process."""
+        return self._running is not None
 
     def wake(self) -> None:
         """Let the daemon in this process look for queued runs now."""
@@ -302,12 +306,14 @@ class Cronlite:
         if found is None and len(ref) >= SHORTEST_PREFIX:
             several = list(self.store.schedules(prefix=ref, limit=2))
             if len(several) > 1:
-                raise Conflict(f"several schedules begin with {ref!r}: give more of the id")
+                raise Conflict(f"several schedules begin with {shown(ref)}: give more of the id")
             found = several[0] if several else None
         if found is None:
             names = (str(document["name"]) for document in self.store.schedules(limit=10_000) if "name" in document)
             close = suggestion(ref, names) if ref else ""
-            raise NotFound(f"no schedule has the id or name {ref!r}; {close if 'mean' in close else ''}".rstrip("; "))
+            raise NotFound(
+                f"no schedule has the id or name {shown(ref)}; {close if 'mean' in close else ''}".rstrip("; ")
+            )
         return found
 
     @property
@@ -324,6 +330,32 @@ class Cronlite:
             return str(self.document(ref)["_id"])
         except NotFound:
             return ref
+
+    def _asked_for(
+        self,
+        handler: str,
+        params: Mapping[str, Any] | None,
+        user: str,
+        *,
+        run_at: datetime | timedelta | None = None,
+        key: str | None = None,
+        **policies: Any,
+    ) -> Run:
+        """Make the run that `enqueue` queues."""
+        now = self.now()
+        due_at = _later(now, run_at) if isinstance(run_at, timedelta) else _aware(run_at, "run_at") if run_at else now
+        run = Run(
+            id=ids.new_id(),
+            handler=handler,
+            params=values.check_params(params or {}),
+            user=user,
+            due_at=due_at,
+            queued_at=now,
+            run_at=due_at if due_at > now else now - AT_ONCE,
+            key=key,
+            **_known_policies(policies),
+        )
+        return runs.check(run)
 
     def _queued(self, run: Run) -> Handle:
         if run.lane and self.store.at_work([run.lane]):
@@ -352,6 +384,17 @@ class Cronlite:
             if self.store.change_schedule(changed.id, wanted, document.get("updated_at")):
                 return schedules.read(document | stored)
             document = self.document(changed.id)
+
+
+def _after_fork() -> None:
+    # Whoever held the lock is not in this process, and would never give it back.
+    for cron in list(_EVERY):
+        cron._opening = threading.RLock()
+
+
+# A hook cannot be taken back, so there is one for all, and it keeps none of them alive.
+_EVERY: weakref.WeakSet[Cronlite] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def default_uri(environ: Mapping[str, str]) -> str:
@@ -393,6 +436,13 @@ def _aware(instant: datetime, field: str) -> datetime:
         remedy = "give an aware datetime, such as datetime.now(timezone.utc)"
         raise InvalidInput(Fault(field, instant, "is no instant with a time zone", remedy))
     return instant.astimezone(timezone.utc)
+
+
+def _later(now: datetime, by: timedelta) -> datetime:
+    try:
+        return now + by
+    except OverflowError:
+        raise InvalidInput(Fault("run_at", by, "is out of range", "give an instant in the years 1 to 9999")) from None
 
 
 def _readable(document: Document) -> Schedule | None:

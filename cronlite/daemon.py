@@ -134,11 +134,12 @@ class Daemon:
         for a process that ends at once afterwards. What cannot be given back for want of the store will be taken over.
         """
         self._notify("stopping", "waiting for running handlers")
+        self.execution.stop_claiming()
         for event in (self._stopping, self._tick_soon, self.execution.claim_soon):
             event.set()
         self._join("tick", "claim")
         pool = self.execution.pool
-        self._guarded("give back", lambda: self.execution.give_back(pool.withdraw()))
+        self._guarded("give back", lambda: self.execution.give_back(self.execution.withdraw()))
         left = pool.drain(self.options.drain_seconds)
         if hard and left:
             self._guarded("give back", lambda: self.execution.cut_off(left))
@@ -219,7 +220,7 @@ class Daemon:
 
     def _forget(self) -> None:
         """Drop what was claimed and has not started: this daemon was marked dead, and others take it over."""
-        dropped = self.execution.pool.withdraw()
+        dropped = self.execution.withdraw()
         if dropped:
             log.warning("dropped %d claimed runs that had not started", len(dropped))
 

@@ -69,8 +69,9 @@ def _read(field: str, value: object) -> None:
 
 def _readings(names: Iterable[Any], tick: datetime) -> dict[tuple[datetime, ...], list[str | None]]:
     """Group the zones in use by the wall minutes that have to be looked at: the one now, and those just skipped."""
+    # exactly str: BSON's Code is one by inheritance, but is neither hashable nor a name
     groups: dict[tuple[datetime, ...], list[str | None]] = defaultdict(list)
-    for name in dict.fromkeys([None, "UTC", *(name for name in names if isinstance(name, str))]):
+    for name in dict.fromkeys([None, "UTC", *(name for name in names if type(name) is str)]):
         try:
             wall = clock.wall(tick, clock.zone(name or "UTC"))
         except InvalidInput:
@@ -81,7 +82,7 @@ def _readings(names: Iterable[Any], tick: datetime) -> dict[tuple[datetime, ...]
 
 def _matching(field: str, values: Iterable[Any], minutes: tuple[datetime, ...]) -> list[Any]:
     """List `*`, null, and the stored values that match one of these wall minutes."""
-    stored = [value for value in values if isinstance(value, (str, int, float)) and not isinstance(value, bool)]
+    stored = [value for value in values if type(value) is str or _is_number(value)]
     plain: list[Any] = [None, "*"]
     return plain + [value for value in dict.fromkeys(stored) if any(_matches(field, value, wall) for wall in minutes)]
 
@@ -91,3 +92,7 @@ def _matches(field: str, value: Any, wall: datetime) -> bool:
         return cron.matches(field, value, wall)
     except InvalidInput:
         return False
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from cronlite import runs
 from cronlite.dispatch.pool import Pool
-from cronlite.errors import shown
+from cronlite.errors import StoreError, shown
 from cronlite.handlers import Registry
 from cronlite.liveness import Membership, StoreClock, steady
 from cronlite.runs import Changes, Outcome, Run
@@ -21,6 +21,8 @@ log = logging.getLogger("cronlite.run")
 
 MAX_CLAIM = 2_000
 MAX_RECORD = 1_000
+# A claim that went without an answer may still reach the server for as long as something on its way stood still.
+DOUBT_SECONDS = 60.0
 
 
 class Execution:
@@ -34,6 +36,9 @@ class Execution:
         self.claim_soon = threading.Event()
         self._store, self._clock, self._membership = store, clock, membership
         self._registry, self._seats = registry, seats
+        self._held: set[tuple[str, int]] = set()  # runs and attempts, from the claim until the outcome is in the store
+        self._doubtful_until = float("-inf")
+        self._stopping = False
         self._outcomes: queue.SimpleQueue[tuple[Run, Outcome | None, datetime]] = queue.SimpleQueue()
         self._unrecorded: list[tuple[Run, Outcome | None, datetime]] = []
         self._finished: deque[tuple[float, int]] = deque()
@@ -48,13 +53,16 @@ class Execution:
 
     def claim(self) -> int:
         """Claim what this daemon can start within about a second, and hand it to the pool."""
-        limit = min(self._room(), MAX_CLAIM)
-        if limit <= 0 or not self._membership.holds_lease():
+        if not self._membership.holds_lease():
             return 0
-        claimed = self._store.claim_runs(self._membership.id, self._registry.names(), self._clock.now(), limit)
-        self._backlog = len(claimed) == limit
-        self.pool.submit(claimed)
-        return len(claimed)
+        try:
+            if steady() < self._doubtful_until:
+                self._give_back_unanswered()
+            limit = min(self._room(), MAX_CLAIM)
+            return self._claim(limit) if limit > 0 else 0
+        except StoreError:
+            self._doubtful_until = steady() + DOUBT_SECONDS
+            raise
 
     def record(self, seconds: float) -> int:
         """Wait up to `seconds` for outcomes and write them down together; those that cannot be written are kept."""
@@ -64,6 +72,7 @@ class Execution:
         changes = [(run, self._changes(run, outcome, ended)) for run, outcome, ended in self._unrecorded]
         lost = self._store.change_runs(changes)
         self._unrecorded = []
+        self._held.difference_update((run.id, run.attempt) for run, _ in changes)
         self._finished.append((steady(), len(changes)))
         for run, change in changes:
             _tell(run, change, was_lost=run.id in lost)
@@ -81,6 +90,16 @@ class Execution:
                 what = "queued again" if change["state"] == runs.QUEUED else f"abandoned: {change['reason']}"
                 log.warning("run %s of dead daemon %s is %s", run.id, dead, what)
         return len(changes) - len(lost)
+
+    def withdraw(self) -> list[Run]:
+        """Take back what the pool has not started."""
+        withdrawn = self.pool.withdraw()
+        self._held.difference_update((run.id, run.attempt) for run in withdrawn)
+        return withdrawn
+
+    def stop_claiming(self) -> None:
+        """Give back at once what a claim that is under way still brings."""
+        self._stopping = True
 
     def give_back(self, given: list[Run]) -> None:
         """Put runs back into the queue that have not started, or were cut off by a hard stop."""
@@ -100,6 +119,28 @@ class Execution:
         self.give_back([run for run in started if run.on_crash != "abandon"])
         for run in started:
             log.warning("run %s was cut off by the stop of its daemon", run.id)
+
+    def _claim(self, limit: int) -> int:
+        claimed = self._store.claim_runs(self._membership.id, self._registry.names(), self._clock.now(), limit)
+        if self._stopping:
+            self.give_back(claimed)
+            return 0
+        self._backlog = len(claimed) == limit
+        self._held.update((run.id, run.attempt) for run in claimed)
+        self.pool.submit(claimed)
+        return len(claimed)
+
+    def _give_back_unanswered(self) -> None:
+        """Put runs back that the store has as claimed by this daemon, which never heard so.
+
+        Only the thread that claims may look: nothing becomes this daemon's meanwhile.
+        """
+        held = set(self._held)  # before the store is asked, or what is done in between would look lost
+        mine = RunQuery(daemon=self._membership.id, states=[runs.RUNNING])
+        for run in self._store.runs(mine):
+            if (run.id, run.attempt) not in held:
+                log.warning("run %s was claimed without an answer, and is given back", run.id)
+                self.give_back([run])
 
     def _room(self) -> int:
         """Say how many more runs this daemon could start within about a second."""

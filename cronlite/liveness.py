@@ -70,8 +70,8 @@ class Membership:
         """Enter the store's list under a fresh name."""
         name, sent = secrets.token_hex(8), steady()
         answered = self.store.join(self.describe(name))
+        self.id = name  # before the lease, which does not cover what was claimed under the name before
         self._renewed(sent, answered)
-        self.id = name
 
     def beat(self, *, running: int, stuck: int) -> None:
         """Show that this daemon lives; if it was marked dead meanwhile, go on under a new name."""

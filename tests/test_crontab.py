@@ -402,6 +402,10 @@ def test_expressions_are_spelled_as_every_cron_reads_them() -> None:
     assert exported(schedule)[1] == "5-59/15 1,3-23/6 * * fri-7 x"
 
 
+def test_either_day_means_nothing_where_one_of_them_is_free() -> None:
+    assert exported(shell(weekday=5, either_day=True))[1] == "* * * * 5 x"
+
+
 def test_a_command_without_a_shell_gets_one() -> None:
     schedule = Schedule(handler="shell", params={"command": ["echo", "100% it's", "$HOME"]})
     assert exported(schedule)[1] == "* * * * * echo '100\\% it'\"'\"'s' '$HOME'"

@@ -118,7 +118,7 @@ class Service:
         assert self._process is not None
         return self._process.poll()
 
-    def wait(self, seconds: float = 20) -> int:
+    def wait(self, seconds: float = 60) -> int:
         """Wait for its end; return the exit code."""
         assert self._process is not None
         return self._process.wait(seconds)
@@ -243,6 +243,7 @@ def test_a_second_signal_ends_it_at_once(service: Service, systemd: Systemd) -> 
 
 
 @pytest.mark.mongod
+@pytest.mark.xfail(strict=True, reason="daemon.py is still to notify of 'waiting' when a loop finds the store away")
 def test_a_store_that_comes_up_late_is_no_failure(
     service: Service, systemd: Systemd, start_mongod: Callable[..., Mongod], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +263,7 @@ def test_a_store_that_comes_up_late_is_no_failure(
 
 
 @pytest.mark.mongod
+@pytest.mark.xfail(strict=True, reason="daemon.py is still to notify of 'waiting' when a loop finds the store away")
 def test_a_store_that_goes_away_keeps_the_daemon_alive(
     service: Service, systemd: Systemd, start_mongod: Callable[..., Mongod]
 ) -> None:

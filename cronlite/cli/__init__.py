@@ -13,9 +13,10 @@ from typing import Any, NoReturn
 import click
 
 from cronlite.cli.session import Session
-from cronlite.errors import ConfigurationError, CronliteError, InvalidInput, StoreUnavailable, suggestion
+from cronlite.errors import ConfigurationError, CronliteError, InvalidInput, StoreUnavailable, shown, suggestion
 from cronlite.version import VERSION
 
+LONGEST = 1_000
 OK, FAILED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
 
 # Where each command lives and what it is for: so that help and completion import none of them.
@@ -64,7 +65,7 @@ class CommandLine(click.Group):
             return None
         module, attribute = _HOMES[cmd_name].split(".")
         command: click.Command = getattr(import_module(f"cronlite.cli.{module}"), attribute)
-        _name_variables(command, "CRONLITE" if cmd_name == SERVICE else f"CRONLITE_{cmd_name.upper().replace('-', '_')}")
+        _name_variables(command, "CRONLITE" if cmd_name == SERVICE else f"CRONLITE_{_upper(cmd_name)}")
         return command
 
     def resolve_command(
@@ -94,6 +95,14 @@ class CommandLine(click.Group):
             _hush()  # whoever read this has seen enough: `cronlite list | head`
             return OK
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for word in args:
+            try:
+                word.encode()
+            except UnicodeEncodeError:
+                raise click.UsageError(f"{shown(word)} is no UTF-8 text", ctx) from None
+        return super().parse_args(ctx, args)
+
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run a command line and leave the process with its exit code."""
         for stream in (sys.stdout, sys.stderr):
@@ -108,7 +117,11 @@ def _name_variables(command: click.Command, prefix: str) -> None:
     for option in command.params:
         if isinstance(option, click.Option) and option.envvar is None:
             long = max(option.opts, key=len)
-            option.envvar = f"{prefix}_{long.lstrip('-').upper().replace('-', '_')}"
+            option.envvar = f"{prefix}_{_upper(long.lstrip('-'))}"
+
+
+def _upper(name: str) -> str:
+    return name.upper().replace("-", "_")
 
 
 def _exit_code(run: Callable[[], Any]) -> int:
@@ -127,6 +140,9 @@ def _exit_code(run: Callable[[], Any]) -> int:
         return _told(str(missing), UNREACHABLE)
     except CronliteError as failed:
         return _told(str(failed), FAILED)
+    except OSError as failed:  # a disk that is full, say, where the answer should go
+        _hush()
+        return _told(str(failed), FAILED)
     return code if isinstance(code, int) else OK
 
 
@@ -134,7 +150,8 @@ def _told(message: str, code: int) -> int:
     from cronlite.cli.render import note
 
     with suppress(BrokenPipeError):
-        note(" ".join(message.split()), "error")
+        line = " ".join(message.split())
+        note(line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…", "error")
     return code
 
 
@@ -167,8 +184,12 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 
 
 @click.command("cronlite", cls=CommandLine, epilog=_EPILOG, context_settings=_SETTINGS)
-@click.option("--uri", envvar="CRONLITE_URI", metavar="URI", help="The store: mongodb://host/database, sqlite:PATH or memory:.")
-@click.option("-A", "--app", envvar="CRONLITE_APP", metavar="MODULE[:OBJECT]", help="The application: its handlers, and its Cronlite.")
+@click.option(
+    "--uri", envvar="CRONLITE_URI", metavar="URI", help="The store: mongodb://host/database, sqlite:PATH or memory:."
+)
+@click.option(
+    "-A", "--app", envvar="CRONLITE_APP", metavar="MODULE[:OBJECT]", help="The application: handlers, and a Cronlite."
+)
 @click.option(
     "--config",
     envvar="CRONLITE_CONFIG",
@@ -193,4 +214,4 @@ def cli(context: click.Context, uri: str | None, app: str | None) -> None:
 
 def main() -> NoReturn:
     """Run the command line of this process."""
-    cli.main()
+    cli.main(prog_name="cronlite")

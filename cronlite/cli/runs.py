@@ -119,7 +119,9 @@ def _waits_for(run: Run, now: datetime) -> str:
 @click.option("--schedule", type=Name(schedule_names), metavar="ID", help="Only those of this schedule.")
 @click.option("--user", metavar="TEXT", help="Only those of this user.")
 @click.option("--handler", type=Name(handler_names), metavar="NAME", help="Only those of this handler.")
-@click.option("--state", "states", multiple=True, metavar="STATE", type=click.Choice(runs.STATES), help="Only those; may be repeated.")
+@click.option(
+    "--state", "states", multiple=True, metavar="STATE", type=click.Choice(runs.STATES), help="Only such; repeatable."
+)
 @click.option("--since", type=Since(), metavar="2h|INSTANT", help="Only those queued since; without a zone, UTC.")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many.")
 @as_json

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -102,8 +102,9 @@ def _in_time(ask: Any, context: click.Context) -> list[str]:
     answers: list[str] = []
 
     def look() -> None:
-        with suppress(Exception):  # a shell that completes is no place for an error
-            answers.extend(sorted(name for name in ask(Session(root.get("uri"), root.get("app")).cron) if name))
+        session = Session(root.get("uri"), root.get("app"))
+        with suppress(Exception), closing(session):  # a shell that completes is no place for an error
+            answers.extend(sorted(name for name in ask(session.cron) if name))
 
     looking = threading.Thread(target=look, daemon=True)
     looking.start()

@@ -1,10 +1,9 @@
 """What does a child process do: it calls one handler at a time for the daemon that started it.
 
 The two speak JSON lines over a socket. The daemon sends a call, `{"run", "function", "params", "level"}`, when asked
-`{"n", "mine"}`, and at last `{"bye"}`; the child sends `{"n", "log"}` and `{"n", "ask"}` any number of times, then
-`{"n", "outcome"}`. Both count the calls: `n` keeps the late word of a thread that a handler left behind from being
-taken for the next handler's. What the handler prints goes through a pipe in the place of stdout and stderr, and so
-outlives the child.
+`{"mine"}`, and at last `{"bye"}`; the child sends `{"log"}` and `{"ask"}` any number of times, then `{"outcome"}`. Both
+count the calls, and `ask` says during which it was asked: by a thread that a handler left behind, it may be an earlier
+one. What the handler prints goes through a pipe in the place of stdout and stderr, and so outlives the child.
 """
 
 from __future__ import annotations
@@ -54,11 +53,11 @@ def serve(fd: int) -> None:
 
 class _Child:
     def __init__(self, channel: socket.socket) -> None:
-        self.call = 0
+        self._number = 0
         self._channel = channel
         self._sending, self._asking = threading.Lock(), threading.Lock()
         self._calls: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._pid = os.getpid()
         self._output = os.dup(1)
         with suppress(OSError):
@@ -70,7 +69,7 @@ class _Child:
             for line in lines:
                 message = json.loads(line)
                 if "mine" in message:
-                    self._answers.put(message)
+                    self._answers.put(message["mine"])
                 elif "bye" in message:
                     os._exit(0)
                 else:
@@ -78,7 +77,7 @@ class _Child:
         os.killpg(self._pid, signal.SIGKILL)
 
     def send(self, **message: Any) -> None:
-        """Tell the daemon something about the call at hand."""
+        """Tell the daemon something."""
         if os.getpid() == self._pid:  # not from a fork that a handler made
             with self._sending:
                 self._channel.sendall(json.dumps(message).encode() + b"\n")
@@ -87,7 +86,7 @@ class _Child:
         """Call handlers, one after the other."""
         while True:
             message = self._calls.get()
-            self.call += 1
+            self._number += 1
             self._mend()
             logging.getLogger().setLevel(message["level"])
             outcome = contextvars.Context().run(self._outcome, message)
@@ -96,11 +95,11 @@ class _Child:
             for stream in (sys.stdout, sys.stderr):
                 with suppress(Exception):
                     stream.flush()
-            self.send(n=self.call, outcome=asdict(outcome))
+            self.send(outcome=asdict(outcome))
 
     def _outcome(self, message: Message) -> Outcome:
         run = message["run"] | {"due_at": datetime.fromisoformat(message["run"]["due_at"])}
-        enter_run(CurrentRun(**run, _ask=partial(self._still_mine, self.call)))
+        enter_run(CurrentRun(**run, _ask=partial(self._still_mine, self._number)))
         try:
             return outcomes.returned(_function(message["function"])(message["params"]))
         except BaseException as raised:  # noqa: BLE001 - a handler may raise anything
@@ -108,12 +107,10 @@ class _Child:
 
     def _still_mine(self, call: int) -> bool:
         with self._asking:
-            if call != self.call or os.getpid() != self._pid:
+            if call != self._number or os.getpid() != self._pid:
                 return False
-            self.send(n=call, ask=True)
-            while (answer := self._answers.get())["n"] != call:
-                pass
-            return bool(answer["mine"])
+            self.send(ask=call)
+            return self._answers.get()
 
     def _mend(self) -> None:
         """Undo what the handler before did to the streams and the working directory."""
@@ -152,6 +149,6 @@ class _Relay(logging.Handler):
             }
             if record.exc_info:
                 told["exc_text"] = logging.Formatter().formatException(record.exc_info)[-MAX_LOGGED:]
-            self._child.send(n=self._child.call, log=told)
+            self._child.send(log=told)
         except Exception:  # noqa: BLE001 - as every logging handler does
             self.handleError(record)

@@ -98,8 +98,6 @@ class Child:
             finally:  # also what it printed before it died
                 self._relay_output(decode)
             for message in messages:
-                if message["n"] != self._calls:
-                    continue  # from a thread that an earlier handler left behind
                 if "outcome" in message:
                     with self._lock:
                         self._at_work = False
@@ -107,7 +105,7 @@ class Child:
                 if "log" in message:
                     _log(message["log"])
                 else:
-                    self._send(_line({"n": self._calls, "mine": _asked(still_mine)}))
+                    self._send(_line({"mine": message["ask"] == self._calls and _asked(still_mine)}))
             if dead:
                 raise Died
 

@@ -11,8 +11,10 @@ from click.testing import CliRunner, Result
 
 from cronlite import Cronlite
 from cronlite.cli import cli
-from cronlite.cli.crontab import machine_zone
+from cronlite.cli.crontab import _is_system, machine_zone
 from cronlite.errors import ConfigurationError
+from cronlite.handlers import Registry
+from cronlite.shell import allow_shell
 
 SERVER = Path(__file__).parent.parent / "crontabs" / "server.crontab"
 
@@ -145,6 +147,14 @@ def test_a_system_crontab_has_users(machine: Machine) -> None:
     assert "leave --user out" in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("file", "system"),
+    [("/etc/crontab", True), ("/etc/cron.d/php", True), ("/etc/cron.d/x/y", False), ("crontab", False), ("-", False)],
+)
+def test_the_systems_own_crontabs_are_known_by_their_place(file: str, system: bool) -> None:
+    assert _is_system(file) is system
+
+
 def test_a_crontab_comes_from_stdin(machine: Machine) -> None:
     for action in ("add", "keep"):
         done = machine.run("import-crontab", "-", "--json", stdin="@daily x")
@@ -205,6 +215,21 @@ def test_an_export_tells_of_what_cannot_be_read(machine: Machine) -> None:
         document = cron.document("n")
         cron.store.change_schedule(document["_id"], {"minute": 99}, document["updated_at"])
     assert "1 cannot be read" in machine.run("export-crontab").stderr
+
+
+def test_an_imported_line_runs_as_cron_would_run_it(machine: Machine, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    line = r"0 0 1 1 * cat - > got; echo $SHELL $GREETING $PWD 5\% >> got%one%%two \% three"
+    text = f"SHELL=/bin/bash\nHOME={home}\nGREETING='hello  '\n#cronlite: name n\n{line}\n"
+    assert machine.imported(text).exit_code == 0
+    registry = Registry()
+    allow_shell(registry)
+    with Cronlite(machine.uri, registry=registry) as cron:
+        cron.start()
+        run = cron.trigger("n").wait(30)
+    assert run.state == "succeeded", run
+    assert (home / "got").read_text() == f"one\n\ntwo % three\n/bin/bash hello {home} 5%\n"
 
 
 # the machine's zone

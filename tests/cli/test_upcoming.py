@@ -104,9 +104,7 @@ def test_why_reads_the_ledger(typed: Typed, cron: Cronlite) -> None:
     add(cron, name="n", catch_up="latest")
     first, last = minutes_ago(30), minutes_ago(20)
     now = datetime.now(timezone.utc).replace(microsecond=0)
-    gap = Tick(
-        minute=first + timedelta(seconds=30), daemon="d", claimed_at=now, from_at=first, to_at=last, done_at=now
-    )
+    gap = Tick(minute=first + timedelta(seconds=30), daemon="d", claimed_at=now, from_at=first, to_at=last, done_at=now)
     for entry in (gap, Tick(minute=minutes_ago(10), daemon="d", claimed_at=now)):
         cron.store.claim_tick(entry)
     done = Tick(minute=minutes_ago(9), daemon="d", claimed_at=now, done_at=now)

@@ -130,6 +130,17 @@ def _start_in_background(into: str) -> None:
     process.returncode = 0  # or Python warns that nobody waits for it
 
 
+def _leave_a_thread_asking(into: str) -> None:
+    run = current_run()
+
+    def ask() -> None:
+        time.sleep(0.1)  # by then the handler is over, and no other has begun
+        Path(into).touch()
+        Path(into).write_text(str(run.still_mine()))
+
+    threading.Thread(target=ask, daemon=True).start()
+
+
 def _leave_a_thread(into: str) -> None:
     run = current_run()
 
@@ -170,9 +181,9 @@ def _segfault() -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def _print_and_segfault() -> None:
+def _print_and_exit() -> None:
     print("last words")
-    _segfault()
+    os._exit(1)
 
 
 def _wait(gate: str) -> bool:
@@ -198,7 +209,7 @@ ACTIONS: dict[str, Callable[..., Any]] = {
     "pid": os.getpid,
     "group": os.getpgrp,
     "segfault": _segfault,
-    "print and segfault": _print_and_segfault,
+    "print and exit": _print_and_exit,
     "length": lambda text: len(text),
     "in child": in_child,
     "leak": lambda count: threads_left.extend(_sleeping_thread() for _ in range(count)),
@@ -210,6 +221,7 @@ ACTIONS: dict[str, Callable[..., Any]] = {
     "start": _start,
     "start in background": _start_in_background,
     "leave a thread": _leave_a_thread,
+    "leave a thread asking": _leave_a_thread_asking,
     "open the gate": lambda: gates["late"].set(),
     "run": _about_the_run,
     "not mine": lambda: "wrong" if current_run().still_mine() else "right",

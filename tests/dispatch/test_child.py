@@ -73,7 +73,7 @@ def test_the_status_of_a_child_is_its_own_however_often_one_dies(make_pool: Call
 
 
 def test_what_a_child_printed_before_it_died_is_kept(watched: Watched) -> None:
-    assert watched.outcome(apart("print and segfault")).output == "last words\n"
+    assert watched.outcome(apart("print and exit")).output == "last words\n"
 
 
 def test_a_child_over_its_limit_is_killed_with_all_that_it_started(watched: Watched, tmp_path: Path) -> None:
@@ -253,6 +253,14 @@ def test_the_late_word_of_a_thread_left_behind_is_nobodys(make_pool: Callable[[i
     wait_until((tmp_path / "answer").exists, what="the thread to ask")
     assert wait_until((tmp_path / "answer").read_text) == "False"
     assert watched.outcome(apart("ok", value="next")).result == "next"
+
+
+def test_a_thread_left_behind_may_ask_when_nobody_listens(make_pool: Callable[[int], Watched], tmp_path: Path) -> None:
+    watched = make_pool(1)
+    watched.outcome(apart("leave a thread asking", into=str(tmp_path / "answer")))
+    wait_until((tmp_path / "answer").exists, what="the thread to ask")
+    assert watched.outcome(apart("run")).result["mine"] is True
+    assert wait_until((tmp_path / "answer").read_text) == "False"
 
 
 def test_a_child_knows_that_it_is_one(watched: Watched) -> None:

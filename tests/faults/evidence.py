@@ -6,7 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -38,7 +38,7 @@ def read(uri: str) -> Evidence:
 
 def _documents(uri: str, collection: str) -> Iterator[Document]:
     if uri.startswith("mongodb:"):
-        with MongoClient[Document](uri, tz_aware=True, timeoutMS=20_000) as client:
+        with MongoClient[Document](uri, tz_aware=True, timeoutMS=10_000, serverSelectionTimeoutMS=2_000) as client:
             yield from client.get_default_database()[collection].find()
         return
     with closing(sqlite3.connect(_file(uri), timeout=20)) as connection:
@@ -68,7 +68,7 @@ class Watcher:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Look from a thread, for the time of a with-statement, and once more at its end."""
+        """Look from a thread, for the time of a with-statement."""
         over = threading.Event()
         thread = threading.Thread(target=self._main, args=(over,), daemon=True)
         thread.start()
@@ -76,7 +76,7 @@ class Watcher:
             yield
         finally:
             over.set()
-            thread.join(60)
+            thread.join(15)
 
     def look(self) -> None:
         """Compare the final runs with what they were."""
@@ -92,11 +92,5 @@ class Watcher:
 
     def _main(self, over: threading.Event) -> None:
         while not over.wait(0.3):
-            self._look_if_possible()
-        self._look_if_possible()
-
-    def _look_if_possible(self) -> None:
-        try:
-            self.look()
-        except (PyMongoError, sqlite3.Error):
-            pass  # the server is down, which is what some tests do to it
+            with suppress(PyMongoError, sqlite3.Error):  # the server may be down: some tests see to that
+                self.look()

@@ -201,10 +201,11 @@ class Fleet:
         ids = list(self.expected(last).run_ids())
 
         def all_ended() -> bool:
-            runs = self.evidence().runs
-            return all(id_ in runs and runs[id_].get("state") in FINAL for id_ in ids)
+            found = self.evidence()
+            ended = all(id_ in found.runs and found.runs[id_].get("state") in FINAL for id_ in ids)
+            return ended and all("done_at" in tick for tick in found.ticks if checker.minute_of(tick) <= last)
 
-        what = f"all {len(ids)} runs up to {last:%H:%M} have ended"
+        what = f"all {len(ids)} runs up to {last:%H:%M} have ended, and all ticks are done"
         wait_until(all_ended, limit_seconds=limit_seconds, interval_seconds=0.2, what=what, instead=self._what_is_there)
         return last
 
@@ -241,6 +242,7 @@ class Fleet:
 
     def verify(self, fault: str, injected: str, last: datetime, **how: Any) -> Verdict:
         """Have everything checked, add a line to the report, and fail if a promise was broken."""
+        self.watcher.look()
         verdict = checker.check(self.expected(last, **how), self.journal(), self.evidence(), self.logs())
         verdict.violations += self.watcher.changed
         report.add(fault, injected, str(verdict))

@@ -42,7 +42,7 @@ class Settings:
     silence_seconds: float = 2.0
     seats: int = 20
     drain_seconds: float = 10.0
-    grace_seconds: float = 3_600.0
+    grace_seconds: float = 1_200.0
     points: list[str] = field(default_factory=list)
     host_off_seconds: float = 0.0
     handlers: list[str] = field(default_factory=lambda: ["test", "apart"])

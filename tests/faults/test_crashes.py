@@ -11,10 +11,10 @@ from tests.faults.fleet import Fleet
 KILLED = -signal.SIGKILL
 
 POINTS = {
-    "before the tick's claim": "kill before claim_tick 2",
-    "after the tick's claim": "kill after claim_tick 2",
+    "before the tick's claim": "kill before claim_tick 1",
+    "after the tick's claim": "kill after claim_tick 1",
     "between the query and the runs": "kill before add_runs 2",
-    "after the runs, before the tick is signed off": "kill before finish_tick 2",
+    "after the runs, before the tick is signed off": "kill before finish_tick 1",
     "before the claim": "kill before claim_runs 2",
     "after the claim": "kill after claim_runs 2",
     "after the handler, before the result": "kill before change_runs 2",

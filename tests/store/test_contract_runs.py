@@ -135,11 +135,14 @@ def test_thousands_of_runs_are_added_and_claimed(open_rival: Open) -> None:
     assert claim(store, limit=10_000) == [run.id for run in many]
 
 
-def test_the_runs_at_work_in_some_lanes_are_listed(store: Store) -> None:
+def test_of_each_lane_at_work_the_run_due_last_is_told(store: Store) -> None:
     queued, waiting = a_run_in(LANE), a_run_in(LANE, due_at=TICK + MINUTE, run_at=None)
     running, done = a_running(OTHER), a_running(OTHER, due_at=TICK + MINUTE, state=SUCCEEDED)
-    add(store, queued, waiting, running, done, a_run_in("third"), a_run())
-    assert {run.id for run in store.at_work([LANE, OTHER, "nobody"])} == {queued.id, waiting.id, running.id}
+    behind, ahead = a_run_in("both", due_at=TICK - MINUTE), a_running("both")
+    add(store, waiting, queued, running, done, behind, ahead, a_run_in("third"), a_run())
+    found = store.at_work([LANE, OTHER, "both", "nobody"])
+    assert {run.lane: run for run in found} == {LANE: waiting, OTHER: running, "both": ahead}
+    assert len(found) == 3
     assert store.at_work([]) == []
 
 
@@ -238,9 +241,9 @@ def test_a_lane_is_never_at_work_twice_whoever_claims(open_rival: Open) -> None:
     lanes = [f"lane{number}" for number in range(10)]
     add(stores[0], *(a_run_in(lane, due_at=TICK + number * MINUTE) for lane in lanes for number in range(6)))
     all_at_once(stores, lambda store, number: claim(store, f"d{number}", limit=60))
-    running = [run for run in stores[0].at_work(lanes) if run.state == RUNNING]
+    running = list(stores[0].runs(RunQuery(states=[RUNNING])))
     assert sorted(run.lane or "" for run in running) == lanes
-    assert all(run.run_at is None for run in stores[0].at_work(lanes) if run.state == QUEUED)
+    assert all(run.run_at is None for run in stores[0].runs(RunQuery(states=[QUEUED])))
 
 
 def test_of_all_who_add_the_same_runs_one_succeeds_for_each(open_rival: Open) -> None:

@@ -1,46 +1,35 @@
-"""What does MongoDB do that no other store does: foreign documents, lost answers, indexes in the way, and streams?"""
+"""What becomes of documents and indexes that others put into MongoDB?"""
 
-import contextlib
 import re
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import datetime, timezone
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
 from bson import Binary, Decimal128, Int64, ObjectId, Regex, Timestamp
 from bson.datetime_ms import DatetimeMS
-from pymongo import MongoClient, monitoring
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient
+from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, WriteError
 
 from cronlite import runs, schedules
 from cronlite.due import due
-from cronlite.errors import InvalidInput, StoreError, StoreUnavailable
-from cronlite.runs import ABANDONED, QUEUED, RUNNING, SUCCEEDED
+from cronlite.errors import InvalidInput
+from cronlite.runs import ABANDONED, QUEUED, RUNNING
 from cronlite.store.contract import RunQuery, Store
-from cronlite.store.mongo import MongoStore
-from tests.services import MissingService, skip_or_fail
-from tests.services.mongod import Mongod
+from cronlite.store.mongo import MongoStore, indexes
 from tests.store.conftest import empty
-from tests.store.lossy import LossyProxy
 from tests.store.samples import (
     MINUTE,
     NOW,
-    SECOND,
     TICK,
-    a_daemon,
     a_run,
-    a_run_in,
-    a_running,
     a_schedule,
-    a_tick,
 )
-from tests.waiting import wait_until
 
 Document = dict[str, Any]
 pytestmark = pytest.mark.mongod
@@ -58,24 +47,8 @@ def store(mongo_database: str) -> Iterator[MongoStore]:
 @pytest.fixture
 def raw(mongo_database: str) -> Iterator[Database[Document]]:
     """The same database as another program sees it."""
-    with MongoClient[Document](mongo_database) as client:
+    with MongoClient[Document](mongo_database, tz_aware=True, datetime_conversion="DATETIME_AUTO") as client:
         yield client.get_default_database()
-
-
-@pytest.fixture
-def fresh(mongo_uri: str) -> Iterator[Database[Document]]:
-    """An empty database without any index, as another program sees it."""
-    with MongoClient[Document](mongo_uri) as client:
-        yield client.get_default_database()
-
-
-@contextlib.contextmanager
-def opened(uri: str) -> Iterator[MongoStore]:
-    store = MongoStore.open(uri)
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 # documents from elsewhere
@@ -141,7 +114,7 @@ def test_a_broken_document_is_shown_and_stops_nothing(store: Store, raw: Databas
     whole = ObjectId.from_datetime(datetime(2026, 1, 1))
     raw.schedules.insert_many([{"_id": whole}, {"_id": ObjectId.from_datetime(datetime(2026, 1, 2)), **given}])
     set_aside: list[InvalidInput] = []
-    found = [schedule.id for schedule in due(store, TICK, lambda document, fault: set_aside.append(fault))]
+    found = [schedule.id for schedule in due(store, TICK, lambda _, fault: set_aside.append(fault))]
     assert found == [str(whole)]
     read, refused = 0, []
     for document in store.schedules():
@@ -199,8 +172,6 @@ def test_text_that_is_no_utf_8_empties_no_listing(store: Store, raw: Database[Do
 
 
 def insert_bytes(raw: Database[Document], document: bytes) -> None:
-    from bson.raw_bson import RawBSONDocument
-
     whole = len(document).to_bytes(4, "little") + document[4:]
     raw.schedules.insert_one(RawBSONDocument(whole))
 
@@ -247,3 +218,128 @@ def test_more_distinct_values_than_mongodb_returns_at_once_are_listed(store: Sto
         raw.schedules.distinct("minute")
     found = store.expressions()["minute"]
     assert {value for value in found if isinstance(value, (int, str))} == {1, "2", *values}
+
+
+# indexes
+
+
+def names_of(collection: Collection[Document]) -> set[str]:
+    return {index["name"] for index in collection.list_indexes()}
+
+
+@pytest.fixture
+def new(mongo_uri: str) -> Iterator[MongoStore]:
+    """A store on a database of its own, without any index."""
+    store = MongoStore.open(mongo_uri)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def raw_new(mongo_uri: str) -> Iterator[Database[Document]]:
+    """That database as another program sees it."""
+    with MongoClient[Document](mongo_uri) as client:
+        yield client.get_default_database()
+
+
+def test_schedules_with_two_arrays_from_before_cost_the_index_and_nothing_else(
+    new: MongoStore, raw_new: Database[Document]
+) -> None:
+    raw_new.schedules.insert_many([{"_id": f"two{n}", "minute": [29, 30], "hour": [2, 3]} for n in range(5)])
+    raw_new.schedules.insert_one({"_id": "one", "minute": [30], "hour": 2})
+    [complaint] = new.prepare()
+    assert "arrays in two fields ('two0', 'two1', 'two2')" in complaint
+    assert "write one of them as a string" in complaint
+    assert "\n" not in complaint
+    assert sorted(schedule.id for schedule in due(new, TICK)) == ["one", *(f"two{n}" for n in range(5))]
+    raw_new.schedules.update_many({}, {"$set": {"hour": 2}})
+    assert new.prepare() == []
+    assert len(list(due(new, TICK))) == 6
+
+
+def test_a_schedule_with_two_arrays_is_refused_once_the_index_is_there(store: Store, raw: Database[Document]) -> None:
+    with pytest.raises(WriteError, match="parallel arrays"):
+        raw.schedules.insert_one({"minute": [29, 30], "hour": [2, 3]})
+
+
+def test_names_taken_twice_from_before_are_reported(new: MongoStore, raw_new: Database[Document]) -> None:
+    raw_new.schedules.insert_many([{"name": "nightly"}, {"name": "nightly"}, {"name": 5}, {"name": 5}])
+    [complaint] = new.prepare()
+    assert "{'name': 'nightly'}" in complaint
+    assert "change all but one" in complaint
+    raw_new.schedules.delete_one({"name": "nightly"})
+    assert new.prepare() == []
+
+
+def test_an_index_in_the_place_of_ours_is_reported_with_the_remedy(
+    new: MongoStore, raw_new: Database[Document]
+) -> None:
+    raw_new.runs.create_index("expires_at", name="mine")
+    raw_new.runs.create_index("other", name="cronlite_key")
+    complaints = new.prepare()
+    assert len(complaints) == 2
+    assert "db.runs.dropIndex('mine')" in "".join(complaints)
+    assert "db.runs.dropIndex('cronlite_key')" in "".join(complaints)
+    raw_new.runs.drop_index("mine")
+    raw_new.runs.drop_index("cronlite_key")
+    assert new.prepare() == []
+
+
+def test_our_index_under_another_name_will_do(new: MongoStore, raw_new: Database[Document]) -> None:
+    raw_new.runs.create_index("queued_at", name="mine")
+    raw_new.schedules.create_index([(name, 1) for name, _ in indexes.DUE.keys], name="theirs")
+    assert new.prepare() == []
+    assert names_of(raw_new.schedules) >= {"theirs"}
+    assert "cronlite_due" not in names_of(raw_new.schedules)
+    raw_new.schedules.insert_one({"_id": "every minute"})
+    assert len(list(due(new, TICK))) == 1
+
+
+def test_a_sparse_index_is_never_taken_for_ours(new: MongoStore, raw_new: Database[Document]) -> None:
+    raw_new.schedules.create_index([(name, 1) for name, _ in indexes.DUE.keys], sparse=True)
+    assert new.prepare() == []
+    raw_new.schedules.insert_one({"_id": "every minute"})
+    assert len(list(due(new, TICK))) == 1
+
+
+def test_the_tick_goes_on_when_the_index_is_dropped(new: MongoStore, raw_new: Database[Document]) -> None:
+    assert new.prepare() == []
+    raw_new.schedules.insert_one({"_id": "every minute"})
+    raw_new.schedules.drop_index("cronlite_due")
+    assert len(list(due(new, TICK))) == 1
+    assert len(list(due(new, TICK))) == 1
+
+
+def test_it_works_before_anything_was_prepared(new: MongoStore) -> None:
+    assert list(due(new, TICK)) == []
+    assert new.claim_runs("d1", ["extract"], NOW, 10) == []
+    assert new.now().year > 2000
+    new.add_schedule(a_schedule(minute=30))
+    assert new.add_runs([a_run()]) == set()
+    assert len(new.claim_runs("d1", ["extract"], NOW, 10)) == 1
+
+
+PREPARE = """
+import sys
+from cronlite.store.mongo import MongoStore
+store = MongoStore.open(sys.argv[1])
+sys.stdin.readline()
+print(store.prepare())
+"""
+
+
+def test_twenty_processes_prepare_an_empty_database_at_once(mongo_uri: str, raw_new: Database[Document]) -> None:
+    command = [sys.executable, "-c", PREPARE, mongo_uri]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    processes = [subprocess.Popen(command, text=True, **pipes) for _ in range(20)]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate(timeout=60)[0] for process in processes] == ["[]\n"] * 20
+    assert len(names_of(raw_new.schedules)) == 1 + len(wanted("schedules"))
+    assert len(names_of(raw_new.runs)) == 1 + len(wanted("runs"))
+
+
+def wanted(collection: str) -> list[indexes.Index]:
+    return [index for index in indexes.INDEXES if index.collection == collection]

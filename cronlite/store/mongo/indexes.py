@@ -76,7 +76,7 @@ INDEXES = (
     Index(
         "runs",
         "cronlite_lane_queued",
-        _up("lane", "state"),
+        [*_up("state", "lane"), ("due_at", pymongo.DESCENDING)],
         _SLOW,
         {"partialFilterExpression": {"state": QUEUED, "lane": {"$exists": True}}},
     ),

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from heapq import merge
-from itertools import islice
+from itertools import chain, islice
 from operator import attrgetter
 
 from bson import ObjectId, decode, encode
@@ -67,11 +67,20 @@ class Runs(Collections):
 
     @translated
     def at_work(self, lanes: Collection[str]) -> list[Run]:
-        found: list[Run] = []
+        last: dict[str | None, Run] = {}
         for batch in batches(lanes, _LANES):
             lane = {"lane": {"$in": [id_to_store(id) for id in batch]}}
-            found += _readable(self._runs.find({"$or": [{"state": state, **lane} for state in AT_WORK]}))
-        return found
+            # In the order of its index, so that it skips from lane to lane, however many runs wait in each.
+            newest: list[Document] = [
+                {"$sort": {"lane": 1, "due_at": -1}},
+                {"$group": {"_id": "$lane", "run": {"$first": "$$ROOT"}}},
+            ]
+            queued = self._runs.aggregate([{"$match": {"state": QUEUED, **lane}}, *newest])
+            running = self._runs.find({"state": RUNNING, **lane})
+            for run in _readable(chain((group["run"] for group in queued), running)):
+                if run.lane not in last or last[run.lane].due_at < run.due_at:
+                    last[run.lane] = run
+        return list(last.values())
 
     @translated
     def claim_runs(self, daemon: str, handlers: Collection[str], now: datetime, limit: int) -> list[Run]:

@@ -1,0 +1,1 @@
+"""What do other frameworks' conventions dictate? A thin module for each of them."""

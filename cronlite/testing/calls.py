@@ -1,0 +1,80 @@
+"""How does a rehearsal call a handler: in the thread of the test, or in the pool of a daemon?"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any
+
+from cronlite.dispatch import outcomes
+from cronlite.dispatch.pool import Pool
+from cronlite.handlers import CurrentRun, Handler, Registry, enter_run
+from cronlite.output import Tail, enter_tail
+from cronlite.runs import Outcome, Run
+
+Ask = Callable[[Run], bool]
+Call = Callable[[Run, Handler], "tuple[Outcome, BaseException | None]"]
+"""Calls the handler of a run; returns what to record, and what it raised, if that is known."""
+
+
+def in_this_thread(still_mine: Ask, run: Run, handler: Handler) -> tuple[Outcome, BaseException | None]:
+    """Call a handler as the pool does, but here and now, so that a debugger and a test's transaction reach it."""
+    tail = Tail()
+    ask = partial(still_mine, run)
+
+    def called() -> Any:
+        enter_run(CurrentRun(run.id, run.user, run.handler, run.schedule, run.due_at, run.attempt, run.key, ask))
+        enter_tail(tail)
+        result = handler.function(run.params)
+        return _awaited(result) if handler.is_async else result
+
+    raised: BaseException | None = None
+    try:
+        outcome = outcomes.returned(contextvars.copy_context().run(called))
+    # whatever a handler may raise; but Ctrl-C and pytest.fail() are the test's own
+    except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001
+        outcome, raised = outcomes.raised(error), error
+    return replace(outcome, output=tail.text()), raised
+
+
+def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    with ThreadPoolExecutor(1) as thread:  # the test is a coroutine itself
+        return thread.submit(contextvars.copy_context().run, asyncio.run, coroutine).result()
+
+
+class InPool:
+    """Calls handlers through the pool of a daemon, one at a time."""
+
+    def __init__(self, still_mine: Ask, registry: Registry) -> None:
+        self._ended: SimpleQueue[Outcome | None] = SimpleQueue()
+        self._pool = Pool(
+            registry,
+            1,
+            done=lambda _, outcome: self._ended.put(outcome),
+            may_start=lambda _: True,
+            still_mine=still_mine,
+        )
+
+    def __call__(self, run: Run, _: Handler) -> tuple[Outcome, BaseException | None]:
+        self._pool.submit([run])
+        outcome = self._ended.get()
+        assert outcome is not None, "it may start, and its handler is known"
+        return outcome, None
+
+    def __enter__(self) -> InPool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.close()

@@ -1,0 +1,121 @@
+"""How much does MongoDB read for each query, with much stored and little wanted?"""
+
+import random
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from cronlite.due import due
+from cronlite.runs import QUEUED, RUNNING, SUCCEEDED
+from cronlite.store.contract import RunQuery, Store
+from cronlite.store.mongo import MongoStore
+from tests.services.mongod import with_database
+from tests.store.overheard import Commands, overhear
+from tests.store.samples import MINUTE, NOW, SECOND, TICK, a_run, a_run_in, a_running
+from tests.store.test_contract import a_random_schedule
+
+Document = dict[str, Any]
+LONG_AGO = NOW - 30 * 24 * 60 * MINUTE
+pytestmark = pytest.mark.mongod
+
+
+@pytest.fixture(scope="module")
+def commands() -> Commands:
+    return Commands()
+
+
+@pytest.fixture(scope="module")
+def full(mongo_database: str, commands: Commands) -> Iterator[MongoStore]:
+    """20,000 schedules of which few are due, and 20,000 runs of which few are at work."""
+    uri = with_database(mongo_database, f"cronlite_test_{uuid.uuid4().hex[:12]}")
+    store = overhear(uri, commands)
+    with MongoClient[Document](uri) as client:
+        raw = client.get_default_database()
+        chance = random.Random(7)
+        often = {"hour": 3, "enabled": True, "either_day": False, "tz": "UTC"}
+        raw.schedules.insert_many(
+            {**a_random_schedule(chance), **often, "minute": chance.randrange(60), "user": f"u{number}"}
+            for number in range(20_000)
+        )
+        raw.schedules.insert_one({"_id": "arrays", "minute": [1, 2], "hour": 3})
+        raw.schedules.insert_many({"_id": f"due{number}", "minute": 30, "hour": 2} for number in range(10))
+        done = (
+            a_run_in(f"lane{n % 50}", state=SUCCEEDED, due_at=TICK - n * MINUTE, queued_at=NOW - n * SECOND, key=f"{n}")
+            for n in range(20_000)
+        )
+        raw.runs.insert_many(run.document() for run in done)
+        long = [a_run_in("long", due_at=TICK + n * MINUTE, run_at=None, queued_at=LONG_AGO) for n in range(150)]
+        raw.runs.insert_many(run.document() for run in long)
+        at_work = [a_run_in("queued", run_at=NOW - SECOND), a_running("running"), a_run_in("waiting", run_at=None)]
+        store.add_runs([*at_work, a_run(key="held", handler="load")])
+        yield store
+        store.close()
+        client.drop_database(raw.name)
+
+
+def examined(store: MongoStore, sent: Document) -> tuple[int, int, set[str]]:
+    """Explain a read command: how many index keys and documents it examined, and the stages of its plan."""
+    names = ("find", "distinct", "aggregate", "filter", "query", "key", "sort", "limit", "hint", "pipeline", "cursor")
+    command = {name: sent[name] for name in (*names, "projection") if name in sent}
+    explained = store._database.command("explain", command, verbosity="executionStats")
+    if "stages" in explained:
+        explained = explained["stages"][0]["$cursor"]
+    stats = explained["executionStats"]
+    return stats["totalKeysExamined"], stats["totalDocsExamined"], set(stages(explained["queryPlanner"]["winningPlan"]))
+
+
+def stages(plan: Any) -> Iterator[str]:
+    for name, value in plan.items():
+        if name == "stage":
+            yield value
+        elif isinstance(value, dict):
+            yield from stages(value)
+        elif name == "inputStages":
+            for one in value:
+                yield from stages(one)
+
+
+READS: dict[str, Callable[[Store], object]] = {
+    "due": lambda store: list(due(store, TICK)),
+    "claim": lambda store: store.claim_runs("d1", ["extract", "load", "none"], NOW - MINUTE, 10),
+    "at work": lambda store: store.at_work(["queued", "running", "waiting", "long", "lane1"]),
+    "release": lambda store: store.release_lanes(NOW),
+    "key": lambda store: store.run_with_key("held"),
+    "next": lambda store: store.next_run_at(["extract", "load"]),
+    "count": lambda store: store.count_runs(),
+    "owners": lambda store: store.owners(),
+    "newest": lambda store: list(store.runs(RunQuery(limit=10))),
+    "of a schedule": lambda store: list(store.runs(RunQuery(schedule="lane1", limit=10))),
+    "at work, listed": lambda store: list(store.runs(RunQuery(states=[QUEUED, RUNNING], limit=20))),
+    "of a daemon": lambda store: list(store.runs(RunQuery(daemon="d1", states=[RUNNING]))),
+    "by id": lambda store: list(store.runs(RunQuery(prefix="running@"))),
+    "by user": lambda store: list(store.schedules(user="u77")),
+    "by name": lambda store: list(store.schedules(name="nobody")),
+    "schedules by id": lambda store: list(store.schedules(prefix="due")),
+}
+
+
+@pytest.mark.parametrize("read", READS)
+def test_what_is_read_follows_what_is_wanted_and_not_what_is_stored(
+    full: MongoStore, commands: Commands, read: str
+) -> None:
+    commands.sent.clear()
+    READS[read](full)
+    sent = [one for one in commands.sent if {"find", "distinct", "aggregate"} & set(one)]
+    assert sent
+    for one in list(sent):
+        keys, documents, plan = examined(full, one)
+        assert "COLLSCAN" not in plan or one.get("distinct") == "ticks", one
+        assert keys <= 300, (keys, one)
+        assert documents <= 200, (documents, one)
+
+
+def test_the_expressions_in_use_are_found_by_skipping(full: MongoStore, commands: Commands) -> None:
+    commands.sent.clear()
+    full.expressions()
+    assert len(commands.sent) == 6
+    for one in list(commands.sent):
+        assert "DISTINCT_SCAN" in examined(full, one)[2], one
