@@ -6,7 +6,7 @@ import atexit
 import os
 import threading
 import weakref
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -215,9 +215,11 @@ class Cronlite:
 
         Ends the process with exit code 0, hard where handlers outlive the drain. Only for the main thread.
         """
-        from cronlite.service import serve
+        from cronlite.output import capture_logs
+        from cronlite.service import Notifier, serve
 
-        serve(self._new_daemon(options))
+        with capture_logs():
+            serve(self._new_daemon(options, notify=Notifier(os.environ.get("NOTIFY_SOCKET"))))
 
     def start(self, **options: Any) -> None:
         """Run the daemon in threads of this process; a second call changes nothing. Stopped by `stop` or at exit.
@@ -320,10 +322,10 @@ class Cronlite:
     def _running(self) -> Daemon | None:
         return self._daemon[1] if self._daemon and self._daemon[0] == os.getpid() else None
 
-    def _new_daemon(self, options: Mapping[str, Any]) -> Daemon:
-        from cronlite.daemon import Daemon, Options, read_options
+    def _new_daemon(self, options: Mapping[str, Any], notify: Callable[[str, str], None] | None = None) -> Daemon:
+        from cronlite.daemon import Daemon, read_options
 
-        return Daemon(self.store, self.registry, read_options(options) if options else Options())
+        return Daemon(self.store, self.registry, read_options(options), notify=notify)
 
     def _schedule_id(self, ref: str) -> str:
         try:
@@ -365,7 +367,8 @@ class Cronlite:
         if self.store.add_runs([run]):
             holder = self.store.run_with_key(run.key) if run.key else None
             if holder is None:
-                return self._queued(run)  # the one that held the key has been claimed meanwhile
+                run.id = ids.new_id()  # taken, or else the one that held the key has been claimed meanwhile
+                return self._queued(run)
             run = holder
         self.wake()
         return Handle(self.store, run.id)

@@ -14,7 +14,7 @@ from cronlite.errors import Fault, InvalidInput, StoreError, suggestion
 from cronlite.execution import Execution
 from cronlite.handlers import Registry
 from cronlite.liveness import BEATS_PER_SILENCE, SILENCE_SECONDS, Membership, Peers, StoreClock, host_and_pid
-from cronlite.runs import Run
+from cronlite.runs import QUEUED, Run
 from cronlite.store.contract import DaemonRecord, Store
 from cronlite.ticking import Ticker
 from cronlite.version import VERSION
@@ -75,7 +75,7 @@ def read_options(given: Mapping[str, Any]) -> Options:
 class Daemon:
     """Ticks, claims, runs handlers and beats, in threads of this process, until it is stopped.
 
-    `notify` hears of "ready", "tick" and "stopping", each with a line for people.
+    `notify` hears of "waiting" (for the store), "ready", "tick" and "stopping", each with a line for people.
     """
 
     def __init__(
@@ -107,6 +107,7 @@ class Daemon:
         self._threads: dict[str, threading.Thread] = {}
         self._wake_at: datetime | None = None
         self._prune_at: datetime | None = None
+        self._queued = 0
 
     def start(self) -> None:
         """Start the loops in the background and return at once; a store out of reach is waited for."""
@@ -178,9 +179,12 @@ class Daemon:
         self._wake_at = min(self._wake_at or now, clock.next_wake(now))
         if now >= self._wake_at:
             self.step(now)
+            counts = self._store.count_runs()
+            self._queued = sum(count for (state, _), count in counts.items() if state == QUEUED)
             self._wake_at = clock.next_wake(now)
         pool = self.execution.pool
-        self._notify("tick", f"next wake {self._wake_at:%H:%M:%S}Z, {pool.running} running, {pool.waiting} waiting")
+        status = f"next wake {self._wake_at:%H:%M:%S}Z, {pool.running} running, {self._queued} queued in the store"
+        self._notify("tick", status)
         return min(self.clock.seconds_until(self._wake_at), LONGEST_WAIT_SECONDS)
 
     def _claim(self) -> float:
@@ -251,6 +255,8 @@ class Daemon:
             seconds = work() or 0
         except StoreError as refused:
             self._reach.lost(name, refused)
+            if name in ("start", "tick"):  # the loops whose signs of life a watchdog waits for
+                self._notify("waiting", f"waiting for the store {self._store.address}: {refused}")
             return AGAIN_SECONDS
         except Exception:
             log.exception("a fault of cronlite itself in the %s loop, which goes on", name)

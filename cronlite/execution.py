@@ -40,7 +40,7 @@ class Execution:
         self._doubtful_until = float("-inf")
         self._stopping = False
         self._outcomes: queue.SimpleQueue[tuple[Run, Outcome | None, datetime]] = queue.SimpleQueue()
-        self._unrecorded: list[tuple[Run, Outcome | None, datetime]] = []
+        self._unrecorded: list[tuple[Run, Changes]] = []
         self._finished: deque[tuple[float, int]] = deque()
         self._backlog = False
         self._all_stuck = False
@@ -69,7 +69,7 @@ class Execution:
         self._gather(seconds)
         if not self._unrecorded:
             return 0
-        changes = [(run, self._changes(run, outcome, ended)) for run, outcome, ended in self._unrecorded]
+        changes = self._unrecorded
         lost = self._store.change_runs(changes)
         self._unrecorded = []
         self._held.difference_update((run.id, run.attempt) for run, _ in changes)
@@ -137,10 +137,10 @@ class Execution:
         """
         held = set(self._held)  # before the store is asked, or what is done in between would look lost
         mine = RunQuery(daemon=self._membership.id, states=[runs.RUNNING])
-        for run in self._store.runs(mine):
-            if (run.id, run.attempt) not in held:
-                log.warning("run %s was claimed without an answer, and is given back", run.id)
-                self.give_back([run])
+        unanswered = [run for run in self._store.runs(mine) if (run.id, run.attempt) not in held]
+        for run in unanswered:
+            log.warning("run %s was claimed without an answer, and is given back", run.id)
+        self.give_back(unanswered)
 
     def _room(self) -> int:
         """Say how many more runs this daemon could start within about a second."""
@@ -174,16 +174,17 @@ class Execution:
     def _gather(self, seconds: float) -> None:
         try:
             if not self._unrecorded:
-                self._unrecorded.append(self._outcomes.get(timeout=seconds))
+                self._unrecorded.append(self._settled(*self._outcomes.get(timeout=seconds)))
             while len(self._unrecorded) < MAX_RECORD:
-                self._unrecorded.append(self._outcomes.get_nowait())
+                self._unrecorded.append(self._settled(*self._outcomes.get_nowait()))
         except queue.Empty:
             pass
 
-    def _changes(self, run: Run, outcome: Outcome | None, ended: datetime) -> Changes:
+    def _settled(self, run: Run, outcome: Outcome | None, ended: datetime) -> tuple[Run, Changes]:
+        # Settled once, however often it takes to write it: the store tells by the change whether it was made before.
         if outcome is None:  # it was not started, for want of a lease
-            return runs.queued_again(run.run_at or ended)
-        return {"started_at": run.started_at} | runs.settled(run, outcome, ended, self._chance)
+            return run, runs.queued_again(run.run_at or ended)
+        return run, {"started_at": run.started_at} | runs.settled(run, outcome, ended, self._chance)
 
 
 def _tell(run: Run, change: Changes, *, was_lost: bool) -> None:

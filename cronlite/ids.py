@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import secrets
 import time
 from datetime import datetime, timezone
 
-_PER_PROCESS = secrets.token_hex(5)
+_per_process = secrets.token_hex(5)
 _COUNTER = itertools.count(secrets.randbelow(1 << 20))
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}\Z")
 
@@ -18,7 +19,16 @@ def new_id() -> str:
 
     Ids of one process sort in the order in which they were made.
     """
-    return f"{int(time.time()) & 0xFFFFFFFF:08x}{_PER_PROCESS}{next(_COUNTER) & 0xFFFFFF:06x}"
+    return f"{int(time.time()) & 0xFFFFFFFF:08x}{_per_process}{next(_COUNTER) & 0xFFFFFF:06x}"
+
+
+def _renew() -> None:
+    global _per_process
+    _per_process = secrets.token_hex(5)
+
+
+# Web workers that were forked off one process would all go on with the same ids.
+os.register_at_fork(after_in_child=_renew)
 
 
 def is_object_id(text: str) -> bool:

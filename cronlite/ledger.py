@@ -14,7 +14,9 @@ class Tick:
     """An entry of the ledger: who does a minute (or a gap, from `from_at` to `to_at`), and whether it is done.
 
     `minute` is the entry's id; that of a gap is half a minute into it, so that it never takes the place of a minute
-    that comes after all, once a clock that ran ahead is set back. `due` counts the runs that it was worth, `skipped` those of a gap that catch_up left out.
+    that comes after all, once a clock that ran ahead is set back.
+
+    `due` counts the runs that it was worth, `skipped` those of a gap that catch_up left out.
     """
 
     minute: datetime

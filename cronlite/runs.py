@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, Final
 
 from cronlite import schedules, values
@@ -86,16 +87,9 @@ class Run:
 
 
 _STORED = tuple(f.name for f in fields(Run) if f.name != "id")
-_POLICIES = (
-    "user",
-    "handler",
-    "params",
-    "overlap",
-    "retries",
-    "retry_delay_seconds",
-    "timeout_seconds",
-    "on_crash",
-)
+_RETRYING = ("retries", "retry_delay_seconds", "timeout_seconds", "on_crash")
+_POLICIES = ("user", "handler", "params", "overlap", *_RETRYING)
+_policies = attrgetter(*_POLICIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +142,23 @@ def of_schedule(schedule: Schedule, tick: datetime, now: datetime) -> Run:
         due_at=tick,
         run_at=now,
         queued_at=now,
-        **{name: getattr(schedule, name) for name in _POLICIES},
+        **dict(zip(_POLICIES, _policies(schedule), strict=True)),
     )
 
 
 def again(run: Run, id_: str, now: datetime, head_start: timedelta) -> Run:
     """Make a new run of a finished one, to start at once."""
-    copied = {name: getattr(run, name) for name in (*_POLICIES, "schedule", "lane")}
-    return Run(id=id_, due_at=now, queued_at=now, run_at=now - head_start, retry_of=run.id, **copied)
+    copied: dict[str, Any] = dict(zip(_POLICIES, _policies(run), strict=True))
+    return Run(
+        id=id_,
+        schedule=run.schedule,
+        lane=run.lane,
+        retry_of=run.id,
+        due_at=now,
+        queued_at=now,
+        run_at=now - head_start,
+        **copied,
+    )
 
 
 def closed(state: str, now: datetime, **more: Any) -> Changes:
@@ -215,7 +218,7 @@ _CHECKS: dict[str, values.Check] = {
     "attempt": values.number(0, 2**31, whole=True),
     "crashes": values.number(0, 2**31, whole=True),
     "failures": values.number(0, 2**31, whole=True),
-    **{name: schedules.CHECKS[name] for name in ("retries", "retry_delay_seconds", "timeout_seconds", "on_crash")},
+    **{name: schedules.CHECKS[name] for name in _RETRYING},
     "due_at": values.instant,
     "queued_at": values.instant,
     "run_at": values.instant,

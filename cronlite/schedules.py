@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from itertools import islice
+from operator import attrgetter
 from typing import Any, Literal
 
 from cronlite import clock, cron, ids, values
@@ -56,23 +57,23 @@ class Schedule:
     timetable: Timetable = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        faults = [
-            Fault(name, value, *complaint)
-            for name, check in CHECKS.items()
-            if (complaint := check(value := getattr(self, name)))
-        ]
-        either_day = self.either_day is True
-        spelled = tuple(_hashable(getattr(self, name)) for name in cron.FIELDS)
+        faults = list(_complaints(_OWN_CHECKS, _own(self)))
+        shared = _shared(self)
         try:
-            timetable = _timetable(spelled, either_day, _hashable(self.tz))
+            timetable, spelled = _read_shared(*shared)
         except InvalidInput as refused:
             faults.extend(refused.faults)
+        except TypeError:  # an array or an object is no key of a cache
+            try:
+                timetable, spelled = _read_shared.__wrapped__(*shared)
+            except InvalidInput as refused:
+                faults.extend(refused.faults)
         if faults:
             raise InvalidInput(*faults)
-        set_field = object.__setattr__  # the dataclass is frozen; these three are its canonical forms
+        set_field = object.__setattr__  # the dataclass is frozen; these are its canonical forms
         set_field(self, "timetable", timetable)
         set_field(self, "tags", tuple(self.tags))
-        for name, value in timetable.pattern.expressions().items():
+        for name, value in zip(cron.FIELDS, spelled, strict=True):
             set_field(self, name, value)
 
     def matches(self, instant: datetime) -> bool:
@@ -117,11 +118,13 @@ def read(document: Mapping[str, Any]) -> Schedule:
     A field that begins with an underscore is its writer's own business; any other unknown one is refused, because it
     may be a restriction misspelt. Raises InvalidInput for a document that has to be set aside.
     """
-    given = {name: value for name, value in document.items() if value is not None and not name.startswith("_")}
-    id_ = document.get("_id")
+    given = {name: value for name, value in document.items() if value is not None}
+    id_ = given.pop("_id", None)
     if type(id_) is not str or not id_:
         raise InvalidInput(Fault("_id", id_, "is no id", "give an ObjectId, or a string that does not look like one"))
-    refuse_unknown(given)
+    if not given.keys() <= _SETTABLE:
+        given = {name: value for name, value in given.items() if not name.startswith("_")}
+        refuse_unknown(given)
     if "active_from" not in given and (made_at := ids.made_at(id_)):
         given["active_from"] = made_at
     return Schedule(id=id_, **given)
@@ -143,20 +146,30 @@ def new(*, now: datetime, **given: Any) -> Schedule:
     return Schedule(**{"id": ids.new_id()} | dated | given)
 
 
-@lru_cache(maxsize=4096)
-def _timetable(spelled: tuple[object, ...], either_day: bool, tz: object) -> Timetable:
-    faults: list[Fault] = []
+# Most schedules differ from many others only in whose they are: what they share is checked once. Typed, because to a
+# cache True, 1 and 1.0 are one key, and only to us is one of them no minute.
+@lru_cache(maxsize=8192, typed=True)
+def _read_shared(*shared: Any) -> tuple[Timetable, tuple[Spelling, ...]]:
+    given = dict(zip(_SHARED, shared, strict=True))
+    faults = list(_complaints(_SHARED_CHECKS, (given[name] for name in _SHARED_CHECKS)))
     try:
-        pattern = cron.Pattern.of(**dict(zip(cron.FIELDS, spelled, strict=True)), either_day=either_day)
+        spelled = {name: given[name] for name in cron.FIELDS}
+        pattern = cron.Pattern.of(**spelled, either_day=given["either_day"] is True)
     except InvalidInput as refused:
         faults.extend(refused.faults)
     try:
-        zone = clock.zone(tz)
+        zone = clock.zone(given["tz"])
     except InvalidInput as refused:
         faults.extend(refused.faults)
     if faults:
         raise InvalidInput(*faults)
-    return Timetable(pattern, zone)
+    return Timetable(pattern, zone), tuple(pattern.expressions().values())
+
+
+def _complaints(checks: Mapping[str, values.Check], given: Iterable[Any]) -> Iterator[Fault]:
+    for (name, check), value in zip(checks.items(), given, strict=True):
+        if complaint := check(value):
+            yield Fault(name, value, *complaint)
 
 
 def _name(value: object) -> values.Complaint:
@@ -167,47 +180,29 @@ def _name(value: object) -> values.Complaint:
     return values.line(200)(value)
 
 
-CHECKS: dict[str, values.Check] = {
-    "id": values.text(200),
-    "name": _name,
-    "user": values.text(200),
+_SHARED_CHECKS: dict[str, values.Check] = {
     "handler": values.handler_name,
-    "params": values.mapping,
     "either_day": values.boolean,
     "enabled": values.boolean,
-    "active_from": values.instant,
     "overlap": values.one_of("skip", "wait", "allow"),
     "catch_up": values.one_of("skip", "latest", "all"),
     "retries": values.number(0, 1_000, whole=True),
     "retry_delay_seconds": values.number(0, _YEAR_SECONDS),
     "timeout_seconds": values.number(0.001, _YEAR_SECONDS, none=True),
     "on_crash": values.one_of("retry", "abandon"),
+}
+_OWN_CHECKS: dict[str, values.Check] = {
+    "id": values.text(200),
+    "name": _name,
+    "user": values.text(200),
+    "params": values.mapping,
+    "active_from": values.instant,
     "tags": values.tags,
     "note": values.text(10_000),
     "created_at": values.instant,
     "updated_at": values.instant,
 }
+CHECKS = _SHARED_CHECKS | _OWN_CHECKS
+_SHARED = (*cron.FIELDS, "tz", *_SHARED_CHECKS)
+_own, _shared = attrgetter(*_OWN_CHECKS), attrgetter(*_SHARED)
 _SETTABLE = frozenset(FIELDS) - {"id"}
-
-
-class _Unhashable:
-    """A value that is no spelling, made fit to be a cache's key."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: object) -> None:
-        self.value = value
-
-    def __repr__(self) -> str:
-        return repr(self.value)
-
-
-def _hashable(value: object) -> object:
-    if isinstance(value, list):
-        value = tuple(value)
-    try:
-        hash(value)
-    except TypeError:
-        return _Unhashable(value)
-    # to a cache, True and 1 are one key; to us, only one of them is a minute
-    return _Unhashable(value) if isinstance(value, bool) else value

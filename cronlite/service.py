@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import signal
 import socket
 import sys
@@ -24,18 +23,22 @@ def serve(daemon: Daemon) -> None:
     """
     if threading.current_thread() is not threading.main_thread():
         raise ConfigurationError("run() takes signals and so needs the main thread; in a thread use start()")
-    # SimpleQueue.put is the one way to wake a thread that is safe inside a signal handler
-    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
-    before = {number: signal.signal(number, lambda got, _: signals.put(got)) for number in _ENDING}
+    # The system may hand a signal to any thread, and only the main one runs Python's handlers, once it wakes up: in a
+    # lock or a queue it would sleep on. What is written to a socket wakes whoever reads it.
+    heard, telling = socket.socketpair()
+    telling.setblocking(False)
+    before = {number: signal.signal(number, _noted) for number in _ENDING}
+    telling_before = signal.set_wakeup_fd(telling.fileno(), warn_on_full_buffer=False)
     try:
         daemon.start()
-        log.info("%s received: stopping", signal.Signals(signals.get()).name)
-        for number in _ENDING:
-            signal.signal(number, lambda *_: os._exit(1))
+        log.info("%s received: stopping", _next_ending(heard))
+        threading.Thread(target=_end_at_once, args=(heard,), name="cronlite-signals", daemon=True).start()
         left = daemon.stop(hard=True)
     finally:
+        signal.set_wakeup_fd(telling_before)
         for number, handler in before.items():
             signal.signal(number, handler)
+        telling.close()
     if left:
         logging.shutdown()
         sys.stdout.flush()
@@ -43,6 +46,24 @@ def serve(daemon: Daemon) -> None:
 
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
+
+
+def _noted(number: int, frame: object) -> None:
+    """Take a signal whose number went to the wakeup socket already."""
+
+
+def _next_ending(heard: socket.socket) -> str:
+    """Wait for a signal that ends the daemon, and name it; return nothing when there will be none any more."""
+    while received := heard.recv(1):
+        if received[0] in _ENDING:
+            return signal.Signals(received[0]).name
+    return ""
+
+
+def _end_at_once(heard: socket.socket) -> None:
+    with heard:
+        if _next_ending(heard):
+            os._exit(1)
 
 
 class Notifier:

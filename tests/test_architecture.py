@@ -25,7 +25,8 @@ LAYERS = [
     ["output", "shell", "handlers", "logs", "dispatch"],
     ["liveness", "ticking", "execution", "daemon", "service"],
     ["handle", "app", "defaults", "inspection", "crontab"],
-    ["cli"],
+    ["cli", "testing"],
+    ["contrib"],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 

@@ -17,8 +17,8 @@ def at(hour: int, minute: int) -> datetime:
     return datetime(2026, 11, 21, hour, minute, tzinfo=timezone.utc)
 
 
-def done(minute: datetime, **more: datetime) -> Tick:
-    return Tick(minute=minute, daemon="other", claimed_at=minute, done_at=minute, **more)
+def done(minute: datetime, *, from_at: datetime | None = None, to_at: datetime | None = None) -> Tick:
+    return Tick(minute=minute, daemon="other", claimed_at=minute, done_at=minute, from_at=from_at, to_at=to_at)
 
 
 def spans(entries: Iterable[Tick], now: datetime = NOW) -> list[tuple[datetime, datetime]]:

@@ -19,7 +19,8 @@ FAILED = Outcome(runs.FAILED, error={"type": "ValueError", "message": "no"})
 
 
 def run(**given: Any) -> Run:
-    return Run(**{"id": "r", "handler": "h", "params": {}, "due_at": TICK, "queued_at": NOW, "run_at": NOW} | given)
+    usual: dict[str, Any] = {"id": "r", "handler": "h", "params": {}, "due_at": TICK, "queued_at": NOW, "run_at": NOW}
+    return Run(**usual | given)
 
 
 def settled(one: Run, outcome: Outcome) -> runs.Changes:

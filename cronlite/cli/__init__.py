@@ -101,6 +101,9 @@ class CommandLine(click.Group):
                 word.encode()
             except UnicodeEncodeError:
                 raise click.UsageError(f"{shown(word)} is no UTF-8 text", ctx) from None
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help())
+            ctx.exit(USAGE)
         return super().parse_args(ctx, args)
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:

@@ -238,7 +238,8 @@ def _show(held: Import, now: datetime, stored: bool) -> None:
         f"{counted['add']} new, {counted['change']} changed, {counted['keep']} unchanged, {len(held.refusals)} refused"
     )
     click.echo(f"{told}; times are on the clock of {held.tz} where no line says another")
-    click.echo(f"schedules are named {prefix}SCHEDULE")
+    if any(step.entry.name.startswith(prefix) for step in held.steps):
+        click.echo(f"schedules are named {prefix}SCHEDULE")
     _note(held, counted["add"], stored)
 
 

@@ -34,10 +34,13 @@ That was all of it. Now with your own, in a file tasks.py:
     import cronlite
 
 {handler}
-    cronlite add --name greet --handler hello --params '{{"who": "me"}}' --cron '*/5 * * * *'
-    cronlite -A tasks run                                  the daemon
-    cronlite list, cronlite runs, cronlite log greet       in another terminal
-    cronlite --help                                        all commands
+    cronlite add --name greet --handler hello --cron '*/5 * * * *' \\
+                 --params '{{"who": "me"}}'
+    cronlite -A tasks run                       the daemon; and elsewhere:
+    cronlite list                               what will run
+    cronlite runs                               what ran
+    cronlite log greet                          the last run, with its output
+    cronlite --help                             all commands
 """
 
 
@@ -67,11 +70,12 @@ def _hello(params: dict[str, str]) -> dict[str, str]:
 
 def _begin(cron: Cronlite, uri: str) -> Schedule:
     cron.store.prepare()
-    click.echo(f"cronlite demo, on {uri} (removed at the end)\n")
+    click.echo(f"cronlite demo, on a throw-away file\n\n    {uri}\n")
     click.echo(f"{_heading('A handler is a function of yours')}\n\n{_HANDLER}")
     schedule = cron.schedule("demo", {"who": "world"}, handler="hello", name="greet")
     click.echo(f"{_heading('A schedule says when to call it, and with what')}\n")
-    click.echo("    cronlite add --name greet --handler hello --params '{\"who\": \"world\"}' --cron '* * * * *'\n")
+    click.echo("    cronlite add --name greet --handler hello --cron '* * * * *' \\")
+    click.echo('                 --params \'{"who": "world"}\'\n')
     click.echo(f"    {schedule.describe()}")
     click.echo(f"{next_runs(schedule, cron.now(), '    ')}\n")
     return schedule
@@ -79,9 +83,8 @@ def _begin(cron: Cronlite, uri: str) -> Schedule:
 
 def _awaited(cron: Cronlite, schedule: Schedule) -> Run:
     """Wait until the schedule's first run has ended, counting the seconds down where somebody watches."""
-    wake = clock.next_wake(cron.now())
-    click.echo(f"{_heading('A daemon wakes one second after each minute')}: next at {wake:%H:%M:%S} UTC")
-    click.echo("")
+    wake = clock.next_wake(schedule.next_runs(cron.now(), 1)[0])
+    click.echo(f"{_heading('A daemon wakes one second after each minute')}: next at {wake:%H:%M:%S} UTC\n")
     limit = time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < limit:
         found = cron.runs(schedule=schedule.id, limit=1)

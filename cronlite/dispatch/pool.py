@@ -269,7 +269,7 @@ class Pool:
 
     def _allowed(self, run: Run) -> bool:
         try:
-            return not self._closed and self._may_start(run)
+            return self._may_start(run) and not self._closed
         except Exception:
             log.exception("run %s is not started: whether it may be cannot be found out", run.id)
             return False
@@ -333,7 +333,6 @@ class Pool:
             if not execution.word.acquire(blocking=False):
                 return  # it ended at the last moment
             self._stuck.add(execution)
-            self._threads -= execution.thread is not None  # it ends with the handler
         self._tell(execution, outcomes.timed_out(execution.run.timeout_seconds, still_at=still_at))
         if following := self._next(execution):
             self._begin(following)

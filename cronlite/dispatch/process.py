@@ -85,29 +85,15 @@ class Child:
     def call(self, request: bytes, still_mine: Callable[[], bool]) -> Outcome:
         """Let the child call a handler, in the context of the run. Raises Died."""
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        poll = select.poll()
-        poll.register(self._channel, select.POLLIN)
-        poll.register(self._output, select.POLLIN)
-        self._send(request)
-        while True:
-            # Asked before reading, so that its last words are read; its channel may live on in a fork of its own.
-            dead = self._process.poll() is not None
-            poll.poll(0 if dead else _LOOK_MILLISECONDS)
-            try:
-                messages = self._messages()
-            finally:  # also what it printed before it died
-                self._relay_output(decode)
-            for message in messages:
-                if "outcome" in message:
-                    with self._lock:
-                        self._at_work = False
-                    return Outcome(**message["outcome"])
-                if "log" in message:
-                    _log(message["log"])
-                else:
-                    self._send(_line({"mine": message["ask"] == self._calls and _asked(still_mine)}))
-            if dead:
-                raise Died
+        try:
+            self._send(request)
+            outcome = self._outcome(decode, still_mine)
+        except Died:
+            self._relay_output(decode)  # what it printed before
+            raise
+        with self._lock:
+            self._at_work = False
+        return outcome
 
     def kill(self, call: int | None = None) -> None:
         """End it at once, with all that it started; given a call, only if it is still at that one."""
@@ -135,18 +121,39 @@ class Child:
                 self._ended = True
         self.bury()
 
+    def _outcome(self, decode: Callable[[bytes], str], still_mine: Callable[[], bool]) -> Outcome:
+        """Pass on what it prints and logs, and answer what it asks, until it has an outcome."""
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        poll.register(self._output, select.POLLIN)
+        while True:
+            # Asked before reading, so that its last words are read; its channel may live on in a fork of its own.
+            dead = self._process.poll() is not None
+            poll.poll(0 if dead else _LOOK_MILLISECONDS)
+            messages = self._messages()
+            self._relay_output(decode)
+            for message in messages or ():
+                if "outcome" in message:
+                    return Outcome(**message["outcome"])
+                if "log" in message:
+                    _log(message["log"])
+                else:
+                    self._send(_line({"mine": message["ask"] == self._calls and _asked(still_mine)}))
+            if dead and messages is None:
+                raise Died
+
     def _send(self, line: bytes) -> None:
         try:
             self._channel.sendall(line)
         except OSError:
             raise Died from None
 
-    def _messages(self) -> list[dict[str, Any]]:
-        """Read what the child has said so far."""
+    def _messages(self) -> list[dict[str, Any]] | None:
+        """Read some of what the child has said; None when that was all."""
         try:
             received = self._channel.recv(_CHUNK, socket.MSG_DONTWAIT)
         except BlockingIOError:
-            return []
+            return None
         except OSError:
             received = b""
         if not received:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from cronlite.errors import ConfigurationError, suggestion
+from cronlite.errors import ConfigurationError, shown, suggestion
 from cronlite.store.contract import Store
 
 __all__ = ["Store", "open_store"]
@@ -25,13 +25,14 @@ def open_store(uri: str) -> Store:
     if kind in ("mongodb", "mongodb+srv"):
         from cronlite.store.mongo import MongoStore  # pymongo is slow to import, and the other stores go without
 
-        return MongoStore.open(uri)
+        return MongoStore.open(kind + uri[len(kind) :])
     if kind in ("sqlite", "memory"):
         from cronlite.store.sqlite import SqliteStore
 
         return SqliteStore(_path(uri))
     if not kind:
-        raise ConfigurationError(f"the store's URI has no scheme; give {_EXAMPLES}")
+        meant = f"sqlite:{shown(uri).strip(chr(39))} for a file" if uri and "@" not in uri else _EXAMPLES
+        raise ConfigurationError(f"the store's URI has no scheme; give {meant}")
     # Whatever follows the scheme may hold a password, so it is not repeated.
     raise ConfigurationError(
         f"no store is called {kind!r}: {suggestion(kind, _KINDS) or 'it is unknown'}; give {_EXAMPLES}"

@@ -42,12 +42,9 @@ DAEMON = "rehearsal"
 class HandlerFailed(AssertionError):
     """A handler failed where a test did not expect it; `run` is what was recorded, `__cause__` what was raised."""
 
-    def __init__(self, run: Run, error: Mapping[str, str]) -> None:
+    def __init__(self, run: Run) -> None:
         self.run = run
-        super().__init__(
-            f"{run_told(run)}: {error.get('type')}: {error.get('message')}\n"
-            "(with raising=False failures are recorded, and retried, as a daemon would)"
-        )
+        super().__init__(f"{run_told(run)}\n(with raising=False failures are recorded, and retried, as by a daemon)")
 
 
 class Rehearsal:
@@ -104,6 +101,7 @@ class Rehearsal:
         that no handler is registered for. Neither with `raising=False`. RetryLater and GiveUp, which handlers raise on
         purpose, are only recorded.
         """
+        __tracebackhide__ = True
         until = self._later(days=days, hours=hours, minutes=minutes, seconds=seconds)
         ran = self.drain(raising=raising)
         while (instant := self._next_instant()) <= until:
@@ -123,6 +121,7 @@ class Rehearsal:
 
         Retries and what is queued for later stay so until `advance` comes to them. Raises what `advance` raises.
         """
+        __tracebackhide__ = True
         ran: list[Run] = []
         while claimed := self._store.claim_runs(DAEMON, self._registry.names(), self.now, 1):
             ran.append(self._run(claimed[0], raising))
@@ -144,7 +143,7 @@ class Rehearsal:
     ) -> list[Run]:
         """List runs in the order in which they were due; `schedule` is an id or a name."""
         found = self.cron.runs(handler=handler, state=state, user=user, schedule=schedule, limit=None)
-        return sorted(found[::-1], key=lambda run: run.due_at)
+        return sorted(found, key=lambda run: (run.due_at, run.queued_at, run.id))
 
     def assert_scheduled(
         self,
@@ -219,6 +218,7 @@ class Rehearsal:
 
     def _run(self, run: Run, raising: bool) -> Run:
         """Call the handler of a claimed run, and record how that ended."""
+        __tracebackhide__ = True  # what is of interest to a test is in the handler
         handler = self._registry.get(run.handler)
         assert handler is not None, "only runs of known handlers are claimed"
         with capture_logs(), capture_prints():
@@ -227,7 +227,7 @@ class Rehearsal:
         self._store.release_lanes(self.now)
         recorded = self._store.run(run.id) or run
         if raising and outcome.error and not _on_purpose(outcome):
-            raise HandlerFailed(recorded, outcome.error) from raised
+            raise HandlerFailed(recorded) from raised
         return recorded
 
     def _is_running(self, run: Run) -> bool:
@@ -235,6 +235,7 @@ class Rehearsal:
         return stored is not None and (stored.state, stored.attempt) == (runs.RUNNING, run.attempt)
 
     def _refuse_unknown_handlers(self) -> None:
+        __tracebackhide__ = True
         known = self._registry.names()
         for run in self._store.runs(RunQuery(states=[runs.QUEUED])):
             if run.handler not in known:

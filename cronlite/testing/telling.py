@@ -44,7 +44,7 @@ def schedule_told(schedule: Schedule) -> str:
 def run_told(run: Run) -> str:
     """Put a run on one line."""
     attempt = f", attempt {run.attempt}" if run.attempt else ""
-    ended = f": {run.error.get('type')}: {run.error.get('message')}" if run.error and run.finished_at else ""
+    ended = f": {run.error.get('type')}: {run.error.get('message')}" if run.error else ""
     why = f": {run.reason}" if run.reason else ""
     key = f", key {run.key!r}" if run.key else ""
     return f"{_call_told(run)}, due at {run.due_at:%Y-%m-%d %H:%M:%S}Z{key}, {run.state}{attempt}{ended}{why}"

@@ -1,5 +1,6 @@
 """A command line to type at, on a file of the test's own."""
 
+import inspect
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,18 @@ from cronlite.cli import cli
 from cronlite.handlers import Registry
 
 
+def runner() -> CliRunner:
+    """Return a runner that keeps stderr apart, which before click 8.2 had to be asked for."""
+    apart = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
+    return CliRunner(**apart)  # type: ignore[arg-type]
+
+
+def stored(uri: str) -> tuple[list[Any], list[Any]]:
+    """Return the schedules and the runs that a store has."""
+    with Cronlite(uri) as cron:
+        return list(cron.store.schedules()), cron.runs()
+
+
 class Typed:
     """Types commands in this process, on one store; every answer is held against the exit code expected."""
 
@@ -20,7 +33,7 @@ class Typed:
         self.uri = uri
 
     def __call__(self, *words: str, code: int = 0, input: str | None = None, **environment: str) -> Result:
-        result = CliRunner().invoke(cli, ["--uri", self.uri, *words], input=input, env=environment)
+        result = runner().invoke(cli, ["--uri", self.uri, *words], input=input, env=environment)
         assert result.exit_code == code, f"exit {result.exit_code}: {result.output}\n{result.exception!r}"
         assert "Traceback" not in result.stderr, result.stderr
         return result

@@ -1,30 +1,29 @@
 """What is true of every command: help, environment, configuration, completion, colour?"""
 
 import json
-import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
-from click.testing import CliRunner
 
-from cronlite.cli import COMMANDS, cli
-from tests.cli.conftest import Typed
+from cronlite.cli import COMMANDS, cli, render
+from tests.cli.conftest import Typed, runner
 
 NAMES = [name for commands in COMMANDS.values() for name in commands]
 
 
 def command(name: str) -> click.Command:
-    found = cli.get_command(click.Context(cli), name)  # type: ignore[attr-defined]
+    found = cli.get_command(click.Context(cli), name)
     assert isinstance(found, click.Command)
     return found
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_has_help_that_fits_80_columns(name: str) -> None:
-    told = CliRunner().invoke(cli, [name, "--help"], terminal_width=80)
+    told = runner().invoke(cli, [name, "--help"], terminal_width=80)
     assert told.exit_code == 0
     assert max(map(len, told.output.splitlines())) <= 80
 
@@ -37,9 +36,16 @@ def test_the_summary_in_the_group_is_that_of_the_command(name: str) -> None:
 
 
 def test_help_of_the_group_fits_80_columns() -> None:
-    told = CliRunner().invoke(cli, ["--help"], terminal_width=80).output
+    told = runner().invoke(cli, ["--help"], terminal_width=80).output
     assert max(map(len, told.splitlines())) <= 80
     assert "Exit codes: 0 " in told
+
+
+def test_nothing_at_all_gets_the_help_and_is_no_success() -> None:
+    told = runner().invoke(cli, [])
+    assert told.exit_code == 2
+    assert told.stdout.startswith("Usage: cronlite ")
+    assert "Missing command" in runner().invoke(cli, ["--uri", "memory:"]).stderr
 
 
 @pytest.mark.parametrize(("typo", "meant"), [("lst", "list"), ("statsu", "status"), ("triger", "trigger")])
@@ -52,10 +58,10 @@ def test_a_mistyped_option_is_suggested(typed: Typed) -> None:
 
 
 def test_options_come_from_the_environment(uri: str) -> None:
-    runner = CliRunner()
+    shell = runner()
     variables = {"CRONLITE_URI": uri, "CRONLITE_ADD_USER": "alice", "CRONLITE_LIST_JSON": "1"}
-    assert runner.invoke(cli, ["add", "--name", "n"], env=variables).exit_code == 0
-    assert json.loads(runner.invoke(cli, ["list"], env=variables).stdout)[0]["user"] == "alice"
+    assert shell.invoke(cli, ["add", "--name", "n"], env=variables).exit_code == 0
+    assert json.loads(shell.invoke(cli, ["list"], env=variables).stdout)[0]["user"] == "alice"
 
 
 def test_variables_are_called_as_the_options_are() -> None:
@@ -67,13 +73,13 @@ def test_variables_are_called_as_the_options_are() -> None:
 def test_an_option_counts_before_the_environment_and_that_before_the_file(uri: str, tmp_path: Path) -> None:
     config = tmp_path / "cronlite.toml"
     config.write_text(f'uri = "{uri}"\n[add]\nuser = "file"\ntag = ["a", "b"]\nretries = 3\n[list]\njson = true\n')
-    runner = CliRunner()
+    shell = runner()
     given = ["--config", str(config)]
-    assert runner.invoke(cli, [*given, "add", "--name", "1"]).exit_code == 0
-    assert runner.invoke(cli, [*given, "add", "--name", "2"], env={"CRONLITE_ADD_USER": "environment"}).exit_code == 0
+    assert shell.invoke(cli, [*given, "add", "--name", "1"]).exit_code == 0
+    assert shell.invoke(cli, [*given, "add", "--name", "2"], env={"CRONLITE_ADD_USER": "environment"}).exit_code == 0
     option = ["add", "--name", "3", "--user", "option"]
-    assert runner.invoke(cli, [*given, *option], env={"CRONLITE_ADD_USER": "environment"}).exit_code == 0
-    listed = json.loads(runner.invoke(cli, ["list"], env={"CRONLITE_CONFIG": str(config)}).stdout)
+    assert shell.invoke(cli, [*given, *option], env={"CRONLITE_ADD_USER": "environment"}).exit_code == 0
+    listed = json.loads(shell.invoke(cli, ["list"], env={"CRONLITE_CONFIG": str(config)}).stdout)
     assert [one["user"] for one in listed] == ["file", "environment", "option"]
     assert listed[0]["tags"] == ["a", "b"]
     assert listed[0]["retries"] == 3
@@ -96,7 +102,7 @@ def test_an_option_counts_before_the_environment_and_that_before_the_file(uri: s
 ])  # fmt: skip
 def test_a_configuration_file_with_a_mistake_is_refused(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / "c.toml").write_text(text)
-    result = CliRunner().invoke(cli, ["--config", str(tmp_path / "c.toml"), "--uri", "memory:", "run"])
+    result = runner().invoke(cli, ["--config", str(tmp_path / "c.toml"), "--uri", "memory:", "run"])
     assert result.exit_code == 2, result.output
     assert told in result.stderr or "run' is no key" in result.stderr
 
@@ -113,7 +119,7 @@ def test_completion_completes_names_and_handlers(typed: Typed, application: Call
             "COMP_WORDS": line,
             "COMP_CWORD": str(len(line.split()) - bool(incomplete)),
         }
-        told = CliRunner().invoke(cli, [], env=environment, prog_name="cronlite")
+        told = runner().invoke(cli, [], env=environment, prog_name="cronlite")
         return [one.split(",", 1)[1] for one in told.stdout.splitlines()]
 
     assert completed("show", "night") == ["nightly-a"]
@@ -130,23 +136,23 @@ def test_completion_is_silent_where_the_store_is_out_of_reach(monkeypatch: pytes
         "COMP_WORDS": "cronlite --uri mongodb://127.0.0.1:1/x show n",
         "COMP_CWORD": "4",
     }
-    told = CliRunner().invoke(cli, [], env=environment, prog_name="cronlite")
+    told = runner().invoke(cli, [], env=environment, prog_name="cronlite")
     assert told.output.strip() == ""
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_has_its_script(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "_CRONLITE_COMPLETE" in CliRunner().invoke(cli, ["completion", shell]).stdout
+    assert "_CRONLITE_COMPLETE" in runner().invoke(cli, ["completion", shell]).stdout
     monkeypatch.setenv("SHELL", f"/usr/bin/{shell}")
-    assert "_CRONLITE_COMPLETE" in CliRunner().invoke(cli, ["completion"]).stdout
+    assert "_CRONLITE_COMPLETE" in runner().invoke(cli, ["completion"]).stdout
 
 
 def test_colour_is_for_terminals_only_and_can_be_switched_off(typed: Typed, uri: str) -> None:
     typed("add", "--name", "n", "--disabled")
     assert "\x1b" not in typed("show", "n").stdout
-    coloured = CliRunner().invoke(cli, ["--uri", uri, "show", "n"], color=True)
+    coloured = runner().invoke(cli, ["--uri", uri, "show", "n"], color=True)
     assert "\x1b" in coloured.stdout
-    plain = CliRunner().invoke(cli, ["--uri", uri, "show", "n"], color=True, env={"NO_COLOR": "1"})
+    plain = runner().invoke(cli, ["--uri", uri, "show", "n"], color=True, env={"NO_COLOR": "1"})
     assert "\x1b" not in plain.stdout
 
 
@@ -172,7 +178,7 @@ def test_the_application_brings_its_store_unless_another_is_named(
     other = Typed(f"sqlite:{tmp_path / 'other.db'}")
     app = application(f"import cronlite\ncron = cronlite.Cronlite({uri!r})\n")
     for target in (app, f"{app}:cron"):
-        assert CliRunner().invoke(cli, ["-A", target, "add", "--name", target.replace(":", "-")]).exit_code == 0
+        assert runner().invoke(cli, ["-A", target, "add", "--name", target.replace(":", "-")]).exit_code == 0
     assert len(Typed(uri).json("list")) == 2
     assert other.json("-A", app, "list") == []
 
@@ -182,11 +188,7 @@ def test_a_registry_is_an_application_too(typed: Typed, application: Callable[[s
     assert "it has no handler at all" in typed("-A", f"{app}:mine", "add", "--handler", "h").stderr
 
 
-def test_foreign_values_do_not_break_json(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    from datetime import datetime
-
-    from cronlite.cli import render
-
+def test_foreign_values_do_not_break_json() -> None:
     class Odd:
         def __str__(self) -> str:
             raise RuntimeError
@@ -199,8 +201,3 @@ def test_foreign_values_do_not_break_json(typed: Typed, monkeypatch: pytest.Monk
     assert told["nan"] == "nan"
     assert told["s"] == [1]
     assert told["big"] == 10**30
-
-
-def test_the_commands_are_imported_one_by_one() -> None:
-    assert "cronlite.cli.nothing" not in sys.modules
-    assert cli.get_command(click.Context(cli), "nix") is None  # type: ignore[attr-defined]

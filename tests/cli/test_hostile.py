@@ -1,19 +1,13 @@
 """Whatever is typed or passed: one clear line, the right exit code, no traceback, nothing stored."""
 
-import math
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from click.testing import CliRunner
 
-from cronlite.app import Cronlite
 from cronlite.cli import cli
-from cronlite.errors import ConfigurationError, InvalidInput
-from tests.cli.conftest import Typed
+from tests.cli.conftest import Typed, runner, stored
 
 HUGE = "1," * 1_000_000 + "1"  # 2 MB, more than an argument of a real process may have
 DEEP = '{"a":' * 100 + "1" + "}" * 100
@@ -183,13 +177,8 @@ PLACES: list[tuple[list[str], int, list[str]]] = [
 ]
 
 
-def identified(case: tuple[list[str], int, list[str]]) -> str:
+def identified(case: Any) -> str:
     return ascii(" ".join(word[:30] for word in case[0]))
-
-
-def stored(uri: str) -> tuple[list[Any], list[Any]]:
-    with Cronlite(uri) as cron:
-        return list(cron.store.schedules()), cron.runs()
 
 
 def one_clear_line(told: str, wanted: list[str]) -> None:
@@ -205,7 +194,7 @@ def one_clear_line(told: str, wanted: list[str]) -> None:
 @pytest.mark.parametrize("case", TYPED, ids=identified)
 def test_hostile_words(case: tuple[list[str], int, list[str]], uri: str) -> None:
     words, code, wanted = case
-    result = CliRunner().invoke(cli, ["--uri", uri, *words])
+    result = runner().invoke(cli, ["--uri", uri, *words])
     assert isinstance(result.exception, SystemExit), repr(result.exception)
     assert result.exit_code == code, result.output
     assert result.stdout == ""
@@ -216,7 +205,7 @@ def test_hostile_words(case: tuple[list[str], int, list[str]], uri: str) -> None
 @pytest.mark.parametrize("case", PLACES, ids=identified)
 def test_hostile_places(case: tuple[list[str], int, list[str]]) -> None:
     options, code, wanted = case
-    result = CliRunner().invoke(cli, [*options, "list"])
+    result = runner().invoke(cli, [*options, "list"])
     assert isinstance(result.exception, SystemExit), repr(result.exception)
     assert result.exit_code == code, result.output
     assert result.stdout == ""
@@ -229,7 +218,7 @@ def test_hostile_places(case: tuple[list[str], int, list[str]]) -> None:
 ])  # fmt: skip
 def test_an_unreachable_store_is_exit_code_3_for_every_command(command: list[str]) -> None:
     uri = "mongodb://127.0.0.1:1/x?timeoutMS=200"
-    result = CliRunner().invoke(cli, ["--uri", uri, *command])
+    result = runner().invoke(cli, ["--uri", uri, *command])
     assert result.exit_code == 3, result.output
     one_clear_line(result.stderr, ["127.0.0.1:1"])
 
@@ -262,91 +251,7 @@ def test_a_wrong_password(wrong: str, mongo_uri: str) -> None:
     parts = urlsplit(mongo_uri)
     host = parts.netloc.rpartition("@")[2]
     uri = parts._replace(netloc=f"nobody:{wrong}@{host}", query="authSource=admin").geturl()
-    result = CliRunner().invoke(cli, ["--uri", uri, "list"])
+    result = runner().invoke(cli, ["--uri", uri, "list"])
     assert result.exit_code == 3, result.output
     one_clear_line(result.stderr, ["lets nobody in", "check the user, the password"])
     assert wrong not in result.stderr
-
-
-CYCLE: dict[str, Any] = {}
-CYCLE["a"] = CYCLE
-NAIVE = datetime(2026, 1, 1)
-
-API: list[tuple[str, Callable[[Cronlite], object]]] = [
-    ("params", lambda cron: cron.schedule("u", [1])),  # type: ignore[arg-type]
-    ("params", lambda cron: cron.schedule("u", {"a": math.nan})),
-    ("params", lambda cron: cron.schedule("u", {"a": object()})),
-    ("params", lambda cron: cron.schedule("u", {5: 1})),  # type: ignore[dict-item]
-    ("params", lambda cron: cron.schedule("u", {"a": 2**70})),
-    ("params", lambda cron: cron.schedule("u", {"a": b"bytes"})),
-    ("params", lambda cron: cron.schedule("u", CYCLE)),
-    ("params", lambda cron: cron.schedule("u", {"$where": "1"})),
-    ("user", lambda cron: cron.schedule(5)),  # type: ignore[arg-type]
-    ("user", lambda cron: cron.schedule(None)),  # type: ignore[arg-type]
-    ("user", lambda cron: cron.schedule("a\x00b")),
-    ("minute", lambda cron: cron.schedule("u", minute=60)),
-    ("minute", lambda cron: cron.schedule("u", minute=True)),
-    ("minute", lambda cron: cron.schedule("u", minute=5.5)),  # type: ignore[arg-type]
-    ("minute", lambda cron: cron.schedule("u", minute=math.nan)),  # type: ignore[arg-type]
-    ("minute", lambda cron: cron.schedule("u", minute=10**5_000)),
-    ("minute", lambda cron: cron.schedule("u", minute={"$gt": 0})),  # type: ignore[arg-type]
-    ("minute", lambda cron: cron.schedule("u", minute=HUGE)),
-    ("hour", lambda cron: cron.schedule("u", hour="22-2")),
-    ("tz", lambda cron: cron.schedule("u", tz=5)),
-    ("tz", lambda cron: cron.schedule("u", tz="Mars/Base")),
-    ("enabled", lambda cron: cron.schedule("u", enabled="yes")),
-    ("retries", lambda cron: cron.schedule("u", retries=1.5)),
-    ("retries", lambda cron: cron.schedule("u", retries=True)),
-    ("timeout_seconds", lambda cron: cron.schedule("u", timeout_seconds=math.inf)),
-    ("timeout_seconds", lambda cron: cron.schedule("u", timeout_seconds=math.nan)),
-    ("overlap", lambda cron: cron.schedule("u", overlap=["skip"])),
-    ("tags", lambda cron: cron.schedule("u", tags="a")),
-    ("name", lambda cron: cron.schedule("u", name="")),
-    ("name", lambda cron: cron.schedule("u", name=5)),  # type: ignore[arg-type]
-    ("handlr", lambda cron: cron.schedule("u", handlr="x")),
-    ("active_from", lambda cron: cron.schedule("u", active_from=NAIVE)),
-    ("cron", lambda cron: cron.schedule("u", cron=5)),  # type: ignore[arg-type]
-    ("minute", lambda cron: cron.schedule("u", minute=5, cron="@daily")),
-    ("handler", lambda cron: cron.enqueue("no handler!")),
-    ("handler", lambda cron: cron.enqueue(len)),  # type: ignore[arg-type]
-    ("run_at", lambda cron: cron.enqueue("h", run_at=NAIVE)),
-    ("run_at", lambda cron: cron.enqueue("h", run_at="now")),  # type: ignore[arg-type]
-    ("run_at", lambda cron: cron.enqueue("h", run_at=timedelta.max)),
-    ("key", lambda cron: cron.enqueue("h", key=5)),  # type: ignore[arg-type]
-    ("retry", lambda cron: cron.enqueue("h", retry=5)),
-    ("on_crash", lambda cron: cron.enqueue("h", on_crash="panic")),
-    ("state", lambda cron: cron.runs(state="done")),
-    ("since", lambda cron: cron.runs(since=NAIVE)),
-    ("at", lambda cron: cron.current_schedules(NAIVE)),
-    ("seat", lambda cron: cron.start(seat=5)),
-    ("seats", lambda cron: cron.start(seats="many")),
-]
-
-
-@pytest.fixture
-def cron_api(uri: str) -> Iterator[Cronlite]:
-    with Cronlite(uri) as cron:
-        yield cron
-
-
-@pytest.mark.parametrize(("field", "call"), API, ids=[f"{n}-{field}" for n, (field, _) in enumerate(API)])
-def test_hostile_calls(field: str, call: Callable[[Cronlite], object], cron_api: Cronlite, uri: str) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        call(cron_api)
-    told = str(refused.value)
-    assert field in told
-    assert "\n" not in told
-    assert len(told) < 1_200
-    assert any(fault.remedy for fault in refused.value.faults), told
-    assert stored(uri) == ([], [])
-
-
-@pytest.mark.parametrize("uri", ["", "x", "http://h/x", "mongodb://h:99999/x", "sqlite::"])
-def test_hostile_uris(uri: str) -> None:
-    with pytest.raises(ConfigurationError), Cronlite(uri or ":") as cron:
-        cron.store.prepare()
-
-
-def test_an_instant_at_the_edge_of_time(cron_api: Cronlite) -> None:
-    for instant in (datetime.max, datetime.min):
-        cron_api.current_schedules(instant.replace(tzinfo=timezone.utc))

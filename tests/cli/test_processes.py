@@ -65,7 +65,8 @@ def test_help_imports_next_to_nothing() -> None:
 
 
 def test_reading_a_file_imports_no_driver_of_a_server(uri: str) -> None:
-    code = f"import sys; from cronlite.cli import cli\ntry: cli.main(['--uri', {uri!r}, 'list'])\nexcept SystemExit: print(*sys.modules)"
+    code = f"import sys; from cronlite.cli import cli\ntry: cli.main(['--uri', {uri!r}, 'list'])\n"
+    code += "except SystemExit: print(*sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not set(told.splitlines()[-1].split()) & {"pymongo", "bson", "asyncio", "multiprocessing"}
 

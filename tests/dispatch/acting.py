@@ -115,6 +115,8 @@ def _fork_and_return() -> str:
     pid = os.fork()
     if pid:
         os.waitpid(pid, 0)
+    elif in_child():
+        log.warning("from the fork")
     return "parent" if pid else "child"
 
 
@@ -181,7 +183,10 @@ def _segfault() -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def _print_and_exit() -> None:
+def _ask_and_die(once: str) -> None:
+    threading.Thread(target=current_run().still_mine, daemon=True).start()
+    while not Path(once).exists():
+        time.sleep(0.01)
     print("last words")
     os._exit(1)
 
@@ -197,6 +202,7 @@ ACTIONS: dict[str, Callable[..., Any]] = {
     "result": _odd_result,
     "coroutine": _nothing,
     "wait": _wait,
+    "touch": lambda path: Path(path).touch(),
     "sleep": lambda: time.sleep(3600),
     "print": _print,
     "write": lambda text: os.write(1, text.encode()),
@@ -209,7 +215,7 @@ ACTIONS: dict[str, Callable[..., Any]] = {
     "pid": os.getpid,
     "group": os.getpgrp,
     "segfault": _segfault,
-    "print and exit": _print_and_exit,
+    "ask and die": _ask_and_die,
     "length": lambda text: len(text),
     "in child": in_child,
     "leak": lambda count: threads_left.extend(_sleeping_thread() for _ in range(count)),

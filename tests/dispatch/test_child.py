@@ -72,8 +72,18 @@ def test_the_status_of_a_child_is_its_own_however_often_one_dies(make_pool: Call
     assert messages == {"its process exited with status 7 before the handler was done"}
 
 
-def test_what_a_child_printed_before_it_died_is_kept(watched: Watched) -> None:
-    assert watched.outcome(apart("print and exit")).output == "last words\n"
+def test_what_a_child_printed_before_it_died_is_kept(watched: Watched, tmp_path: Path) -> None:
+    def busy_until_it_is_dead(run: Run) -> bool:
+        (child,) = watched.pool._children._busy
+        (tmp_path / "asked").touch()
+        wait_until(lambda: child._process.poll() is not None, what="the child to die")
+        return True
+
+    watched.mine = busy_until_it_is_dead
+    outcome = watched.outcome(apart("ask and die", once=str(tmp_path / "asked")))
+    assert outcome.output == "last words\n"
+    assert outcome.error is not None
+    assert outcome.error["type"] == "ProcessDied"
 
 
 def test_a_child_over_its_limit_is_killed_with_all_that_it_started(watched: Watched, tmp_path: Path) -> None:
@@ -261,6 +271,12 @@ def test_a_thread_left_behind_may_ask_when_nobody_listens(make_pool: Callable[[i
     wait_until((tmp_path / "answer").exists, what="the thread to ask")
     assert watched.outcome(apart("run")).result["mine"] is True
     assert wait_until((tmp_path / "answer").read_text) == "False"
+
+
+def test_a_fork_of_a_child_says_nothing(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    assert watched.outcome(apart("fork and return")).result == "parent"
+    assert watched.outcome(apart("ok", value="next")).result == "next"
+    assert caplog.text == ""
 
 
 def test_a_child_knows_that_it_is_one(watched: Watched) -> None:

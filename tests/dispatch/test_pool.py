@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from cronlite import current_run, runs
 from cronlite.dispatch import outcomes
 from cronlite.dispatch import pool as pool_module
+from cronlite.dispatch.pool import Execution
 from cronlite.errors import CronliteError
 from cronlite.output import capture_logs, capture_prints
 from cronlite.runs import Run
@@ -237,6 +239,37 @@ def test_after_close_nothing_is_told(watched: Watched, gate: threading.Event, ha
     assert watched.silent()
     with pytest.raises(CronliteError, match="closed"):
         watched.pool.submit([make_run()])
+
+
+@EVERYWHERE
+def test_nothing_starts_in_a_pool_that_was_closed_meanwhile(watched: Watched, handler: str, tmp_path: Path) -> None:
+    def close(run: Run) -> bool:
+        watched.pool.close()
+        return True
+
+    watched.may_start = close
+    watched.pool.submit([make_run("touch", path=str(tmp_path / "started"), handler=handler)])
+    assert watched.pool.drain(5) == []
+    assert not (tmp_path / "started").exists()
+
+
+class JustMissed(deque[Execution]):
+    """A queue in which the next run arrives right after somebody found it empty."""
+
+    def popleft(self) -> Execution:
+        self.popleft = super().popleft  # type: ignore[method-assign]
+        raise IndexError
+
+
+def test_a_run_that_comes_as_a_seat_becomes_idle_gets_that_seat(
+    make_pool: Callable[[int], Watched], gate: threading.Event
+) -> None:
+    watched = make_pool(1)
+    watched.pool.submit([make_run("wait", gate="gate")])
+    watched.pool._waiting = JustMissed()
+    watched.pool.submit([make_run(value="second")])
+    gate.set()
+    assert [outcome.result for _, outcome in (watched.next(), watched.next()) if outcome] == [True, "second"]
 
 
 def test_a_coroutine_is_cancelled_at_its_limit(watched: Watched) -> None:

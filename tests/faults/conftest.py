@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.faults import report
+from tests.faults import report, rounds
 from tests.faults.fleet import Fleet
 
 FOLDER = Path(__file__).parent
@@ -32,9 +32,7 @@ def make_fleet() -> Iterator[Callable[..., Fleet]]:
     with ExitStack() as opened:
 
         def make(uri: str, **settings: object) -> Fleet:
-            fleet = opened.enter_context(closing(Fleet(uri, **settings)))
-            opened.enter_context(fleet.watcher.watching())
-            return fleet
+            return opened.enter_context(rounds.fleet_on(uri, **settings))
 
         yield make
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -60,6 +61,14 @@ class Node:
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
         self.process.send_signal(number)
+
+    def signal_thread(self, number_of_thread: int, number: signal.Signals) -> None:
+        """Let the system hand a signal to one thread of it, counted from its first: as it may with any signal."""
+        threads = sorted(int(path.name) for path in Path(f"/proc/{self.process.pid}/task").iterdir())
+        tgkill = 234
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.syscall(tgkill, self.process.pid, threads[number_of_thread], number) != 0:
+            raise OSError(ctypes.get_errno(), "tgkill")
 
     def pause(self) -> None:
         """Let it stand still; return when it does."""
@@ -134,23 +143,26 @@ class Fleet:
         self.scratch.close()
 
     @contextmanager
-    def store(self) -> Iterator[Store]:
-        """Open the store, to edit what is in it."""
+    def store(self, *, prepared: bool = True) -> Iterator[Store]:
+        """Open the store, to edit what is in it; with its indexes, or as it is."""
         opened = open_store(self.uri)
         try:
-            opened.prepare()
+            if prepared:
+                opened.prepare()
             yield opened
         finally:
             opened.close()
 
     # what is to run
 
-    def schedule(self, count: int = 1, *, params: Mapping[str, Any] | None = None, **fields: Any) -> list[str]:
+    def schedule(
+        self, count: int = 1, *, params: Mapping[str, Any] | None = None, prepared: bool = True, **fields: Any
+    ) -> list[str]:
         """Store schedules that are due every minute from the first on; return their ids."""
         given = {"overlap": "allow", "handler": "test", "params": params or {}} | fields
         new = [f"s{len(self.schedules) + number:03}" for number in range(count)]
         self.schedules += new
-        with self.store() as store:
+        with self.store(prepared=prepared) as store:
             for id_ in new:
                 store.add_schedule(schedules.new(now=self.first, **given).document() | {"_id": id_})
         return new
@@ -192,13 +204,18 @@ class Fleet:
         last = self.first + (count - 1) * MINUTE
         return self.wait_until_done(last, limit_seconds=limit_seconds)
 
-    def wait_minutes_from_now(self, count: int, *, limit_seconds: float = 40) -> datetime:
+    def wait_minutes_from_now(
+        self, count: int, *, limit_seconds: float = 40, except_for: Collection[str] = ()
+    ) -> datetime:
         """Wait until so many minutes more have passed, and all that was due in them is done."""
-        return self.wait_until_done(floor_minute(self.now()) + count * MINUTE, limit_seconds=limit_seconds)
+        last = floor_minute(self.now()) + count * MINUTE
+        return self.wait_until_done(last, limit_seconds=limit_seconds, except_for=except_for)
 
-    def wait_until_done(self, last: datetime, *, limit_seconds: float = 40) -> datetime:
-        """Wait until all runs up to a minute have ended."""
-        ids = list(self.expected(last).run_ids())
+    def wait_until_done(
+        self, last: datetime, *, limit_seconds: float = 40, except_for: Collection[str] = ()
+    ) -> datetime:
+        """Wait until all runs up to a minute have ended, except those of some schedules."""
+        ids = list(self.expected(last, except_for=except_for).run_ids())
 
         def all_ended() -> bool:
             found = self.evidence()

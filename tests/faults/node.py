@@ -43,6 +43,7 @@ class Settings:
     seats: int = 20
     drain_seconds: float = 10.0
     grace_seconds: float = 1_200.0
+    catch_up_window_seconds: float = 3_600.0
     points: list[str] = field(default_factory=list)
     host_off_seconds: float = 0.0
     handlers: list[str] = field(default_factory=lambda: ["test", "apart"])
@@ -65,6 +66,7 @@ def main(settings: Settings) -> None:
         seats=settings.seats,
         drain_seconds=settings.drain_seconds,
         grace_seconds=settings.grace_seconds,
+        catch_up_window_seconds=settings.catch_up_window_seconds,
         silence_seconds=settings.silence_seconds,
     )
     daemon = Daemon(store, _registry(settings), options, clock=clock, notify=_Notices(folder))

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import random
 import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from tests.faults import rounds
 from tests.faults.fleet import Fleet
+from tests.faults.rounds import a_database
+from tests.services.mongod import Mongod
 
 KILLED = -signal.SIGKILL
 
 POINTS = {
+    "in the first index's creation": "kill before create_index 1",
+    "between two indexes": "kill after create_index 9",
+    "before it joins": "kill before join 1",
+    "when it has joined": "kill after join 1",
     "before the tick's claim": "kill before claim_tick 1",
     "after the tick's claim": "kill after claim_tick 1",
     "between the query and the runs": "kill before add_runs 2",
     "after the runs, before the tick is signed off": "kill before finish_tick 1",
+    "after the tick is signed off": "kill after finish_tick 1",
     "before the claim": "kill before claim_runs 2",
     "after the claim": "kill after claim_runs 2",
     "after the handler, before the result": "kill before change_runs 2",
@@ -22,14 +34,111 @@ POINTS = {
     "before a beat": "kill before beat 3",
     "after a beat": "kill after beat 3",
 }
+FOR_SQLITE = {
+    name: POINTS[name]
+    for name in ("after the tick's claim", "between the query and the runs", "after the claim", "after the result")
+}
+CASES = [("mongod", name) for name in POINTS] + [("sqlite", name) for name in FOR_SQLITE]
 
 
-@pytest.mark.parametrize("point", POINTS.values(), ids=POINTS)
-def test_killed_at_a_point(any_fleet: Fleet, point: str, request: pytest.FixtureRequest) -> None:
-    any_fleet.schedule(5)
-    victim = any_fleet.start(point)
+@pytest.fixture(scope="module")
+def deaths(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], Future[None]]]:
+    """One death at each point, each in a database of its own, several at a time: most of it is waiting."""
+
+    def die(store: str, name: str, file: Path) -> None:
+        uri = mongod.uri_of(a_database()) if store == "mongod" else f"sqlite:{file}"
+        with rounds.fleet_on(uri) as fleet:
+            fleet.schedule(5, prepared="create_index" not in POINTS[name])
+            assert fleet.start(POINTS[name]).wait_ended() == KILLED
+            fleet.start()
+            last = fleet.wait_minutes_from_now(2)
+            fleet.stop_all()
+            fleet.verify(f"kill -9 {name} ({store})", "once", last, logs_are_whole=False)
+
+    folder = tmp_path_factory.mktemp("deaths")
+    with ThreadPoolExecutor(5) as threads:
+        yield {
+            case: threads.submit(die, *case, folder / f"{number}.db") for number, case in enumerate(CASES)
+        }
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(case))
+def test_killed_at_a_point(deaths: dict[tuple[str, str], Future[None]], case: tuple[str, str]) -> None:
+    deaths[case].result()
+
+
+def test_killed_in_the_handler(any_fleet: Fleet) -> None:
+    any_fleet.schedule(3)
+    (deadly,) = any_fleet.schedule(params={"action": "die"}, minute=any_fleet.first.minute)
+    victim = any_fleet.start()
     assert victim.wait_ended() == KILLED
     any_fleet.start()
-    last = any_fleet.wait_minutes_from_now(2)
+    last = any_fleet.wait_minutes_from_now(1, except_for=[deadly])
+    (run_id,) = (id_ for id_ in any_fleet.evidence().runs if id_.startswith(deadly))
+    run = any_fleet.wait_for_run(run_id, lambda run: run["state"] == "succeeded")
     any_fleet.stop_all()
-    any_fleet.verify(f"kill -9 {request.node.callspec.id}", "once", last, logs_are_whole=False)
+    assert (run["attempt"], run["crashes"]) == (2, 1)
+    any_fleet.verify("kill -9 in the handler", "once", last, except_for=[deadly], logs_are_whole=False)
+
+
+def test_a_run_that_takes_three_daemons_with_it_is_abandoned(fleet: Fleet) -> None:
+    (deadly,) = fleet.schedule(params={"action": "die", "attempts": 9}, minute=fleet.first.minute)
+    for _ in range(3):
+        assert fleet.start().wait_ended(40) == KILLED
+    survivor = fleet.start()
+    run_id = f"{deadly}@{fleet.first:%Y-%m-%dT%H:%MZ}"
+    run = fleet.wait_for_run(run_id, lambda run: run["state"] == "abandoned")
+    assert (run["attempt"], run["crashes"]) == (3, 3)
+    survivor.stop()
+    fleet.verify("a handler that kills its daemon each time", "3 times", fleet.first, logs_are_whole=False)
+
+
+def test_a_started_run_that_may_not_run_twice_is_abandoned_with_its_daemon(fleet: Fleet) -> None:
+    (deadly,) = fleet.schedule(params={"action": "die"}, minute=fleet.first.minute, on_crash="abandon")
+    assert fleet.start().wait_ended() == KILLED
+    survivor = fleet.start()
+    run_id = f"{deadly}@{fleet.first:%Y-%m-%dT%H:%MZ}"
+    run = fleet.wait_for_run(run_id, lambda run: run["state"] == "abandoned")
+    survivor.stop()
+    assert (run["attempt"], run["crashes"]) == (1, 1)
+    fleet.verify("kill -9 in a handler, on_crash=abandon", "once", fleet.first)
+
+
+def test_three_daemons_killed_at_random(any_fleet: Fleet, seed: random.Random) -> None:
+    any_fleet.schedule(20)
+    any_fleet.schedule(10, overlap="wait", params={"action": "sleep", "seconds": 0.05})
+    last = rounds.kill_at_random(any_fleet, daemons=3, kills=10, chance=seed)
+    any_fleet.verify("random kill -9 of three daemons", "10 times", last, lanes=True, logs_are_whole=False)
+
+
+def test_twenty_daemons_started_in_the_same_instant_on_an_empty_database(
+    make_fleet: Callable[..., Fleet], mongo_uri: str
+) -> None:
+    fleet = make_fleet(mongo_uri, silence_seconds=10)
+    fleet.schedule(40, prepared=False)
+    nodes = [fleet.start() for _ in range(20)]
+    for node in nodes:
+        node.wait_ready(60)
+    last = fleet.wait_minutes_from_now(2)
+    assert len(fleet.evidence().daemons) == 20
+    fleet.stop_all(60)
+    assert fleet.evidence().daemons == []
+    fleet.verify("20 daemons started at once on an empty database", "20 daemons", last)
+
+
+def test_three_daemons_share_three_hundred_schedules_and_one_is_killed_in_mid_handling(fleet: Fleet) -> None:
+    fleet.schedule(300, params={"action": "sleep", "seconds": 0.02})
+    nodes = [fleet.start() for _ in range(3)]
+    for node in nodes:
+        node.wait_ready()
+    fleet.wait_minutes(2)
+    begun = len(fleet.journal())
+    fleet.wait_started(begun // 2 + 100)
+    nodes[0].kill()
+    last = fleet.wait_minutes_from_now(4, limit_seconds=60)
+    fleet.stop_all()
+    verdict = fleet.verify("one of three killed with 300 runs a minute", "once", last, logs_are_whole=False)
+    runs = fleet.evidence().runs.values()
+    per_minute = {minute: sum(run["due_at"] == minute for run in runs) for minute in fleet.expected(last).minutes()}
+    assert set(per_minute.values()) == {300}, per_minute
+    print(verdict)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from tests.faults.checker import MINUTE
 from tests.faults.fleet import Fleet
 from tests.faults.proxy import Proxy
+from tests.faults.rounds import a_database
 from tests.services.mongod import Mongod, ReplicaSet
 from tests.waiting import wait_until
 
@@ -23,10 +23,6 @@ def proxy(mongod: Mongod) -> Iterator[Proxy]:
         yield relay
 
 
-def a_database() -> str:
-    return f"cronlite_test_{uuid.uuid4().hex[:12]}"
-
-
 def wait_for_minutes(fleet: Fleet, count: int) -> None:
     """Let a fault last for so many fast minutes."""
     begun = fleet.now()
@@ -38,7 +34,7 @@ def wait_for_minutes(fleet: Fleet, count: int) -> None:
     [("insert", 1), ("insert", 2), ("update", 1), ("update", 2), ("update", 3), ("findAndModify", 2)],
 )
 def test_answers_are_lost_after_the_commit(
-    make_fleet: MakeFleet, mongod: Mongod, proxy: Proxy, command: str, times: int
+    mongod: Mongod, proxy: Proxy, make_fleet: MakeFleet, command: str, times: int
 ) -> None:
     fleet = make_fleet(proxy.uri_of(a_database()))
     fleet.schedule(20)
@@ -57,10 +53,9 @@ CLAIM = b"\x07claim\x00"  # the element by which a claim's update is known
 
 
 def test_the_answer_to_a_claim_is_lost_and_then_the_way_to_the_server(
-    make_fleet: MakeFleet, mongod: Mongod, proxy: Proxy
+    mongod: Mongod, proxy: Proxy, make_fleet: MakeFleet
 ) -> None:
     fleet = make_fleet(proxy.uri_of(a_database()), silence_seconds=20)
-    fleet.watcher.uri = mongod.uri_of(fleet.uri.rpartition("/")[2].partition("?")[0])
     fleet.schedule(20)
     node = fleet.start()
     node.wait_ready()
@@ -75,7 +70,7 @@ def test_the_answer_to_a_claim_is_lost_and_then_the_way_to_the_server(
 
 
 def test_a_claim_reaches_the_server_when_its_daemon_has_given_it_up(
-    make_fleet: MakeFleet, mongod: Mongod, proxy: Proxy
+    mongod: Mongod, proxy: Proxy, make_fleet: MakeFleet
 ) -> None:
     fleet = make_fleet(proxy.uri_of(a_database()), silence_seconds=20)
     fleet.schedule(20)
@@ -88,7 +83,7 @@ def test_a_claim_reaches_the_server_when_its_daemon_has_given_it_up(
     fleet.verify("a claim comes to the server 6 s late", "twice", last)
 
 
-def test_mongod_is_killed_in_mid_tick(make_fleet: MakeFleet, start_mongod: StartMongod) -> None:
+def test_mongod_is_killed_in_mid_tick(start_mongod: StartMongod, make_fleet: MakeFleet) -> None:
     server = start_mongod()
     fleet = make_fleet(server.uri_of(a_database()))
     fleet.schedule(50)
@@ -103,7 +98,7 @@ def test_mongod_is_killed_in_mid_tick(make_fleet: MakeFleet, start_mongod: Start
     fleet.verify("mongod killed with -9 and started again", "3 times", last, lost_leases=True)
 
 
-def test_mongod_stalls(make_fleet: MakeFleet, start_mongod: StartMongod) -> None:
+def test_mongod_stalls(start_mongod: StartMongod, make_fleet: MakeFleet) -> None:
     server = start_mongod()
     fleet = make_fleet(server.uri_of(a_database()))
     fleet.schedule(50)
@@ -121,7 +116,7 @@ def test_mongod_stalls(make_fleet: MakeFleet, start_mongod: StartMongod) -> None
 
 
 @pytest.mark.parametrize("method", ["candidates", "claim_runs", "beat", "change_runs"])
-def test_the_primary_steps_down(make_fleet: MakeFleet, replica_set: ReplicaSet, method: str) -> None:
+def test_the_primary_steps_down(replica_set: ReplicaSet, make_fleet: MakeFleet, method: str) -> None:
     fleet = make_fleet(replica_set.uri_of(a_database()))
     fleet.schedule(20)
     node = fleet.start(f"hold before {method} 3")

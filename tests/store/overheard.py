@@ -1,10 +1,17 @@
-"""What does a store send to MongoDB?"""
+"""How do tests open a store on MongoDB, use all of it, and hear what it sends?"""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pymongo import MongoClient, monitoring
 
+from cronlite import runs
+from cronlite.errors import StoreUnavailable
+from cronlite.runs import SUCCEEDED
+from cronlite.store.contract import Store
 from cronlite.store.mongo import MongoStore
+from tests.store.samples import MINUTE, NOW, SECOND, TICK, a_daemon, a_run, a_run_in, a_schedule, a_tick
 
 Document = dict[str, Any]
 
@@ -30,3 +37,43 @@ def overhear(uri: str, commands: Commands) -> MongoStore:
     assert store.prepare() == []
     commands.sent.clear()
     return store
+
+
+@contextmanager
+def opened(uri: str) -> Iterator[MongoStore]:
+    store = MongoStore.open(uri)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def everything(store: Store) -> None:
+    """Call whatever writes."""
+    document = a_schedule(name="nightly")
+    store.add_schedule(document)
+    store.change_schedule(document["_id"], {"note": "x"}, NOW)
+    store.remove_schedule(document["_id"])
+    store.claim_tick(a_tick(daemon="dead"))
+    store.take_over_tick(a_tick(daemon="dead"), "d1")
+    store.finish_tick(a_tick(daemon="d1", done_at=NOW))
+    store.claim_tick(a_tick(TICK + MINUTE))
+    store.prune_ticks(TICK + 60 * MINUTE)
+    store.add_runs([a_run_in("a"), a_run_in("a", due_at=TICK + MINUTE), a_run(), a_run_in("b", run_at=None)])
+    store.release_lanes(NOW)
+    won = store.claim_runs("d1", ["extract"], NOW, 10)
+    store.change_runs([(run, runs.closed(SUCCEEDED, NOW)) for run in won])
+    store.change_runs([(won[0], runs.closed(SUCCEEDED, NOW + SECOND))])
+    store.join(a_daemon())
+    store.beat("d1", running=0, stuck=0)
+    store.mark_dead("d1", 1)
+    store.prune_daemons(NOW)
+    store.leave("d1")
+
+
+def reached(ask: Callable[[], Any]) -> Any:
+    """Return the answer, or None where the store cannot be reached."""
+    try:
+        return ask()
+    except StoreUnavailable:
+        return None

@@ -1,18 +1,21 @@
-"""What do the tests put into a store?"""
+"""What do the tests put into a store, and how do they get it out?"""
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from cronlite import ids, runs, schedules
 from cronlite.ledger import Tick
-from cronlite.runs import Run
+from cronlite.runs import RUNNING, Run
 from cronlite.schedules import Document
-from cronlite.store.contract import DaemonRecord
+from cronlite.store.contract import DaemonRecord, Store
 
 NOW = datetime(2026, 11, 21, 2, 30, 1, 250_000, tzinfo=timezone.utc)
 TICK = datetime(2026, 11, 21, 2, 30, tzinfo=timezone.utc)
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
+LANE, OTHER = "66a1b2c3d4e5f60718293a4b", "nightly"
+HANDLERS = ["extract"]
 
 
 def a_schedule(**given: Any) -> Document:
@@ -51,3 +54,22 @@ def a_daemon(id: str = "d1", **given: Any) -> DaemonRecord:
     """A daemon that has just started."""
     who = {"host": "localhost", "pid": 42, "version": "0.1.0", "started_at": NOW, "handlers": ["extract"], "seats": 4}
     return DaemonRecord(id=id, **{**who, **given})
+
+
+def add(store: Store, *given: Run) -> None:
+    refused = store.add_runs(given)
+    assert refused == set()
+
+
+def stored(store: Store, run: Run | str) -> Run:
+    found = store.run(run if isinstance(run, str) else run.id)
+    assert found is not None
+    return found
+
+
+def claim(store: Store, daemon: str = "d1", limit: int = 100, handlers: list[str] = HANDLERS) -> list[str]:
+    return [run.id for run in store.claim_runs(daemon, handlers, NOW, limit)]
+
+
+def claimed(run: Run, daemon: str = "d1") -> Run:
+    return replace(run, state=RUNNING, daemon=daemon, attempt=run.attempt + 1, started_at=NOW)

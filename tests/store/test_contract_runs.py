@@ -1,40 +1,30 @@
-"""Do all stores keep the contract on runs?"""
+"""Do all stores keep the contract on runs that are added, claimed and listed?"""
 
-import threading
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from cronlite import ids, runs
-from cronlite.runs import ABANDONED, CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, Outcome, Run
+from cronlite.runs import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED
 from cronlite.store.contract import RunQuery, Store
 from tests.store.conftest import Open, all_at_once
-from tests.store.samples import MINUTE, NOW, SECOND, TICK, a_run, a_run_in, a_running
-
-LANE, OTHER = "66a1b2c3d4e5f60718293a4b", "nightly"
-HANDLERS = ["extract"]
-
-
-def add(store: Store, *given: Run) -> None:
-    refused = store.add_runs(given)
-    assert refused == set()
-
-
-def stored(store: Store, run: Run | str) -> Run:
-    found = store.run(run if isinstance(run, str) else run.id)
-    assert found is not None
-    return found
-
-
-def claim(store: Store, daemon: str = "d1", limit: int = 100, handlers: list[str] = HANDLERS) -> list[str]:
-    return [run.id for run in store.claim_runs(daemon, handlers, NOW, limit)]
-
-
-def claimed(run: Run, daemon: str = "d1") -> Run:
-    return replace(run, state=RUNNING, daemon=daemon, attempt=run.attempt + 1, started_at=NOW)
-
+from tests.store.samples import (
+    HANDLERS,
+    LANE,
+    MINUTE,
+    NOW,
+    OTHER,
+    SECOND,
+    TICK,
+    a_run,
+    a_run_in,
+    a_running,
+    add,
+    claim,
+    claimed,
+    stored,
+)
 
 # adding and finding
 
@@ -260,165 +250,6 @@ def test_of_all_who_enqueue_with_the_same_key_one_succeeds(open_rival: Open) -> 
     assert sum(1 for mine in refused if not mine) == 1
 
 
-# changing
-
-
-def test_changes_set_fields_and_remove_those_that_are_none(store: Store) -> None:
-    run = a_run_in(LANE)
-    add(store, run)
-    [won] = store.claim_runs("d1", HANDLERS, NOW, 1)
-    later = NOW + SECOND
-    changes = runs.closed(SUCCEEDED, later, result={"rows": 3}, output="é\n", error=None)
-    assert store.change_runs([(won, changes)]) == set()
-    done: dict[str, Any] = {
-        "state": SUCCEEDED,
-        "finished_at": later,
-        "expires_at": later + runs.KEPT,
-        "result": {"rows": 3},
-    }
-    assert stored(store, run) == replace(won, output="é\n", **done)
-    again = a_running(LANE, due_at=TICK + MINUTE)
-    add(store, again)
-    assert store.change_runs([(again, runs.queued_again(later))]) == set()
-    assert stored(store, again) == replace(again, state=QUEUED, run_at=later, daemon=None, started_at=None)
-
-
-def test_changing_nothing_loses_nothing(store: Store) -> None:
-    assert store.change_runs([]) == set()
-
-
-@pytest.mark.parametrize(
-    "elsewhere",
-    [
-        {"state": ABANDONED, "finished_at": NOW},
-        {"daemon": "d2"},
-        {"attempt": 2},
-        {"state": QUEUED, "daemon": None, "run_at": NOW},
-    ],
-)
-def test_the_late_word_of_one_who_lost_a_run_changes_nothing(store: Store, elsewhere: dict[str, Any]) -> None:
-    late, kept = a_running(LANE), a_running(OTHER)
-    add(store, late, kept)
-    assert store.change_runs([(late, elsewhere)]) == set()
-    before = stored(store, late)
-    outcome = runs.closed(SUCCEEDED, NOW + SECOND, result="late")
-    assert store.change_runs([(late, outcome), (kept, outcome)]) == {late.id}
-    assert stored(store, late) == before
-    assert stored(store, kept).state == SUCCEEDED
-
-
-def test_a_change_of_a_run_that_is_gone_is_lost(store: Store) -> None:
-    assert store.change_runs([(a_running(LANE), runs.closed(SUCCEEDED, NOW))]) == {a_running(LANE).id}
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        runs.closed(SUCCEEDED, NOW + SECOND, result=1),
-        runs.closed(FAILED, NOW + SECOND, error={"type": "E"}, failures=1),
-        runs.queued_again(NOW + SECOND, failures=1),
-    ],
-)
-def test_a_change_whose_answer_was_lost_counts_as_made_the_second_time(store: Store, changes: dict[str, Any]) -> None:
-    run = a_running(LANE)
-    add(store, run)
-    assert store.change_runs([(run, changes)]) == set()
-    assert store.change_runs([(run, changes)]) == set()
-
-
-def test_an_outcome_at_another_instant_is_another_outcome(store: Store) -> None:
-    run = a_running(LANE)
-    add(store, run)
-    assert store.change_runs([(run, runs.closed(SUCCEEDED, NOW))]) == set()
-    assert store.change_runs([(run, runs.closed(SUCCEEDED, NOW + SECOND))]) == {run.id}
-
-
-def test_thousands_of_changes_are_told_apart(open_rival: Open) -> None:
-    store = open_rival()
-    many = [a_running(f"lane{number}") for number in range(1_500)]
-    add(store, *many)
-    gone = many[::100]
-    assert store.change_runs([(run, runs.closed(ABANDONED, NOW)) for run in gone]) == set()
-    outcomes = [(run, runs.closed(SUCCEEDED, NOW + SECOND, result=number)) for number, run in enumerate(many)]
-    assert store.change_runs(outcomes) == {run.id for run in gone}
-    assert stored(store, many[1_234]).result == 1_234
-
-
-def test_of_all_who_close_a_run_one_succeeds(open_rival: Open) -> None:
-    stores = [open_rival() for _ in range(6)]
-    run = a_running(LANE)
-    add(stores[0], run)
-    lost = all_at_once(
-        stores, lambda store, number: store.change_runs([(run, runs.closed(FAILED, NOW + number * SECOND))])
-    )
-    assert sum(1 for mine in lost if not mine) == 1
-
-
-def test_a_queued_run_is_cancelled_or_claimed_but_not_both(open_rival: Open) -> None:
-    one, other = open_rival(), open_rival()
-    for number in range(20):
-        run = a_run(f"r{number}")
-        add(one, run)
-        start = threading.Barrier(2)
-
-        def cancel_or_claim(store: Store, who: int, run: Run = run, start: threading.Barrier = start) -> bool:
-            start.wait()
-            if who == 0:
-                return store.change_runs([(run, runs.closed(CANCELLED, NOW))]) == set()
-            return bool(claim(store))
-
-        assert sorted(all_at_once([one, other], cancel_or_claim)) == [False, True]
-
-
-# lanes
-
-
-def test_the_oldest_waiting_run_of_a_free_lane_is_released(store: Store) -> None:
-    waiting = [a_run_in(lane, run_at=None, due_at=TICK + n * MINUTE) for lane in (LANE, OTHER) for n in (2, 1, 3)]
-    add(store, *waiting)
-    assert store.release_lanes(NOW) == 2
-    assert sorted(claim(store)) == sorted([waiting[1].id, waiting[4].id])
-    assert stored(store, waiting[1]).run_at == NOW
-
-
-@pytest.mark.parametrize(
-    "ahead",
-    [
-        a_running(LANE),
-        a_run_in(LANE),
-        a_run_in(LANE, run_at=NOW + timedelta(hours=1), attempt=1, failures=1),
-    ],
-    ids=["running", "queued", "to be retried"],
-)
-def test_a_lane_with_something_at_work_releases_nothing(store: Store, ahead: Run) -> None:
-    behind = a_run_in(LANE, run_at=None, due_at=TICK + MINUTE)
-    add(store, ahead, behind)
-    assert store.release_lanes(NOW) == 0
-    assert store.change_runs([(ahead, runs.closed(CANCELLED, NOW))]) == set()
-    assert store.release_lanes(NOW) == 1
-    assert claim(store) == [behind.id]
-
-
-def test_releasing_goes_on_one_by_one(store: Store) -> None:
-    waiting = [a_run_in(LANE, run_at=None, due_at=TICK + number * MINUTE) for number in range(3)]
-    add(store, *waiting)
-    for run in waiting:
-        assert store.release_lanes(NOW) == 1
-        assert store.release_lanes(NOW) == 0
-        [won] = store.claim_runs("d1", HANDLERS, NOW, 10)
-        assert won.id == run.id
-        assert store.release_lanes(NOW) == 0
-        assert store.change_runs([(won, runs.closed(SUCCEEDED, NOW))]) == set()
-    assert store.release_lanes(NOW) == 0
-
-
-def test_of_all_who_release_a_lane_one_succeeds(open_rival: Open) -> None:
-    stores = [open_rival() for _ in range(6)]
-    add(stores[0], *(a_run_in(f"lane{n}", run_at=None, due_at=TICK + m * MINUTE) for n in range(5) for m in range(3)))
-    released = all_at_once(stores, lambda store, _: store.release_lanes(NOW))
-    assert sum(released) == 5
-
-
 # listing and counting
 
 
@@ -482,19 +313,3 @@ def test_the_next_start_is_the_earliest_of_these_handlers(store: Store) -> None:
     assert store.next_run_at(["extract", "load"]) == NOW
     assert store.next_run_at(["unknown"]) is None
     assert store.next_run_at([]) is None
-
-
-# the whole way
-
-
-def test_a_run_that_fails_once_is_retried_to_its_end(store: Store, seed: Any) -> None:
-    add(store, a_run_in(LANE, retries=1, retry_delay_seconds=0))
-    [first] = store.claim_runs("d1", HANDLERS, NOW, 1)
-    failed = runs.settled(first, Outcome(FAILED, error={"type": "E"}), NOW, seed)
-    assert store.change_runs([(first, failed)]) == set()
-    [second] = store.claim_runs("d2", HANDLERS, NOW + SECOND, 1)
-    assert (second.attempt, second.failures, second.error) == (2, 1, {"type": "E"})
-    done = runs.settled(second, Outcome(SUCCEEDED, result=1), NOW + SECOND, seed)
-    assert store.change_runs([(second, done)]) == set()
-    last = stored(store, second)
-    assert (last.state, last.result, last.error, last.daemon) == (SUCCEEDED, 1, None, "d2")

@@ -1,6 +1,5 @@
 """How much does MongoDB read for each query, with much stored and little wanted?"""
 
-import random
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,7 +14,6 @@ from cronlite.store.mongo import MongoStore
 from tests.services.mongod import with_database
 from tests.store.overheard import Commands, overhear
 from tests.store.samples import MINUTE, NOW, SECOND, TICK, a_run, a_run_in, a_running
-from tests.store.test_contract import a_random_schedule
 
 Document = dict[str, Any]
 LONG_AGO = NOW - 30 * 24 * 60 * MINUTE
@@ -34,11 +32,10 @@ def full(mongo_database: str, commands: Commands) -> Iterator[MongoStore]:
     store = overhear(uri, commands)
     with MongoClient[Document](uri) as client:
         raw = client.get_default_database()
-        chance = random.Random(7)
-        often = {"hour": 3, "enabled": True, "either_day": False, "tz": "UTC"}
+        zones = ("UTC", "Europe/Berlin", "Asia/Kathmandu", None)
         raw.schedules.insert_many(
-            {**a_random_schedule(chance), **often, "minute": chance.randrange(60), "user": f"u{number}"}
-            for number in range(20_000)
+            {"minute": n % 60, "hour": 3, "weekday": f"mon-{n % 5 + 2}", "tz": zones[n % 4], "user": f"u{n}"}
+            for n in range(20_000)
         )
         raw.schedules.insert_one({"_id": "arrays", "minute": [1, 2], "hour": 3})
         raw.schedules.insert_many({"_id": f"due{number}", "minute": 30, "hour": 2} for number in range(10))

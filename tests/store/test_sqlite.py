@@ -6,7 +6,6 @@ import dataclasses
 import logging
 import multiprocessing
 import os
-import signal
 import sqlite3
 import stat
 import subprocess
@@ -78,10 +77,11 @@ def processes(number: int) -> Iterator[ProcessPoolExecutor]:
         yield pool
 
 
-def _prepare(path: Path) -> list[str]:
-    _start.wait(60)
-    with contextlib.closing(SqliteStore(path)) as store:
-        return store.prepare()
+def _prepare_each(folder: Path, files: int) -> None:
+    for number in range(files):
+        _start.wait(60)
+        with contextlib.closing(SqliteStore(folder / f"{number}.db")) as store:
+            assert store.prepare() == []
 
 
 def _write_runs(path: Path, writer: int, batches: int) -> int:
@@ -106,12 +106,13 @@ def _claim_runs(path: Path, daemon: str, expected: int) -> list[str]:
     return claimed
 
 
-def test_twenty_processes_prepare_an_empty_file_at_once(path: Path) -> None:
+def test_twenty_processes_prepare_an_empty_file_at_once(tmp_path: Path) -> None:
     with processes(20) as pool:
-        jobs = [pool.submit(_prepare, path) for _ in range(20)]
-        assert [job.result() for job in jobs] == [[]] * 20
-    with contextlib.closing(SqliteStore(path)) as store:
-        assert store.add_runs([a_run("one")]) == set()
+        for job in [pool.submit(_prepare_each, tmp_path, 40) for _ in range(20)]:
+            job.result()
+    for path in tmp_path.glob("*.db"):
+        with contextlib.closing(SqliteStore(path)) as store:
+            assert store.add_runs([a_run("one")]) == set()
 
 
 def test_writers_and_claimers_in_several_processes_lose_and_double_nothing(path: Path) -> None:
@@ -546,8 +547,9 @@ def test_lists_of_thousands_of_values_are_no_limit(store: SqliteStore) -> None:
 
 
 def plan(store: SqliteStore, query: str) -> str:
-    values = [None] * query.count("?")
-    return "\n".join(step for *_, step in store._read(f"EXPLAIN QUERY PLAN {query}", values))
+    steps = store._read(f"EXPLAIN QUERY PLAN {query}", [None] * query.count("?"))
+    # Before 3.36 it is "SEARCH TABLE schedules".
+    return "\n".join(step.replace(" TABLE ", " ") for *_, step in steps)
 
 
 def fill(store: SqliteStore) -> None:
@@ -576,7 +578,7 @@ def test_distinct_values_are_found_without_reading_every_row(store: SqliteStore,
     if analyzed:
         store._read("ANALYZE")
     steps = plan(store, distinct("schedules", "minute"))
-    assert steps.count("SEARCH schedules USING COVERING INDEX schedules_minute (minute>?)") == 2
+    assert steps.count("SEARCH schedules USING COVERING INDEX schedules_minute") == 2
     assert "SCAN schedules" not in steps
     assert [value for (value,) in store._read(distinct("schedules", "minute"))] == list(range(60))
 
@@ -769,11 +771,11 @@ def test_outcomes_and_claims_are_on_the_disk_before_they_are_acknowledged(store:
     assert store._read("PRAGMA journal_mode") == [("wal",)]
 
 
-def test_signals_do_not_leave_a_transaction_open(store: SqliteStore) -> None:
+def test_an_interruption_rolls_back(store: SqliteStore) -> None:
     def interrupted() -> None:
         with store._write() as connection:
             connection.execute(RUNS.insert, RUNS.row(a_run().document()))
-            signal.raise_signal(signal.SIGINT)
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()

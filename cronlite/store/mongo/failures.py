@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 from bson.errors import BSONError
 from pymongo.errors import (
     BulkWriteError,
+    ConfigurationError,
     ConnectionFailure,
     InvalidOperation,
     OperationFailure,
@@ -24,7 +25,6 @@ from cronlite.errors import StoreError, StoreUnavailable
 BAD_VALUE = 2
 UNAUTHORIZED = 13
 AUTHENTICATION_FAILED = 18
-NAMESPACE_NOT_FOUND = 26
 INDEX_OPTIONS_CONFLICT = 85
 INDEX_KEY_SPECS_CONFLICT = 86
 CANNOT_INDEX_PARALLEL_ARRAYS = 171
@@ -32,6 +32,8 @@ BSON_OBJECT_TOO_LARGE = 10334
 DUPLICATE_KEY = 11000
 OUT_OF_DISK_SPACE = 14031
 DISTINCT_TOO_BIG = 17217
+# Of one write among many: out of time, or the server is shutting down or handing over to another.
+_PASSING = frozenset({50, 91, 189, 262, 10107, 11600, 11602, 13435})
 
 _LONGEST = 300
 _COMMAND = re.compile(r"execute command \{ (\w+): \"([^\"]*)\"")
@@ -80,14 +82,15 @@ def translation(address: str) -> Iterator[None]:
 
 def in_our_words(error: Exception, address: str) -> StoreError:
     """Return the error to raise instead: StoreUnavailable if trying again later may help."""
-    text = one_line(error)
-    if isinstance(error, OperationFailure) and error.code == AUTHENTICATION_FAILED:
+    text, code = one_line(error), _code(error)
+    # The second time pymongo only says that it found no server to use, and repeats the words.
+    if code == AUTHENTICATION_FAILED or "Authentication failed" in text:
         return StoreUnavailable(f"{address} lets nobody in: {text}; check the user, the password and authSource")
-    if isinstance(error, OperationFailure) and error.code == UNAUTHORIZED:
+    if code == UNAUTHORIZED:
         return _unauthorized(text, address)
-    if _may_pass(error):
+    if code in _PASSING or _may_pass(error):
         return StoreUnavailable(f"{address} cannot be reached: {text}")
-    if isinstance(error, OperationFailure) and error.code == OUT_OF_DISK_SPACE:
+    if code == OUT_OF_DISK_SPACE:
         return StoreError(f"{address} has no space left on its disk: {text}; free some")
     if isinstance(error, InvalidOperation):
         return StoreError(f"{address} cannot be used: {text}")
@@ -98,10 +101,10 @@ def one_line(error: Exception) -> str:
     """Return the server's or the driver's own words, on one line and not too many."""
     text = str(error).partition(", full error:")[0]
     if isinstance(error, BulkWriteError):
-        text = _first_of_many(error)
+        text = str(_first_of_many(error).get("errmsg", text))
     # What follows is a description of the whole topology.
     text = text.partition(", Timeout:")[0].partition(" (configured timeouts:")[0]
-    text = " ".join(text.split())
+    text = " ".join(text.split()).rstrip(".")
     text = text if text.isprintable() else text.encode("ascii", "backslashreplace").decode()
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
@@ -114,16 +117,24 @@ def refusals(error: BulkWriteError, *expected: int) -> dict[int, str]:
     return {one["index"]: "" if one["code"] == DUPLICATE_KEY else str(one["errmsg"]) for one in refused}
 
 
-def _first_of_many(error: BulkWriteError) -> str:
-    told = error.details.get("writeErrors") or error.details.get("writeConcernErrors")
-    return str(told[0].get("errmsg", "")) if told else str(error)
+def _first_of_many(error: BulkWriteError) -> Mapping[str, Any]:
+    told = error.details.get("writeErrors") or error.details.get("writeConcernErrors") or [{}]
+    first: Mapping[str, Any] = told[0]
+    return first
+
+
+def _code(error: Exception) -> int | None:
+    if isinstance(error, BulkWriteError):
+        return _first_of_many(error).get("code")
+    return error.code if isinstance(error, OperationFailure) else None
 
 
 def _may_pass(error: Exception) -> bool:
     if isinstance(error, BulkWriteError):
         # The writes landed, but not on the majority, or not known to be there.
         return bool(error.details.get("writeConcernErrors"))
-    if isinstance(error, ConnectionFailure):
+    if isinstance(error, (ConnectionFailure, ConfigurationError)):
+        # The latter, once the URI was read: a name that DNS does not know, perhaps not yet.
         return True
     return isinstance(error, PyMongoError) and (error.timeout or error.has_error_label("RetryableWriteError"))
 

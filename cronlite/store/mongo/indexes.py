@@ -145,7 +145,7 @@ def _reason(refused: OperationFailure, index: Index, collection: Collection[Docu
     if refused.code == failures.DUPLICATE_KEY:
         twice = shown((refused.details or {}).get("keyValue", {}))
         return f"several documents hold {twice}; change all but one of them"
-    return failures.one_line(refused).rstrip(".")
+    return failures.one_line(refused)
 
 
 def _in_the_way(index: Index, present: Mapping[str, Any]) -> bool:

@@ -35,6 +35,7 @@ _log = logging.getLogger("cronlite.store")
 
 _BATCH = 1_000
 _LANES = 10_000
+# Others may empty the same queue at the same time; whoever loses every race comes back with the next poll.
 _FRUITLESS_ROUNDS = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # What tells one change of a run from another; the rest of it follows from these.

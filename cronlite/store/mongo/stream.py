@@ -19,6 +19,7 @@ _Cursor = RawBatchCommandCursor[Document]
 
 # A server that has no streams now (a standalone one) may be made a replica set one day.
 _ASK_AGAIN_SECONDS = 600.0
+_CLOSE_SECONDS = 1.0
 _PIPELINE: list[dict[str, Any]] = [
     {"$changeStream": {}},
     {
@@ -54,10 +55,10 @@ class Stream:
     def wait(self, seconds: float) -> bool:
         """Wait for an event; return False, at once, where there are no streams."""
         with self._one_at_a_time, pymongo.timeout(seconds + 5):
-            if time.monotonic() < self._not_before:
+            if self._closed.is_set() or time.monotonic() < self._not_before:
                 return False
             cursor = self._open(max(1, int(seconds * 1000)))
-            # Asked only now: before there was a cursor, close() could end no wait.
+            # Asked again: before there was a cursor, close() could end no wait.
             if cursor is None or self._closed.is_set():
                 return False
             try:
@@ -70,14 +71,15 @@ class Stream:
             return True
 
     def close(self) -> None:
-        """End the wait that is under way, if there is one, and all later ones."""
+        """End all waits, without waiting for one under way: the server may notice its end only at the next write."""
         self._closed.set()
         cursor = self._cursor
         if cursor is not None and cursor.cursor_id:
-            with suppress(PyMongoError):
+            with suppress(PyMongoError), pymongo.timeout(_CLOSE_SECONDS):
                 self._runs.database.command("killCursors", self._runs.name, cursors=[cursor.cursor_id])
-        with self._one_at_a_time:
+        if self._one_at_a_time.acquire(blocking=False):
             self._drop()
+            self._one_at_a_time.release()
 
     def _open(self, await_ms: int) -> _Cursor | None:
         if self._cursor is not None and (not self._cursor.alive or self._await_ms != await_ms):

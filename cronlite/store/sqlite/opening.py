@@ -12,8 +12,8 @@ from cronlite.store.sqlite.failures import BUSY_SECONDS
 from cronlite.store.sqlite.tables import INDEXES, TABLES
 
 SCHEMA_VERSION = 1
-# 3.24 brought ON CONFLICT; no distribution ships an older one than 3.26 (RHEL 8) beside a Python of 3.10 or later.
-OLDEST_SQLITE = (3, 26)
+# It brought ON CONFLICT. RHEL 8, the oldest distribution with a Python of 3.10 or later, has 3.26.
+OLDEST_SQLITE = (3, 24)
 
 _APPLICATION_ID = 0x63726F6E  # "cron"
 _WAL_BYTES_KEPT = 64 * 1024 * 1024
@@ -26,7 +26,7 @@ def open_database(path: Path | None) -> sqlite3.Connection:
     Raises ConfigurationError, StoreError, and what sqlite3 raises.
     """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        raise ConfigurationError(f"this Python's SQLite {sqlite3.sqlite_version} is too old; give it 3.26 or later")
+        raise ConfigurationError(f"this Python's SQLite {sqlite3.sqlite_version} is too old; give it 3.24 or later")
     if path:
         _make_file(path)
     connection = sqlite3.connect(

@@ -1,0 +1,75 @@
+"""Which Cronlite is a Django project's own, and what do its settings say?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import lru_cache, partial
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+
+from cronlite.app import Cronlite
+from cronlite.contrib.django.connections import Connected
+from cronlite.daemon import Options, read_options
+from cronlite.errors import CronliteError, Fault, InvalidInput, suggestion
+from cronlite.handlers import default_registry
+
+_OPTIONS = {field.name.upper(): field.name for field in fields(Options)}
+
+
+class ProjectCronlite(Cronlite):
+    """The Cronlite of a project: its daemons run with the options of the settings unless told otherwise."""
+
+    def __init__(self, uri: str | None, options: Mapping[str, Any]) -> None:
+        super().__init__(uri, registry=Connected(default_registry))
+        self.options = dict(options)
+
+    def enqueue_after_commit(
+        self, handler: str, params: Mapping[str, Any] | None, user: str, *, using: str | None, **options: Any
+    ) -> None:
+        """Check a call now, and queue it once the transaction at hand is committed."""
+        run = self._asked_for(handler, params, user, **options)
+        transaction.on_commit(partial(self._queued, run), using=using)
+
+    def run(self, **options: Any) -> None:
+        """Run the daemon in the foreground."""
+        super().run(**self.options | options)
+
+    def start(self, **options: Any) -> None:
+        """Run the daemon in threads of this process."""
+        super().start(**self.options | options)
+
+
+@lru_cache(maxsize=1)
+def current() -> ProjectCronlite:
+    """Return the project's Cronlite. Raises ImproperlyConfigured, with everything that is wrong with its settings."""
+    given = getattr(settings, "CRONLITE", {})
+    try:
+        if not isinstance(given, Mapping):
+            raise InvalidInput(Fault("CRONLITE", given, "is not a dict", 'give one, such as {"SEATS": 8}'))
+        return ProjectCronlite(given.get("URI"), _options(given))
+    except CronliteError as wrong:
+        raise ImproperlyConfigured(f"settings.CRONLITE: {wrong}") from None
+
+
+def _options(given: Mapping[str, Any]) -> dict[str, Any]:
+    known = ("URI", *_OPTIONS)
+    faults = [
+        Fault(str(name), value, "is no setting", suggestion(str(name).upper(), known))
+        for name, value in given.items()
+        if name not in known
+    ]
+    uri = given.get("URI")
+    if uri is not None and not isinstance(uri, str):
+        faults.append(Fault("URI", uri, "is no text", "give mongodb://host/database, or sqlite: and str(path)"))
+    options = {name: given[setting] for setting, name in _OPTIONS.items() if setting in given}
+    try:
+        read_options(options)
+    except InvalidInput as refused:
+        faults += [Fault(fault.field.upper(), fault.value, fault.problem, fault.remedy) for fault in refused.faults]
+    if faults:
+        raise InvalidInput(*faults)
+    return options

@@ -1,0 +1,29 @@
+"""Is all well with an application's cronlite, as far as a probe of it should care?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from cronlite.app import Cronlite
+from cronlite.errors import StoreError
+
+LATE = timedelta(minutes=3)
+
+
+def health(cron: Cronlite) -> dict[str, Any]:
+    """Look at the store and at the last tick; what is returned is JSON, fit for the public.
+
+    `healthy` is false when the store is out of reach, or when for three minutes no daemon at all has done a minute.
+    Otherwise it does not matter whether this process has one (`daemon_here`): the others do its work. With the store
+    out of reach the answer takes about as long as the time limit of its calls, 5 s.
+    """
+    report: dict[str, Any] = {"healthy": False, "daemon_here": cron.running}
+    try:
+        now = cron.store.now()
+        done = [tick.done_at for tick in cron.store.ledger(now - LATE, now) if tick.done_at is not None]
+    except StoreError:
+        return report | {"store": "unreachable"}
+    age = now - max(done) if done else None
+    report |= {"store": "reachable", "last_tick_seconds_ago": None if age is None else round(age.total_seconds(), 1)}
+    return report | {"healthy": age is not None and age <= LATE}

@@ -1,0 +1,120 @@
+"""How fast does a daemon hear of a new run in MongoDB, and what goes by itself?"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from cronlite import runs
+from cronlite.runs import SUCCEEDED
+from cronlite.store.mongo import MongoStore
+from tests.services.mongod import Mongod
+from tests.store.conftest import empty
+from tests.store.overheard import opened
+from tests.store.samples import (
+    NOW,
+    a_daemon,
+    a_run,
+    a_run_in,
+    a_running,
+)
+from tests.waiting import wait_until
+
+Document = dict[str, Any]
+StartMongod = Callable[..., Mongod]
+pytestmark = pytest.mark.mongod
+PASSWORD = "s3cr3t-Pa55"
+
+
+@pytest.fixture
+def store(mongo_database: str) -> Iterator[MongoStore]:
+    empty(mongo_database)
+    with opened(mongo_database) as store:
+        assert store.prepare() == []
+        yield store
+
+
+def test_a_new_run_ends_the_wait(mongo_database: str) -> None:
+    empty(mongo_database)
+    with opened(mongo_database) as waiting, opened(mongo_database) as other:
+        assert waiting.watch(0.01)
+        for wake in (
+            lambda: other.add_runs([a_run()]),
+            lambda: other.add_runs([a_run_in("lane", run_at=None)]),
+            lambda: other.release_lanes(NOW),
+        ):
+            started = time.monotonic()
+            thread = threading.Thread(target=wake)
+            thread.start()
+            assert waiting.watch(20)
+            assert time.monotonic() - started < 5
+            thread.join()
+
+
+def test_what_concerns_no_waiting_daemon_does_not_end_the_wait(mongo_database: str) -> None:
+    empty(mongo_database)
+    with opened(mongo_database) as waiting:
+        running = a_running("lane")
+        assert waiting.add_runs([running]) == set()
+        assert waiting.watch(0.5)
+        assert waiting.change_runs([(running, runs.closed(SUCCEEDED, NOW))]) == set()
+        waiting.join(a_daemon())
+        started = time.monotonic()
+        assert waiting.watch(0.5)
+        assert time.monotonic() - started >= 0.45
+
+
+def test_a_thousand_new_runs_wake_a_few_times(mongo_database: str) -> None:
+    empty(mongo_database)
+    with opened(mongo_database) as waiting:
+        assert waiting.watch(1)
+        assert waiting.add_runs([a_run() for _ in range(1_000)]) == set()
+        wakes, started = 0, time.monotonic()
+        while waiting.watch(1) and time.monotonic() - started < 0.9:
+            started, wakes = time.monotonic(), wakes + 1
+        assert 1 <= wakes <= 20
+
+
+def test_closing_the_store_ends_the_wait_of_another_thread(store: MongoStore, mongo_database: str) -> None:
+    waiting = MongoStore.open(mongo_database)
+    assert waiting.watch(0.01)
+    answers: list[object] = []
+    thread = threading.Thread(target=lambda: answers.append(waiting.watch(60)))
+    thread.start()
+    wait_until(lambda: waiting._stream._await_ms == 60_000 and waiting._stream._cursor, what="it waits")
+    started = time.monotonic()
+    waiting.close()
+    assert time.monotonic() - started < 2
+    wait_until(lambda: store.join(a_daemon()) and answers, what="the wait has ended", limit_seconds=20)
+    thread.join()
+    assert answers == [False]
+    assert waiting.watch(60) is False
+
+
+def test_a_lone_server_says_at_once_that_it_cannot_tell(start_mongod: StartMongod) -> None:
+    with opened(start_mongod(replica_set=None).uri_of("cronlite")) as store:
+        assert store.prepare() == []
+        for _ in range(3):
+            started = time.monotonic()
+            assert store.watch(10) is False
+            assert time.monotonic() - started < 1
+
+
+def test_a_stream_that_the_server_ended_is_opened_again(mongo_database: str, mongod: Mongod) -> None:
+    with opened(mongo_database) as store:
+        assert store.watch(0.01)
+        with mongod.failing("getMore", errorCode=43, times=1, appName="cronlite"):
+            assert store.watch(0.01) is False
+        assert store.watch(0.01) is True
+
+
+def test_expired_runs_go_by_themselves(start_mongod: StartMongod) -> None:
+    server = start_mongod(replica_set=None, parameters={"ttlMonitorSleepSecs": 1})
+    with opened(server.uri_of("cronlite")) as store:
+        assert store.prepare() == []
+        store.add_runs([a_run("old", state=SUCCEEDED, expires_at=NOW.replace(year=2020)), a_run("new")])
+        wait_until(lambda: store.run("old") is None, limit_seconds=20, what="the expired run is gone")
+        assert store.run("new") is not None
+        assert store.prune_runs(NOW) == 0
