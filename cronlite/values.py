@@ -21,6 +21,9 @@ _HANDLER_NAME = re.compile(r"[A-Za-z_][\w.:-]{0,199}\Z", re.ASCII)
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
+# Where a value is: the field, then keys and indexes. Rendered for a fault only.
+Path = tuple[Any, ...]
+
 # A check answers nothing, or (what is wrong, what to do).
 Complaint = tuple[str, str] | None
 Check = Callable[[Any], Complaint]
@@ -116,7 +119,7 @@ def check_params(params: object, field: str = "params") -> dict[str, Any]:
     """Return params as they will be stored, or raise InvalidInput naming each value that cannot be."""
     if not isinstance(params, Mapping):
         raise InvalidInput(Fault(field, params, "is not an object", 'give one, such as {"dataset": "sales"}'))
-    faults = list(_faults(params, field, 0))
+    faults = list(_faults(params, (field,)))
     if not faults:
         size = len(json.dumps(params, ensure_ascii=False, default=dict).encode())
         if size <= MAX_PARAMS_BYTES:
@@ -128,8 +131,10 @@ def check_params(params: object, field: str = "params") -> dict[str, Any]:
 
 def storable(result: object) -> Any:
     """Return a handler's result if it is small JSON, or else a marker that says why it was not kept."""
+    if result is None:
+        return None
     try:
-        fault = next(_faults(result, "result", 0), None)
+        fault = next(_faults(result, ("result",)), None)
         if fault is not None:
             return {"not_stored": str(fault)}
         text = json.dumps(result, ensure_ascii=False)
@@ -140,49 +145,53 @@ def storable(result: object) -> Any:
     return result
 
 
-def _faults(value: object, path: str, depth: int) -> Iterator[Fault]:
-    if depth > MAX_DEPTH:
-        yield Fault(path[:60], "…", f"is nested deeper than {MAX_DEPTH}, or contains itself", "flatten it")
+def _faults(value: object, path: Path) -> Iterator[Fault]:
+    if len(path) > MAX_DEPTH:
+        yield Fault(_told(path[:4]), "…", f"is nested deeper than {MAX_DEPTH}, or contains itself", "flatten it")
     elif value is None or isinstance(value, bool):
         return
     elif isinstance(value, int):
         if value not in _INT64:
-            yield Fault(path, "a whole number", "is outside 64 bits", "give it as a string")
+            yield Fault(_told(path), "a whole number", "is outside 64 bits", "give it as a string")
     elif isinstance(value, float):
         if not math.isfinite(value):
-            yield Fault(path, value, "is not a JSON number", "give null or a string")
+            yield Fault(_told(path), value, "is not a JSON number", "give null or a string")
     elif isinstance(value, str):
         yield from _text_faults(value, path)
     elif isinstance(value, Mapping):
         for key, item in value.items():
             yield from _key_faults(key, path)
-            yield from _faults(item, f"{path}.{shown(key).strip(chr(39))}", depth + 1)
+            yield from _faults(item, (*path, key))
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
-            yield from _faults(item, f"{path}[{index}]", depth + 1)
+            yield from _faults(item, (*path, index))
     else:
-        yield Fault(
-            path,
-            value,
-            f"is a {type(value).__name__}, not JSON",
-            "give strings, numbers, true, false, null, lists, objects",
-        )
+        remedy = "give strings, numbers, true, false, null, lists, objects"
+        yield Fault(_told(path), value, f"is a {type(value).__name__}, not JSON", remedy)
 
 
-def _text_faults(text: str, path: str) -> Iterator[Fault]:
+def _told(path: Path) -> str:
+    first, *rest = path
+    steps = (f"[{step}]" if isinstance(step, int) else f".{shown(step).strip(chr(39))}" for step in rest)
+    return f"{first}{''.join(steps)}"
+
+
+def _text_faults(text: str, path: Path) -> Iterator[Fault]:
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError:
-            yield Fault(path, text, "holds half a surrogate pair, which is no UTF-8", "give valid Unicode")
+            yield Fault(_told(path), text, "holds half a surrogate pair, which is no UTF-8", "give valid Unicode")
 
 
-def _key_faults(key: object, path: str) -> Iterator[Fault]:
+def _key_faults(key: object, path: Path) -> Iterator[Fault]:
     if not isinstance(key, str):
-        yield Fault(path, key, "as a key is not a string", "quote it")
+        yield Fault(_told(path), key, "as a key is not a string", "quote it")
     elif key.startswith("$") or "." in key:
-        yield Fault(path, key, "as a key starts with $ or holds a dot, which MongoDB cannot address", "rename it")
+        yield Fault(
+            _told(path), key, "as a key starts with $ or holds a dot, which MongoDB cannot address", "rename it"
+        )
     elif "\0" in key:
-        yield Fault(path, key, "as a key holds a NUL, which MongoDB refuses", "rename it")
+        yield Fault(_told(path), key, "as a key holds a NUL, which MongoDB refuses", "rename it")
     else:
         yield from _text_faults(key, path)
