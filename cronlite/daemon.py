@@ -13,7 +13,7 @@ from cronlite import clock, values
 from cronlite.errors import Fault, InvalidInput, StoreError, suggestion
 from cronlite.execution import Execution
 from cronlite.handlers import Registry
-from cronlite.liveness import BEATS_PER_SILENCE, SILENCE_SECONDS, Membership, Peers, StoreClock, host_and_pid
+from cronlite.liveness import BEATS_PER_SILENCE, SILENCE_SECONDS, Membership, Peers, StoreClock, host_and_pid, steady
 from cronlite.runs import QUEUED, Run
 from cronlite.store.contract import DaemonRecord, Store
 from cronlite.ticking import Ticker
@@ -106,7 +106,7 @@ class Daemon:
         self._reach = _Reach(store.address)
         self._threads: dict[str, threading.Thread] = {}
         self._wake_at: datetime | None = None
-        self._prune_at: datetime | None = None
+        self._prune_at = float("-inf")
         self._queued = 0
 
     def start(self) -> None:
@@ -212,7 +212,7 @@ class Daemon:
         if dead:
             self._wake_at = now
             self._tick_soon.set()
-        if self._prune_at is None or now >= self._prune_at:
+        if steady() >= self._prune_at:
             self._prune(now)
         return self.options.silence_seconds / BEATS_PER_SILENCE
 
@@ -220,7 +220,7 @@ class Daemon:
         self._store.prune_runs(now)
         self._store.prune_ticks(now - timedelta(seconds=self.options.catch_up_window_seconds) - DEAD_KEPT)
         self._store.prune_daemons(now - DEAD_KEPT)
-        self._prune_at = now + timedelta(seconds=PRUNE_SECONDS)
+        self._prune_at = steady() + PRUNE_SECONDS
 
     def _forget(self) -> None:
         """Drop what was claimed and has not started: this daemon was marked dead, and others take it over."""

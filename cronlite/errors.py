@@ -10,6 +10,7 @@ The tree::
     ├── Conflict                        the name is taken, the prefix fits several, the state forbids it
     ├── StoreError                      the store refused an operation
     │   └── StoreUnavailable            the store cannot be reached
+    ├── BrokerUnavailable               the message broker cannot be reached, or takes nothing
     ├── RetryLater                      raised by a handler: again, after so many seconds
     └── GiveUp                          raised by a handler: failed, and no retry will help
 """
@@ -70,6 +71,10 @@ class StoreError(CronliteError):
 
 class StoreUnavailable(StoreError):
     """The store cannot be reached, or lets nobody in."""
+
+
+class BrokerUnavailable(CronliteError):
+    """The message broker cannot be reached, takes nothing, or broke off."""
 
 
 class RetryLater(CronliteError):

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from cronlite import runs
 from cronlite.dispatch.pool import Pool
-from cronlite.errors import StoreError, shown
+from cronlite.errors import StoreError, StoreUnavailable, shown
 from cronlite.handlers import Registry
 from cronlite.liveness import Membership, StoreClock, steady
 from cronlite.runs import Changes, Outcome, Run
@@ -70,7 +70,7 @@ class Execution:
         if not self._unrecorded:
             return 0
         changes = self._unrecorded
-        lost = self._store.change_runs(changes)
+        lost = self._written(changes)
         self._unrecorded = []
         self._held.difference_update((run.id, run.attempt) for run, _ in changes)
         self._finished.append((steady(), len(changes)))
@@ -171,6 +171,20 @@ class Execution:
         if self._backlog:
             self.claim_soon.set()
 
+    def _written(self, changes: list[tuple[Run, Changes]]) -> set[str]:
+        """Write outcomes down, and return the lost ones. One that the store refuses stops no other, nor itself."""
+        try:
+            return self._store.change_runs(changes)
+        except StoreUnavailable:
+            raise
+        except StoreError as refused:
+            if len(changes) > 1:
+                return set().union(*(self._written([change]) for change in changes))
+            (run, change), why = changes[0], f"the store refused it: {refused}"[:500]
+            lost = self._store.change_runs([(run, _bare(change, why))])
+            log.error("run %s attempt %d: its result and output are left out, %s", run.id, run.attempt, why)
+            return lost
+
     def _gather(self, seconds: float) -> None:
         try:
             if not self._unrecorded:
@@ -185,6 +199,16 @@ class Execution:
         if outcome is None:  # it was not started, for want of a lease
             return run, runs.queued_again(run.run_at or ended)
         return run, {"started_at": run.started_at} | runs.settled(run, outcome, ended, self._chance)
+
+
+def _bare(change: Changes, why: str) -> Changes:
+    """Return a change without what the handler brought, in the hope that the store takes that."""
+    result, error = change.get("result"), change.get("error")
+    return change | {
+        "result": None if result is None else {"not_stored": why},
+        "output": None if change.get("output") is None else why,
+        "error": None if error is None else {"type": error["type"], "message": why, "traceback": ""},
+    }
 
 
 def _tell(run: Run, change: Changes, *, was_lost: bool) -> None:

@@ -26,6 +26,7 @@ AT_WORK: Final = (QUEUED, RUNNING)
 FINAL: Final = (SUCCEEDED, FAILED, TIMED_OUT, ABANDONED, SKIPPED, MISSED, CANCELLED)
 STATES: Final = AT_WORK + FINAL
 
+DEFAULT_QUEUE: Final = "default"
 KEPT = timedelta(days=30)
 MAX_CRASHES = 3
 MAX_BACKOFF_SECONDS = 3_600.0
@@ -50,6 +51,7 @@ class Run:
     run_at: datetime | None = None
     schedule: str | None = None
     user: str = ""
+    queue: str = DEFAULT_QUEUE
     state: str = QUEUED
     attempt: int = 0
     crashes: int = 0
@@ -69,6 +71,8 @@ class Run:
     output: str | None = None
     reason: str | None = None
     retry_of: str | None = None
+    deadline_at: datetime | None = None
+    sent_at: datetime | None = None
     expires_at: datetime | None = None
 
     @property
@@ -88,7 +92,7 @@ class Run:
 
 _STORED = tuple(f.name for f in fields(Run) if f.name != "id")
 _RETRYING = ("retries", "retry_delay_seconds", "timeout_seconds", "on_crash")
-_POLICIES = ("user", "handler", "params", "overlap", *_RETRYING)
+_POLICIES = ("user", "handler", "params", "queue", "overlap", *_RETRYING)
 _policies = attrgetter(*_POLICIES)
 
 
@@ -195,7 +199,19 @@ def backoff_seconds(delay_seconds: float, failures: int) -> float:
 
 def queued_again(run_at: datetime, **more: Any) -> Changes:
     """Return the changes that put a claimed run back into the queue."""
-    return {"state": QUEUED, "run_at": run_at, "daemon": None, "started_at": None, **more}
+    return {"state": QUEUED, "run_at": run_at, "daemon": None, "started_at": None, "sent_at": None, **more}
+
+
+def too_late(run: Run, now: datetime) -> Changes | None:
+    """Return what becomes of a claimed run that should have started by now; None where it may start.
+
+    The deadline is for the first start: what was once begun in time is brought to its end.
+    """
+    if run.deadline_at is None or now <= run.deadline_at or run.failures or run.crashes:
+        return None
+    return closed(
+        MISSED, now, started_at=None, reason=f"not started by its deadline, {run.deadline_at:%Y-%m-%d %H:%M:%SZ}"
+    )
 
 
 def after_crash(run: Run, now: datetime) -> Changes:
@@ -214,6 +230,7 @@ _CHECKS: dict[str, values.Check] = {
     "key": lambda key: None if key is None else values.line(200)(key),
     "handler": values.handler_name,
     "params": values.mapping,
+    "queue": values.queue_name,
     "state": values.one_of(*STATES),
     "attempt": values.number(0, 2**31, whole=True),
     "crashes": values.number(0, 2**31, whole=True),
@@ -222,4 +239,6 @@ _CHECKS: dict[str, values.Check] = {
     "due_at": values.instant,
     "queued_at": values.instant,
     "run_at": values.instant,
+    "deadline_at": values.instant,
+    "sent_at": values.instant,
 }

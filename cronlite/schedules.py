@@ -34,6 +34,7 @@ class Schedule:
     name: str | None = None
     user: str = ""
     handler: str = "default"
+    queue: str = "default"
     params: Mapping[str, Any] = field(default_factory=dict)
     minute: Spelling = "*"
     hour: Spelling = "*"
@@ -182,6 +183,7 @@ def _name(value: object) -> values.Complaint:
 
 _SHARED_CHECKS: dict[str, values.Check] = {
     "handler": values.handler_name,
+    "queue": values.queue_name,
     "either_day": values.boolean,
     "enabled": values.boolean,
     "overlap": values.one_of("skip", "wait", "allow"),

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 
 from cronlite.daemon import Daemon
 from cronlite.errors import ConfigurationError
@@ -41,7 +42,8 @@ def serve(daemon: Daemon) -> None:
         telling.close()
     if left:
         logging.shutdown()
-        sys.stdout.flush()
+        with suppress(Exception):  # a handler may have closed it
+            sys.stdout.flush()
         os._exit(0)  # a handler given back must not live on here
 
 

@@ -17,6 +17,7 @@ MAX_DEPTH = 90
 MAX_PARAMS_BYTES = 15 * 1024 * 1024
 MAX_RESULT_BYTES = 64 * 1024
 _INT64 = range(-(2**63), 2**63)
+_QUEUE_NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,99}\Z", re.ASCII)
 _HANDLER_NAME = re.compile(r"[A-Za-z_][\w.:-]{0,199}\Z", re.ASCII)
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
@@ -61,6 +62,13 @@ def handler_name(value: object) -> Complaint:
     if isinstance(value, str) and _HANDLER_NAME.match(value):
         return None
     return "is no handler name", "give letters, digits, _ . : and -, beginning with a letter, at most 200"
+
+
+def queue_name(value: object) -> Complaint:
+    """Check for a name that a queue can have."""
+    if isinstance(value, str) and _QUEUE_NAME.match(value):
+        return None
+    return "is no queue name", "give letters, digits, . _ and -, not beginning with . or -, at most 100"
 
 
 def mapping(value: object) -> Complaint:

@@ -19,6 +19,7 @@ from cronlite.errors import ConfigurationError, InvalidInput
 from cronlite.handlers import Registry
 from cronlite.testing import START, HandlerFailed, Rehearsal
 from tests.dispatch import acting
+from tests.web import readme
 
 pytest_plugins = ["pytester", "cronlite.contrib.pytest"]
 
@@ -80,6 +81,7 @@ def test_after_an_outage_the_grace_and_catch_up_decide(rehearsal: Rehearsal) -> 
     rehearsal.advance(minutes=1)
     minutes = {name: [run.due_at.minute for run in rehearsal.runs(schedule=name)] for name in ("skip", "latest", "all")}
     assert minutes == {"skip": [0], "latest": [50, 0], "all": [10, 20, 30, 40, 50, 0]}
+    assert {run.state for run in rehearsal.runs()} == {"succeeded"}, "also those that wait for each other"
 
 
 def test_time_does_not_run_backwards(rehearsal: Rehearsal) -> None:
@@ -435,3 +437,9 @@ def test_a_failure_shows_where_in_the_handler_it_came_from(pytester: pytest.Pyte
             "E * fetch with {'rows': 0} for 'bob'*: ZeroDivisionError: *",
         ]
     )
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_readmes_example_is_a_test_that_passes(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_jobs=readme.block("test_jobs.py"))
+    pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=2)

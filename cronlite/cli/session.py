@@ -40,10 +40,12 @@ class Session:
 
     def handler_hint(self, handler: str) -> str | None:
         """Say what is odd about a handler's name, as far as the application that -A names can tell."""
+        from cronlite.shell import NAME as SHELL
+
         if self.app is None:
             return None
         known = self.cron.registry.names()
-        if handler in known:
+        if handler in known or handler == SHELL:  # 'run --allow-shell' registers that one
             return None
         hint = suggestion(handler, known) or "it has no handler at all"
         return f"{self.app} has no handler {handler!r}; {hint}"

@@ -48,6 +48,10 @@ class DaemonRecord:
     stuck: int = 0
     seats: int = 0
     dead_at: datetime | None = None
+    ticks: bool = True
+    """False for a worker."""
+    trouble: str = ""
+    """What keeps it from its work, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,11 +149,34 @@ class Store(Protocol):
     def at_work(self, lanes: Collection[str]) -> list[Run]:
         """List, for each of these lanes where runs are queued or running, the one of them that was due last."""
 
-    def claim_runs(self, daemon: str, handlers: Collection[str], now: datetime, limit: int) -> list[Run]:
+    def claim_runs(
+        self,
+        daemon: str,
+        handlers: Collection[str],
+        now: datetime,
+        limit: int,
+        *,
+        queues: Collection[str] | None = None,
+        ids: Collection[str] | None = None,
+    ) -> list[Run]:
         """Claim up to `limit` queued runs with `run_at <= now` of these handlers, the oldest `run_at` first.
 
         A claim sets state, daemon, started_at and attempt, and releases the key. A run whose lane has a running run
-        loses its claim and waits (`run_at` None) until `release_lanes`.
+        loses its claim and waits (`run_at` None, `sent_at` None) until `release_lanes`. `queues` and `ids` restrict the
+        claim to runs of these queues, and to these runs.
+        """
+
+    def unsent_runs(
+        self,
+        now: datetime,
+        limit: int,
+        *,
+        sent_before: datetime | None = None,
+        queues: Collection[str] | None = None,
+    ) -> list[Run]:
+        """List queued runs with `run_at <= now` that were never sent to a broker, the oldest `run_at` first.
+
+        With `sent_before`, those that were sent before that instant instead, the longest ago first.
         """
 
     def change_runs(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
@@ -187,7 +214,7 @@ class Store(Protocol):
     def join(self, daemon: DaemonRecord) -> datetime:
         """Add a daemon; return the store's time."""
 
-    def beat(self, id: str, *, running: int, stuck: int) -> datetime | None:
+    def beat(self, id: str, *, running: int, stuck: int, trouble: str = "") -> datetime | None:
         """Count the daemon's beat up; return the store's time, or None if it is marked dead or gone."""
 
     def leave(self, id: str) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +17,9 @@ from cronlite.app import Cronlite
 from tests.cli.conftest import Typed
 from tests.waiting import wait_until
 
-CRONLITE = [sys.executable, "-c", "from cronlite.cli import main; main()"]
+# Where the tests themselves run in the background of a shell, SIGINT is ignored, and so it is in what they start.
+HEEDFUL = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+CRONLITE = [sys.executable, "-c", f"{HEEDFUL}\nfrom cronlite.cli import main\nmain()"]
 HANDLERS = """
 import time
 import cronlite
@@ -93,13 +97,29 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(uri: str) -> None:
         for number in range(500):  # more than the 64 KiB that a pipe holds
             cron.schedule("u" * 190, name=f"schedule-{number:04}")
     for command in (["list"], ["list", "--json"], ["next", "-n", "5000"]):
-        line = f"{' '.join(map(repr, CRONLITE))} --uri {uri} {' '.join(command)}"
+        line = shlex.join([*CRONLITE, "--uri", uri, *command])
         result = subprocess.run(
             ["bash", "-o", "pipefail", "-c", f"{line} | head -n 1"], capture_output=True, text=True, check=False
         )
         assert result.stderr == ""
         assert result.returncode == 0
         assert result.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["list"], ["status"], ["list", "--json"]])
+def test_a_reader_that_is_gone_from_the_start_does_no_harm(
+    uri: str, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # nothing would be left for the last flush
+    Typed(uri)("add", "--name", "n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = subprocess.run(
+        [*CRONLITE, "--uri", uri, *command], stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writer)
+    assert result.stderr == ""
+    assert result.returncode == 0
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -172,6 +192,16 @@ def test_a_daemon_waits_for_a_store_that_is_not_there_yet(tmp_path: Path) -> Non
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=20)
     assert process.returncode == 0
+
+
+def test_systemd_hears_when_the_daemon_is_ready(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(20)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with daemon(uri, tmp_path):
+            heard = iter(lambda: systemd.recv(4096).decode(), None)
+            assert any(message.startswith("READY=1\nSTATUS=") for message in heard)
 
 
 def test_waiting_for_a_daemon_is_said_and_can_be_broken_off(uri: str, tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ _SKIPPED = re.compile(r"run (\S+) skipped: ")
 _FAILED = re.compile(r"run (\S+) attempt (\d+) of .* (will be retried|failed|timed_out)")
 _LATE = re.compile(r"run (\S+) attempt (\d+): its outcome came too late")
 _CUT_OFF = re.compile(r"run (\S+) was cut off by the stop")
-_UNEXPECTED = re.compile(r"a fault of cronlite itself.*|SLOW CALL.*|.*Traceback \(most recent.*")
+_FAULTS = ("a fault of cronlite itself", "SLOW CALL: ", "was not taken", "cannot be found out")
+_TRACEBACK = "Traceback (most recent call last)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,11 +237,11 @@ def _number(value: Any) -> int:
 
 
 def _nothing_unexpected_in_the_logs(expected: Expected, logs: Sequence[str]) -> Iterator[str]:
+    words = _FAULTS if expected.tracebacks else (*_FAULTS, _TRACEBACK)
     for log in logs:
-        for found in _UNEXPECTED.finditer(log):
-            if not (expected.tracebacks and "Traceback" in found[0]):
-                yield f"in a log: {log[max(0, found.start() - 200) : found.end() + 1500]}"
-                break
+        places = [place for word in words if (place := log.find(word)) >= 0]
+        if places:
+            yield f"in a log: {log[max(0, min(places) - 200) : min(places) + 1_500]}"
 
 
 def _counts(journal: Sequence[Line], evidence: Evidence, logs: Sequence[str]) -> dict[str, int]:

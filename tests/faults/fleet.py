@@ -90,7 +90,9 @@ class Node:
         try:
             return self.process.wait(limit_seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"node {self.name} still runs after {limit_seconds} s; its log:\n{self.text}") from None
+            raise AssertionError(
+                f"node {self.name} still runs after {limit_seconds} s; its log:\n{self.text}"
+            ) from None
 
     def wait_ready(self, limit_seconds: float = 20) -> None:
         """Wait until it is on the store's list."""
@@ -257,11 +259,16 @@ class Fleet:
         """Say what should have run up to a minute."""
         return Expected(schedules=self.schedules, first=self.first, last=last, **how)
 
-    def verify(self, fault: str, injected: str, last: datetime, **how: Any) -> Verdict:
-        """Have everything checked, add a line to the report, and fail if a promise was broken."""
+    def check(self, last: datetime, **how: Any) -> Verdict:
+        """Have everything checked."""
         self.watcher.look()
         verdict = checker.check(self.expected(last, **how), self.journal(), self.evidence(), self.logs())
         verdict.violations += self.watcher.changed
+        return verdict
+
+    def verify(self, fault: str, injected: str, last: datetime, **how: Any) -> Verdict:
+        """Have everything checked, add a line to the report, and fail if a promise was broken."""
+        verdict = self.check(last, **how)
         report.add(fault, injected, str(verdict))
         assert not verdict.violations, f"{verdict}\n{self._what_is_there()}"
         return verdict

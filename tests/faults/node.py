@@ -155,7 +155,7 @@ def _leak_threads(number: int) -> None:
         threading.Thread(target=threading.Event().wait, daemon=True).start()
 
 
-def _print(characters: int) -> None:
+def _print(characters: int, fill: str = "") -> None:
     print("x" * characters)
 
 

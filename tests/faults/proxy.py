@@ -59,7 +59,9 @@ class Proxy:
         last one, nobody gets through any more until `mend`.
         """
         with self._lock:
-            self._losing = [_Loss(command, holding, late_seconds, then_cut and left == 1) for left in range(times, 0, -1)]
+            self._losing = [
+                _Loss(command, holding, late_seconds, then_cut and left == 1) for left in range(times, 0, -1)
+            ]
 
     @property
     def losing(self) -> bool:

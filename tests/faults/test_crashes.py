@@ -57,9 +57,7 @@ def deaths(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
     folder = tmp_path_factory.mktemp("deaths")
     with ThreadPoolExecutor(5) as threads:
-        yield {
-            case: threads.submit(die, *case, folder / f"{number}.db") for number, case in enumerate(CASES)
-        }
+        yield {case: threads.submit(die, *case, folder / f"{number}.db") for number, case in enumerate(CASES)}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(case))

@@ -116,3 +116,10 @@ def test_the_expressions_in_use_are_found_by_skipping(full: MongoStore, commands
     assert len(commands.sent) == 6
     for one in list(commands.sent):
         assert "DISTINCT_SCAN" in examined(full, one)[2], one
+
+
+def test_the_due_query_names_its_index(full: MongoStore, commands: Commands) -> None:
+    commands.sent.clear()
+    assert len(list(due(full, TICK))) == 10
+    # Without, it is left to the planner's trials whether the index of a single field will do.
+    assert [sent.get("hint") for sent in commands.sent if "find" in sent] == ["cronlite_due"]

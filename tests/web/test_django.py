@@ -19,7 +19,7 @@ from django.conf import settings as django_settings
 from django.contrib.staticfiles.testing import StaticLiveServerTestCase
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import close_old_connections, connection, transaction
 from django.test.utils import get_runner, override_settings, setup_test_environment, teardown_test_environment
 
 import cronlite
@@ -139,9 +139,9 @@ def test_enqueue_waits_for_the_commit_and_forgets_what_is_rolled_back(rehearsal:
         assert rehearsal.runs() == []
     run = rehearsal.assert_enqueued(handler="gallery.count", params={"n": 1}, user="ann")
     assert run.retries == 2
-    with pytest.raises(RuntimeError), transaction.atomic():
+    with transaction.atomic():
         enqueue("gallery.count", {"n": 2})
-        raise RuntimeError
+        transaction.set_rollback(True)
     enqueue("gallery.count", {"n": 3})
     assert [run.params["n"] for run in rehearsal.runs()] == [1, 3]
 
@@ -150,7 +150,7 @@ def test_what_is_wrong_with_a_call_is_raised_before_the_commit(rehearsal: Rehear
     from cronlite.contrib.django import enqueue
 
     with transaction.atomic():
-        with pytest.raises(cronlite.InvalidInput, match="params.picture: .* is a object, not JSON"):
+        with pytest.raises(cronlite.InvalidInput, match=r"params\.picture: .* not JSON"):
             enqueue("gallery.count", {"picture": object()})
         with pytest.raises(cronlite.InvalidInput, match="did you mean 'retries'"):
             enqueue("gallery.count", retry=3)
@@ -176,10 +176,13 @@ def test_the_handlers_of_each_app_are_found() -> None:
 
 @pytest.mark.parametrize("handler", ["gallery.count", "gallery.count-async"])
 def test_connections_are_closed_after_each_run(handler: str) -> None:
-    closed = []
-    with mock.patch(
-        "cronlite.contrib.django.connections.close_old_connections", lambda: closed.append(threading.get_ident())
-    ):
+    closed: list[int] = []
+
+    def close() -> None:
+        closed.append(threading.get_ident())
+        close_old_connections()
+
+    with mock.patch("cronlite.contrib.django.connections.close_old_connections", close):
         gallery().start()
         try:
             assert isinstance(gallery().enqueue(handler).wait(10).result, int)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import fields
 from functools import lru_cache, partial
 from typing import Any
@@ -32,6 +33,7 @@ class ProjectCronlite(Cronlite):
     ) -> None:
         """Check a call now, and queue it once the transaction at hand is committed."""
         run = self._asked_for(handler, params, user, **options)
+        run.params = deepcopy(run.params)  # the caller may go on with its own
         transaction.on_commit(partial(self._queued, run), using=using)
 
     def run(self, **options: Any) -> None:

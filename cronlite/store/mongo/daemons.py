@@ -31,10 +31,10 @@ class Daemons(Collections):
         return seen_at
 
     @translated
-    def beat(self, id: str, *, running: int, stuck: int) -> datetime | None:
+    def beat(self, id: str, *, running: int, stuck: int, trouble: str = "") -> datetime | None:
         beaten: Document | None = self._daemons.find_one_and_update(
             {"_id": id, "dead_at": None},
-            {"$inc": {"beat": 1}, "$set": {"running": running, "stuck": stuck}, **_STORES_CLOCK},
+            {"$inc": {"beat": 1}, "$set": {"running": running, "stuck": stuck, "trouble": trouble}, **_STORES_CLOCK},
             projection={"seen_at": True},
             return_document=ReturnDocument.AFTER,
         )

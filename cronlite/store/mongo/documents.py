@@ -6,14 +6,14 @@ refuse it. Values of other kinds pass both ways untouched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
 from bson import ObjectId
 
 from cronlite import ids
-from cronlite.runs import Changes, Run
+from cronlite.runs import DEFAULT_QUEUE, Changes, Run
 from cronlite.schedules import Document
 
 T = TypeVar("T")
@@ -80,6 +80,14 @@ def id_prefix(prefix: str) -> Document:
 def string_prefix(prefix: str) -> Document:
     """Return the condition for strings that begin with these characters; no pattern is made of a user's text."""
     return {"$gte": prefix, "$lt": prefix + _LAST_CHARACTER}
+
+
+def of_queues(queues: Collection[str] | None) -> Document:
+    """Return the filter for the runs of some queues, or of all."""
+    if queues is None:
+        return {}
+    # A run from elsewhere may leave its queue out.
+    return {"queue": {"$in": [*queues, *([None] if DEFAULT_QUEUE in queues else [])]}}
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[Sequence[T]]:

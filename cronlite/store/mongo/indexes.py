@@ -101,6 +101,14 @@ INDEXES = (
         _SLOW,
         {"partialFilterExpression": {"state": RUNNING}},
     ),
+    # Without sent_at behind the state, a daemon that sends to a broker would read its whole backlog every time.
+    Index(
+        "runs",
+        "cronlite_unsent",
+        _up("state", "sent_at", "run_at"),
+        _SLOW,
+        {"partialFilterExpression": {"state": QUEUED}},
+    ),
     Index("runs", "cronlite_expiry", _up("expires_at"), "finished runs are kept for ever", {"expireAfterSeconds": 0}),
     Index("runs", "cronlite_newest", _up("queued_at"), _SLOW),
     Index("runs", "cronlite_of_schedule", _up("schedule", "queued_at"), _SLOW),

@@ -22,14 +22,16 @@ from cronlite.runs import ABANDONED, AT_WORK, QUEUED, RUNNING, Changes, Run
 from cronlite.schedules import Document
 from cronlite.store.contract import RunQuery
 from cronlite.store.mongo.connection import CODEC, Collections
-from cronlite.store.mongo.documents import batches, id_to_store, run_from_store, run_to_store, string_prefix, update
-from cronlite.store.mongo.failures import (
-    BAD_VALUE,
-    BSON_OBJECT_TOO_LARGE,
-    DUPLICATE_KEY,
-    refusals,
-    translated,
+from cronlite.store.mongo.documents import (
+    batches,
+    id_to_store,
+    of_queues,
+    run_from_store,
+    run_to_store,
+    string_prefix,
+    update,
 )
+from cronlite.store.mongo.failures import BAD_VALUE, BSON_OBJECT_TOO_LARGE, DUPLICATE_KEY, refusals, translated
 
 _log = logging.getLogger("cronlite.store")
 
@@ -84,8 +86,19 @@ class Runs(Collections):
         return list(last.values())
 
     @translated
-    def claim_runs(self, daemon: str, handlers: Collection[str], now: datetime, limit: int) -> list[Run]:
+    def claim_runs(
+        self,
+        daemon: str,
+        handlers: Collection[str],
+        now: datetime,
+        limit: int,
+        *,
+        queues: Collection[str] | None = None,
+        ids: Collection[str] | None = None,
+    ) -> list[Run]:
+        named = {} if ids is None else {"_id": {"$in": list(ids)}}
         ready = {"state": QUEUED, "handler": {"$in": list(handlers)}, "run_at": {"$lte": now}}
+        ready |= {**of_queues(queues), **named}
         claimed: list[Run] = []
         for _ in range(limit // _BATCH + _FRUITLESS_ROUNDS):
             page = min(limit - len(claimed), _BATCH)
@@ -98,6 +111,19 @@ class Runs(Collections):
             if len(found) < page:
                 break
         return claimed
+
+    @translated
+    def unsent_runs(
+        self,
+        now: datetime,
+        limit: int,
+        *,
+        sent_before: datetime | None = None,
+        queues: Collection[str] | None = None,
+    ) -> list[Run]:
+        sent = None if sent_before is None else {"$lt": sent_before}
+        ready = {"state": QUEUED, "sent_at": sent, "run_at": {"$lte": now}, **of_queues(queues)}
+        return list(self._whole(self._runs.find(ready).sort([("sent_at", 1), ("run_at", 1)]).limit(limit), now))
 
     def _whole(self, documents: Iterable[Document], now: datetime) -> Iterator[Run]:
         """Yield those that can be read, and close the others: they would be found first for ever."""
@@ -133,7 +159,7 @@ class Runs(Collections):
         if not blocked:
             return
         still_queued = {"_id": {"$in": [run.id for run in blocked]}, "state": QUEUED}
-        self._runs.update_many(still_queued, {"$unset": {"run_at": ""}})
+        self._runs.update_many(still_queued, {"$unset": {"run_at": "", "sent_at": ""}})
 
     @translated
     def change_runs(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:

@@ -23,11 +23,12 @@ class Daemons(Tables):
         self._change(DAEMONS.insert.replace("INSERT", "INSERT OR REPLACE", 1), DAEMONS.row(joined))
         return now
 
-    def beat(self, id: str, *, running: int, stuck: int) -> datetime | None:
+    def beat(self, id: str, *, running: int, stuck: int, trouble: str = "") -> datetime | None:
         now = self.now()
         beaten = self._change(
-            "UPDATE daemons SET beat = beat + 1, seen_at = ?, running = ?, stuck = ? WHERE _id = ? AND dead_at IS NULL",
-            [milliseconds(now), running, stuck, id],
+            "UPDATE daemons SET beat = beat + 1, seen_at = ?, running = ?, stuck = ?, trouble = ?"
+            " WHERE _id = ? AND dead_at IS NULL",
+            [milliseconds(now), running, stuck, trouble, id],
         )
         return now if beaten else None
 

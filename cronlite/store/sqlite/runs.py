@@ -7,15 +7,15 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from cronlite import runs
 from cronlite.errors import InvalidInput
-from cronlite.runs import ABANDONED, RUNNING, Changes, Run
+from cronlite.runs import ABANDONED, DEFAULT_QUEUE, RUNNING, Changes, Run
 from cronlite.schedules import Document
 from cronlite.store.contract import RunQuery
 from cronlite.store.sqlite.connection import Tables
-from cronlite.store.sqlite.tables import RUNS, distinct, instant, listed, milliseconds
+from cronlite.store.sqlite.tables import IN_LIST, RUNS, distinct, instant, listed, milliseconds
 
 log = logging.getLogger("cronlite.store")
 
@@ -27,13 +27,21 @@ _PRUNED_AT_ONCE = 1_000
 # States are written into the queries: SQLite uses an index on some rows only where it can see that they are enough.
 _OLDEST_QUEUED = (
     "SELECT run_at, _id, rowid FROM runs"
-    " WHERE state = 'queued' AND handler = ? AND run_at <= ? ORDER BY run_at, _id LIMIT ?"
+    " WHERE state = 'queued' AND handler = ? AND run_at <= ?{} ORDER BY run_at, _id LIMIT ?"
+)
+_UNSENT = f"{RUNS.select} WHERE state = 'queued' AND sent_at {{}} AND run_at <= ?{{}} ORDER BY sent_at, run_at LIMIT ?"
+_OF_QUEUES = f" AND ifnull(queue, '{DEFAULT_QUEUE}') {IN_LIST}"
+# The plus keeps SQLite from reading all that is queued instead of the few that are named.
+_NAMED = (
+    "SELECT run_at, _id, rowid FROM runs"
+    f" WHERE _id {IN_LIST} AND +state = 'queued' AND handler {IN_LIST} AND +run_at <= ?{{}}"
+    " ORDER BY run_at, _id LIMIT ?"
 )
 _EARLIEST = (
     "SELECT (SELECT min(run_at) FROM runs WHERE state = 'queued' AND handler = value AND run_at <= ?) FROM json_each(?)"
 )
 _CLAIM = "UPDATE runs SET state = 'running', daemon = ?, started_at = ?, attempt = ? WHERE rowid = ?"
-_WAIT = "UPDATE runs SET run_at = NULL WHERE rowid = ?"
+_WAIT = "UPDATE runs SET run_at = NULL, sent_at = NULL WHERE rowid = ?"
 _RUNNING_IN = "SELECT rowid FROM runs WHERE state = 'running' AND lane = lanes.value"
 _QUEUED_IN = "SELECT rowid FROM runs WHERE state = 'queued' AND lane = lanes.value AND run_at IS"
 _LATEST = "ORDER BY due_at DESC, _id DESC LIMIT 1"
@@ -65,16 +73,40 @@ class Runs(Tables):
         found = _readable(map(RUNS.document, self._read(_AT_WORK, [listed(lanes)] * 3)))
         return list({run.lane: run for run in found}.values())
 
-    def claim_runs(self, daemon: str, handlers: Collection[str], now: datetime, limit: int) -> list[Run]:
+    def claim_runs(
+        self,
+        daemon: str,
+        handlers: Collection[str],
+        now: datetime,
+        limit: int,
+        *,
+        queues: Collection[str] | None = None,
+        ids: Collection[str] | None = None,
+    ) -> list[Run]:
+        asked = _Ready(handlers, now, queues, ids)
         earliest = self.next_run_at(handlers)
         if earliest is None or earliest > now:
             return []  # asked without a lock, because most daemons ask in vain most of the time
         claimed: list[Run] = []
         with self._write() as connection:
             # Every run that is found is claimed, set to wait or abandoned, so this comes to an end.
-            while len(claimed) < limit and (found := _queued(connection, handlers, now, limit - len(claimed))):
+            while len(claimed) < limit and (found := _queued(connection, asked, limit - len(claimed))):
                 claimed += _claimed(connection, found, daemon, now)
         return claimed
+
+    def unsent_runs(
+        self,
+        now: datetime,
+        limit: int,
+        *,
+        sent_before: datetime | None = None,
+        queues: Collection[str] | None = None,
+    ) -> list[Run]:
+        of_queues, queue_list = _restricted(queues)
+        sent = [] if sent_before is None else [milliseconds(sent_before)]
+        statement = _UNSENT.format("< ?" if sent else "IS NULL", of_queues)
+        rows = self._read(statement, [*sent, milliseconds(now), *queue_list, limit])
+        return list(_readable(map(RUNS.document, rows)))
 
     def change_runs(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
         with self._write() as connection:
@@ -91,10 +123,8 @@ class Runs(Tables):
 
     def runs(self, query: RunQuery) -> Iterator[Run]:
         terms, values = _restrictions(query)
-        # A daemon's runs at work are few; SQLite would rather look for them along all of the history than sort them.
-        newest = "+queued_at" if query.daemon and query.states else "queued_at"
         found = self._read(
-            f"SELECT rowid FROM runs WHERE {' AND '.join(['true', *terms])} ORDER BY {newest} DESC, _id DESC LIMIT ?",
+            f"SELECT rowid FROM runs WHERE {' AND '.join(['true', *terms])} ORDER BY queued_at DESC, _id DESC LIMIT ?",
             [*values, -1 if query.limit is None else query.limit],
         )
         return _readable(self._stream(RUNS, (rowid for (rowid,) in found)))
@@ -129,13 +159,31 @@ class Runs(Tables):
         return pruned
 
 
-def _queued(
-    connection: sqlite3.Connection, handlers: Collection[str], now: datetime, limit: int
-) -> list[tuple[int, Document]]:
-    """Return the oldest queued runs of all these handlers, each with its row's number."""
+class _Ready(NamedTuple):
+    """Which queued runs a claim is for."""
+
+    handlers: Collection[str]
+    now: datetime
+    queues: Collection[str] | None
+    ids: Collection[str] | None
+
+
+def _restricted(queues: Collection[str] | None) -> tuple[str, list[str]]:
+    """Return the term that restricts runs to some queues, and its variable."""
+    return ("", []) if queues is None else (_OF_QUEUES, [listed(queues)])
+
+
+def _queued(connection: sqlite3.Connection, asked: _Ready, limit: int) -> list[tuple[int, Document]]:
+    """Return the oldest of the queued runs that are asked for, each with its row's number."""
     oldest: list[tuple[Any, ...]] = []
-    for handler in handlers:  # one by one, the index gives them in order; together, all of them would be sorted
-        oldest += connection.execute(_OLDEST_QUEUED, [handler, milliseconds(now), limit])
+    of_queues, queues = _restricted(asked.queues)
+    until = milliseconds(asked.now)
+    if asked.ids is not None:
+        named = [listed(asked.ids), listed(asked.handlers), until, *queues, limit]
+        oldest += connection.execute(_NAMED.format(of_queues), named)
+    else:
+        for handler in asked.handlers:  # one by one, the index gives them in order; together, all would be sorted
+            oldest += connection.execute(_OLDEST_QUEUED.format(of_queues), [handler, until, *queues, limit])
     oldest.sort(key=lambda found: (found[0], str(found[1])))
     rowids = [rowid for _, _, rowid in oldest[:limit]]
     rows = {row[0]: row[1:] for row in connection.execute(RUNS.select_rows, [listed(rowids)])}

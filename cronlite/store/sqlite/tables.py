@@ -101,7 +101,7 @@ class Table:
     def create(self) -> str:
         """The statement that makes it.
 
-        Its rowid is declared because VACUUM numbers undeclared ones anew, under the hands of whoever holds some.
+        Its rowid is declared because VACUUM may number undeclared ones anew, under the hands of whoever holds some.
         """
         columns = "".join(f", {name} {kind.declared}".rstrip() for name, kind in self.columns.items())
         return f"CREATE TABLE {self.name} (rowid INTEGER PRIMARY KEY{columns})"
@@ -161,6 +161,7 @@ SCHEDULES = Table(
         "name": TEXT,
         "user": TEXT,
         "handler": TEXT,
+        "queue": TEXT,
         "params": JSON,
         "minute": SPELLING,
         "hour": SPELLING,
@@ -195,6 +196,7 @@ RUNS = Table(
         "run_at": DATE,
         "schedule": TEXT,
         "user": TEXT,
+        "queue": TEXT,
         "state": TEXT,
         "attempt": NUMBER,
         "crashes": NUMBER,
@@ -214,6 +216,8 @@ RUNS = Table(
         "output": TEXT,
         "reason": TEXT,
         "retry_of": TEXT,
+        "deadline_at": DATE,
+        "sent_at": DATE,
         "expires_at": DATE,
     },
 )
@@ -247,6 +251,8 @@ DAEMONS = Table(
         "stuck": NUMBER,
         "seats": NUMBER,
         "dead_at": DATE,
+        "ticks": BOOL,
+        "trouble": TEXT,
     },
 )
 
@@ -284,6 +290,7 @@ INDEXES = {
     "runs_ready": f"INDEX runs_ready ON runs {_QUEUED_LANE} NOT NULL",
     # The state is the same throughout each of these two; without it SQLite would look it up in the rows.
     "runs_claim": "INDEX runs_claim ON runs (handler, run_at, _id, state) WHERE state = 'queued'",
+    "runs_unsent": "INDEX runs_unsent ON runs (sent_at, run_at, state) WHERE state = 'queued'",
     "runs_daemon": "INDEX runs_daemon ON runs (daemon, handler, state) WHERE state = 'running'",
     "runs_expiry": "INDEX runs_expiry ON runs (expires_at) WHERE expires_at IS NOT NULL",
     "runs_newest": "INDEX runs_newest ON runs (queued_at, _id)",

@@ -1,0 +1,96 @@
+"""`python -m tests.bench`: measure cronlite beside its peers, and print one table.
+
+It starts a MongoDB of its own, installs the peers into a folder that is removed afterwards, and asserts nothing. In
+full it takes more than an hour, on a machine that should have nothing else to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from tests.bench import burst, idle, machine, peers, profiled, punctual, scale, sharing, sqlite, start
+from tests.bench.rows import Row, table
+from tests.bench.setting import FULL, QUICK, Setting, Sizes, say
+from tests.services import MissingService, ServiceFailed
+from tests.services.mongod import Mongod
+from tests.services.process import Scratch
+
+BENCHMARKS: Mapping[str, Callable[[Setting], list[Row]]] = {
+    "burst": burst.measure,
+    "scale": scale.measure,
+    "punctual": punctual.measure,
+    "idle": idle.measure,
+    "sharing": sharing.measure,
+    "sqlite": sqlite.measure,
+    "start": start.measure,
+}
+WITH_PEERS = ("burst", "idle", "sqlite")
+# A cache as on a small server: that of the tests is smaller, and the default would take half of this machine.
+CACHE = "cache_size=1GB"
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    given = _parser().parse_args(words)
+    try:
+        with ExitStack() as ends:
+            scratch = Scratch("bench")
+            ends.callback(scratch.close)
+            server = ends.enter_context(Mongod(parameters={"enableTestCommands": 0}))
+            with server.client() as client:
+                client.admin.command("setParameter", 1, wiredTigerEngineRuntimeConfig=CACHE)
+            setting = Setting(server, scratch.folder, _sizes(given))
+            if given.profile:
+                print(profiled.report(setting))
+                return
+            report(setting, given.only or list(BENCHMARKS), given)
+    except (MissingService, ServiceFailed) as failed:
+        sys.exit(str(failed))
+
+
+def report(setting: Setting, names: Sequence[str], given: argparse.Namespace) -> None:
+    versions: dict[str, str] = {}
+    if given.peers and set(names) & set(WITH_PEERS):
+        say("installing the peers")
+        setting.peers, versions = peers.install(setting.folder)
+    told, begun = machine.described(setting.server, versions), time.monotonic()
+    rows = [row for name in names for row in BENCHMARKS[name](setting)]
+    told["took"] = f"{time.monotonic() - begun:.0f} s, load at the end {machine.load()}"
+    told["sizes"] = "quick: smaller than those of the targets" if given.quick else "full"
+    for name, what in told.items():
+        print(f"{name + ':':<13} {what}")
+    print(f"\n{table(rows)}")
+    if given.json:
+        everything = {"about": told, "sizes": asdict(setting.sizes), "rows": [row.as_json() for row in rows]}
+        given.json.write_text(json.dumps(everything, indent=1))
+
+
+def _sizes(given: argparse.Namespace) -> Sizes:
+    sizes = QUICK if given.quick else FULL
+    wanted = {"repeats": given.repeats, "ticks": given.ticks}
+    return replace(
+        sizes, real_minutes=given.real_minutes, **{name: value for name, value in wanted.items() if value is not None}
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="smaller sizes and one of each, in about two minutes")
+    parser.add_argument("--only", nargs="+", choices=BENCHMARKS, metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--repeats", type=int, help="how often to measure each; the table shows medians")
+    parser.add_argument("--ticks", type=int, help="how many ticks the benchmark 'punctual' has")
+    parser.add_argument("--real-minutes", action="store_true", help="let these be a minute apart")
+    parser.add_argument("--no-peers", dest="peers", action="store_false", help="measure cronlite and the floor only")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured to a file, too")
+    parser.add_argument("--profile", action="store_true", help="instead, tell where the time of a burst goes")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""How does a daemon in a process of its own fare: how fast, how late, how big?"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from typing import Any
+
+from cronlite import current_run
+from cronlite.daemon import Daemon, Options
+from cronlite.handlers import Registry
+from cronlite.liveness import StoreClock, steady
+from cronlite.output import capture_logs
+from cronlite.runs import FINAL, Changes, Run
+from cronlite.store import Store, open_store
+from tests.bench import children, machine
+from tests.bench.staged import StagedClock
+from tests.bench.stages import Stages
+
+SLOW_SECONDS = 0.05
+LEAD_SECONDS = 1.5
+AFTER_MINUTE = timedelta(seconds=1)
+READY_SECONDS = 60.0
+
+
+class Calls:
+    """The handlers: each counts its calls, and does next to nothing else unless it is its purpose."""
+
+    def __init__(self, clock: StoreClock) -> None:
+        self._clock = clock
+        self._counter = itertools.count(1)
+        self.count, self.last_at = 0, 0.0
+        self.delays: list[float] = []
+
+    def registry(self) -> Registry:
+        registry = Registry()
+        for function in (self.noop, self.slow, self.punctual, self.asked):
+            registry.add(function.__name__, function)
+        return registry
+
+    def noop(self, params: Mapping[str, Any]) -> None:
+        self.count, self.last_at = next(self._counter), steady()
+
+    def slow(self, params: Mapping[str, Any]) -> None:
+        time.sleep(SLOW_SECONDS)
+        self.noop(params)
+
+    def punctual(self, params: Mapping[str, Any]) -> None:
+        """Note how long after the first second of its minute it starts."""
+        self.delays.append(-self._clock.seconds_until(current_run().due_at + AFTER_MINUTE))
+        self.noop(params)
+
+    def asked(self, params: Mapping[str, Any]) -> None:
+        """Note how long after the asking it starts."""
+        self.delays.append(steady() - params["asked"])
+        self.noop(params)
+
+
+class Outcomes:
+    """Counts the outcomes that the store has acknowledged, and sets an event at the last one."""
+
+    def __init__(self, store: Store, expected: int | None, over: threading.Event) -> None:
+        self._change_runs = store.change_runs
+        self._expected, self._over = expected, over
+        self.count, self.last_at = 0, 0.0
+        store.change_runs = self.change_runs  # type: ignore[method-assign]
+
+    def change_runs(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
+        lost = self._change_runs(changes)
+        ended = sum(change.get("state") in FINAL and run.id not in lost for run, change in changes)
+        if ended:
+            self.count, self.last_at = self.count + ended, steady()
+        if self._expected is not None and self.count >= self._expected:
+            self._over.set()
+        return lost
+
+
+def work(
+    uri: str,
+    *,
+    tick: str | None = None,
+    at: float | None = None,
+    minute_seconds: float = 60.0,
+    expected: int | None = None,
+    seats: int = 20,
+    limit_seconds: float = 300.0,
+    staged: bool = True,
+    stages: bool = False,
+) -> dict[str, Any]:
+    """Run a daemon until `expected` outcomes are stored, or stdin ends; tell what it did, in seconds and MB.
+
+    The minute of `tick` comes at the steady instant `at`, or in a moment; without `staged`, at its own time.
+    """
+    over = children.told_to_end()
+    store = open_store(uri)
+    at = steady() + LEAD_SECONDS if at is None else at
+    clock = StagedClock(datetime.fromisoformat(tick), at, minute_seconds) if staged and tick else StoreClock()
+    calls, outcomes = Calls(clock), Outcomes(store, expected, over)
+    daemon = Daemon(store, calls.registry(), Options(seats=seats), clock=clock)
+    with ExitStack() as stack:
+        stack.enter_context(capture_logs())
+        timed = stack.enter_context(Stages(store)) if stages else None
+        daemon.start()
+        if not daemon.wait_ready(READY_SECONDS):
+            raise RuntimeError("the daemon did not get ready")
+        print("ready", flush=True)
+        late = steady() - at - AFTER_MINUTE.total_seconds()
+        if tick and late > 0:
+            raise RuntimeError(f"the daemon was ready {late:.1f} s after its tick: the machine is too busy")
+        measured = _measured(over, limit_seconds)
+    daemon.stop()
+    wake = at + AFTER_MINUTE.total_seconds()
+    return measured | {
+        "calls": calls.count,
+        "called_seconds": calls.last_at - wake,
+        "stored": outcomes.count,
+        "stored_seconds": outcomes.last_at - wake,
+        "delays": calls.delays,
+        "stages": timed.told() if timed else None,
+    }
+
+
+def _measured(over: threading.Event, limit_seconds: float) -> dict[str, float]:
+    machine.forget_peak()
+    idle, cpu = machine.resident_mb(), machine.cpu_seconds()
+    over.wait(limit_seconds)
+    return {"idle_mb": idle, "peak_mb": machine.resident_mb("VmHWM"), "cpu_seconds": machine.cpu_seconds() - cpu}

@@ -1,0 +1,103 @@
+"""Punctual: how long after its minute's first second, or after the asking, does a handler start?"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from statistics import median, quantiles
+from typing import Any
+
+from cronlite import Cronlite
+from cronlite.clock import MINUTE, floor_minute
+from cronlite.liveness import steady
+from tests.bench import children, stored
+from tests.bench.rows import Row, Target
+from tests.bench.setting import Setting, say
+
+SHORT_MINUTE_SECONDS = 2.0
+
+
+def measure(setting: Setting) -> list[Row]:
+    return _ticks(setting) + _on_demand(setting)
+
+
+def _ticks(setting: Setting) -> list[Row]:
+    rows = []
+    due, ticks = setting.sizes.due, setting.sizes.ticks
+    minutes = "real minutes" if setting.sizes.real_minutes else f"minutes cut to {SHORT_MINUTE_SECONDS:g} s"
+    for side, opened in setting.stores.items():
+        say(f"{ticks} ticks of {due} due ({side}, {minutes})")
+        with opened() as uri:
+            stored.fill(uri, stored.every_minute(due, "punctual"))
+            delays = _delays(uri, due * ticks, setting.sizes.real_minutes)
+        for name, value in (("p50", median(delays)), ("p99", quantiles(delays, n=100)[98])):
+            rows.append(
+                Row(
+                    benchmark="punctual",
+                    what=f"{ticks} ticks of {due} due, {name} of start after :01.000",
+                    side=side,
+                    values=[value * 1_000],
+                    unit="ms",
+                    target=Target(most=25) if name == "p99" and "MongoDB" in side else None,
+                    more={"clock": minutes, "worst_ms": max(delays) * 1_000},
+                )
+            )
+    return rows
+
+
+def _delays(uri: str, count: int, real_minutes: bool) -> list[float]:
+    answer = children.call(
+        "daemons:work",
+        uri=uri,
+        tick=(floor_minute(datetime.now(timezone.utc)) + MINUTE).isoformat(),
+        minute_seconds=SHORT_MINUTE_SECONDS,
+        staged=not real_minutes,
+        expected=count,
+        limit_seconds=count * 60.0,
+    )
+    delays: list[float] = answer["delays"][:count]
+    return delays
+
+
+def _on_demand(setting: Setting) -> list[Row]:
+    rows = []
+    for side, opened in setting.stores.items():
+        say(f"{setting.sizes.asked} runs on demand ({side})")
+        with opened() as uri:
+            delays = _asked(uri, setting.sizes.asked)
+        rows.append(
+            Row(
+                benchmark="punctual",
+                what="on demand from another process, p50",
+                side=side,
+                values=[median(delays) * 1_000],
+                unit="ms",
+                target=Target(most=10) if "MongoDB" in side else None,
+                more={"p99_ms": quantiles(delays, n=100)[98] * 1_000, "asked": len(delays)},
+            )
+        )
+    return rows
+
+
+def _asked(uri: str, count: int) -> Sequence[float]:
+    stored.fill(uri, iter(()))
+    daemon = children.start("daemons:work", uri=uri, expected=count, staged=False)
+    try:
+        daemon.first_line()
+        children.call("punctual:ask", uri=uri, count=count)
+        delays: list[float] = daemon.answer()["delays"]
+        return delays
+    finally:
+        daemon.kill()
+
+
+def ask(uri: str, count: int) -> dict[str, Any]:
+    """Ask for runs one by one, a while apart; each carries when that was, on the steady clock of all processes."""
+    cron, chance = Cronlite(uri), random.Random(count)
+    cron.now()  # connects
+    for _ in range(count):
+        time.sleep(chance.uniform(0.02, 0.06))  # out of step with whatever the daemon does at regular times
+        cron.enqueue("asked", {"asked": steady()})
+    return {"asked": count}

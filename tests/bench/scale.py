@@ -1,0 +1,140 @@
+"""Scale: what does a tick with a hundred due cost when ever more schedules are stored?"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta, timezone
+from statistics import median
+from typing import Any
+
+from pymongo import MongoClient
+
+from cronlite import clock, runs
+from cronlite.schedules import Document
+from cronlite.store import Store, open_store
+from cronlite.ticking import Ticker
+from tests.bench import children, stored
+from tests.bench.rows import Row, Target
+from tests.bench.setting import Setting, say
+
+# In the morning, all over the week, of a day that is far enough away for nothing to be due now.
+FIRST = datetime(2027, 3, 3, 6, 17, tzinfo=timezone.utc)
+TICKS = [FIRST + n * clock.MINUTE for n in range(6)]
+HANDLER = "default"
+_GRACE, _WINDOW = timedelta(minutes=5), timedelta(hours=1)
+
+Answer = dict[str, Any]
+
+
+def measure(setting: Setting) -> list[Row]:
+    rows: list[Row] = []
+    base: float | None = None
+    sizes = setting.sizes.stored
+    for count in sizes:
+        say(f"a tick over {count:,} stored")
+        with setting.mongodb() as uri:
+            stored.fill(uri, stored.mixed(count, setting.sizes.due, TICKS, timedelta(0)))
+            answers = [_call(uri, setting.sizes.due) for _ in range(setting.sizes.repeats)]
+            keys = children.call("scale:examined", uri=uri)
+        values = [answer["milliseconds"] for answer in answers]
+        base = base or median(values)
+        rows.append(
+            Row(
+                benchmark="scale",
+                what=f"a tick of {setting.sizes.due} due",
+                side=f"of {count:,} stored",
+                values=values,
+                unit="ms",
+                ratio=median(values) / base,
+                ratio_to=f"{sizes[0]:,} stored",
+                target=Target(most=1.5, of="ratio") if count == sizes[-1] else None,
+                more={"parts": answers, "examined": keys},
+            )
+        )
+        rows.append(
+            Row(
+                benchmark="scale",
+                what="index keys examined by the due query",
+                side=f"of {count:,} stored",
+                values=[keys["find"]["keys"]],
+                unit="keys",
+                more=keys,
+            )
+        )
+    return rows
+
+
+def file(setting: Setting) -> list[float]:
+    """Return the milliseconds of a tick over a file with many stored."""
+    with setting.sqlite() as uri:
+        stored.fill(uri, stored.mixed(setting.sizes.stored_in_file, setting.sizes.due, TICKS, timedelta(0)))
+        return [_call(uri, setting.sizes.due)["milliseconds"] for _ in range(setting.sizes.repeats)]
+
+
+def _call(uri: str, due: int) -> Answer:
+    answer: Answer = children.call("scale:ticks", uri=uri)
+    if answer["claimed"] != [due] * len(TICKS):
+        raise RuntimeError(f"{due} were due, and claimed at each tick: {answer['claimed']}")
+    return answer
+
+
+def ticks(uri: str) -> dict[str, Any]:
+    """Do some ticks one after the other, and tell the median of what query, runs and claims took. The first warms up"""
+    store = open_store(uri)
+    ticker = _ticker(store)
+    spent, claimed = [], []
+    for tick in TICKS:
+        now = tick + timedelta(seconds=1)
+        started = time.perf_counter()
+        ticker.step(now)
+        stepped = time.perf_counter()
+        won = store.claim_runs("bench", [HANDLER], now, 1_000)
+        spent.append((stepped - started, time.perf_counter() - stepped))
+        claimed.append(len(won))
+        # and out of the way, so that the next tick finds no run at work
+        store.change_runs([(run, runs.closed(runs.SUCCEEDED, now)) for run in won])
+    _forget(uri)
+    steps, claims = zip(*spent[1:], strict=True)
+    return {
+        "milliseconds": median(map(sum, spent[1:])) * 1_000,
+        "tick_milliseconds": median(steps) * 1_000,
+        "claim_milliseconds": median(claims) * 1_000,
+        "claimed": claimed,
+    }
+
+
+def examined(uri: str) -> dict[str, dict[str, int]]:
+    """Do a tick under the database profiler, and tell by operation the keys and documents that MongoDB looked at."""
+    with MongoClient[Document](uri) as client:
+        database = client.get_default_database()
+        database.command("profile", 2)
+        _ticker(open_store(uri)).step(FIRST + timedelta(seconds=1))
+        database.command("profile", 0)
+        told = {"find": {"keys": 0, "documents": 0}, "distinct": {"keys": 0, "documents": 0}}
+        for entry in database["system.profile"].find({"ns": f"{database.name}.schedules"}):
+            kind = "distinct" if "distinct" in entry["command"] else "find"
+            told[kind]["keys"] += entry.get("keysExamined", 0)
+            told[kind]["documents"] += entry.get("docsExamined", 0)
+        database.drop_collection("system.profile")
+    _forget(uri)
+    return told
+
+
+def _ticker(store: Store) -> Ticker:
+    return Ticker(store, lambda: "bench", lambda _: False, _GRACE, _WINDOW)
+
+
+def _forget(uri: str) -> None:
+    """Empty runs and ledger, so that the same ticks can be done again."""
+    if uri.startswith("mongodb"):
+        with MongoClient[Document](uri) as client:
+            for name in ("runs", "ticks"):
+                client.get_default_database()[name].delete_many({})
+    else:
+        from cronlite.store.sqlite import SqliteStore
+
+        store = open_store(uri)
+        assert isinstance(store, SqliteStore)
+        for name in ("runs", "ticks"):
+            store._change(f"DELETE FROM {name}")
+        store.close()

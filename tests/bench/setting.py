@@ -1,0 +1,102 @@
+"""What do all benchmarks share: a server, a folder, the peers, and how much and how often to measure?"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tests.bench.peers import Peer
+from tests.services.mongod import Mongod
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How much each benchmark does; the defaults are those of the targets."""
+
+    repeats: int = 5
+    burst: int = 10_000
+    curve: Sequence[int] = (1_000, 100_000)
+    stored: Sequence[int] = (1_000, 100_000, 1_000_000)
+    stored_in_file: int = 100_000
+    due: int = 100
+    ticks: int = 20
+    real_minutes: bool = False
+    asked: int = 200
+    idle_stored: int = 1_000_000
+    idle_settle_seconds: float = 10.0
+    idle_seconds: float = 60.0
+    slow_runs: int = 2_000
+    starts: int = 20
+
+
+FULL = Sizes()
+QUICK = Sizes(
+    repeats=1,
+    burst=2_000,
+    curve=(),
+    stored=(1_000, 20_000),
+    stored_in_file=20_000,
+    ticks=5,
+    asked=60,
+    idle_stored=10_000,
+    idle_settle_seconds=2.0,
+    idle_seconds=8.0,
+    slow_runs=400,
+    starts=5,
+)
+
+
+@dataclass
+class Setting:
+    """A server of the benchmarks' own, a folder that is removed afterwards, and the peers that are there."""
+
+    server: Mongod
+    folder: Path
+    sizes: Sizes = FULL
+    peers: Sequence[Peer] = ()
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _known: dict[str, Any] = field(default_factory=dict)
+
+    def once(self, what: str, measure: Callable[[], T]) -> T:
+        """Return what was measured before under this name, or measure it now: several benchmarks compare with it."""
+        if what not in self._known:
+            self._known[what] = measure()
+        found: T = self._known[what]
+        return found
+
+    @contextmanager
+    def mongodb(self) -> Iterator[str]:
+        """Yield the URI of a database, dropped afterwards."""
+        database = f"bench_{next(self._numbers)}"
+        try:
+            yield self.server.uri_of(database)
+        finally:
+            with self.server.client() as client:
+                client.drop_database(database)
+
+    @contextmanager
+    def sqlite(self) -> Iterator[str]:
+        """Yield the URI of a file, removed afterwards."""
+        path = self.folder / f"bench_{next(self._numbers)}.db"
+        try:
+            yield f"sqlite:{path}"
+        finally:
+            for file in self.folder.glob(f"{path.name}*"):
+                file.unlink()
+
+    @property
+    def stores(self) -> Mapping[str, Callable[[], Any]]:
+        """The kinds of store, by the name of cronlite's side on them."""
+        return {"cronlite, MongoDB": self.mongodb, "cronlite, SQLite": self.sqlite}
+
+
+def say(what: str) -> None:
+    """Tell whoever waits how far it is."""
+    print(f"  {what}", file=sys.stderr, flush=True)

@@ -1,0 +1,71 @@
+"""Sharing: do two daemons do twice as much as one, when handlers are slow and each has all seats taken?"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from statistics import median
+
+from cronlite.liveness import steady
+from cronlite.store import open_store
+from tests.bench import children, stored
+from tests.bench.daemons import AFTER_MINUTE, SLOW_SECONDS
+from tests.bench.rows import Row, Target
+from tests.bench.setting import Setting, say
+from tests.waiting import wait_until
+
+START_SECONDS = 4.0
+LIMIT_SECONDS = 300.0
+
+
+def measure(setting: Setting) -> list[Row]:
+    speeds: dict[int, list[float]] = {1: [], 2: []}
+    count = setting.sizes.slow_runs
+    shares = []
+    for repeat in range(setting.sizes.repeats):
+        for daemons, measured in speeds.items():
+            say(f"{count:,} slow runs for {daemons} daemon(s), {repeat + 1} of {setting.sizes.repeats}")
+            seconds, calls = _shared(setting, count, daemons)
+            measured.append(count / seconds)
+            shares.append(calls)
+    rows = []
+    for daemons, measured in speeds.items():
+        rows.append(
+            Row(
+                benchmark="sharing",
+                what=f"{count:,} runs of {SLOW_SECONDS * 1_000:g} ms, done",
+                side=f"{daemons} daemon{'s' if daemons > 1 else ''} of 20 seats",
+                values=measured,
+                unit="/s",
+                ratio=median(measured) / median(speeds[1]) if daemons > 1 else None,
+                ratio_to="one daemon" if daemons > 1 else "",
+                target=Target(least=1.9, of="ratio") if daemons > 1 else None,
+                more={"calls": [calls for calls in shares if len(calls) == daemons]},
+            )
+        )
+    return rows
+
+
+def _shared(setting: Setting, count: int, daemons: int) -> tuple[float, list[int]]:
+    """Let daemons share a burst; return the seconds from the tick to the last end, and how many calls each made."""
+    with setting.mongodb() as uri, ExitStack() as ends:
+        stored.fill(uri, stored.in_burst(count, "slow"))
+        tick, at = stored.BURST_AT.isoformat(), steady() + START_SECONDS
+        fleet = [children.start("daemons:work", uri=uri, tick=tick, at=at) for _ in range(daemons)]
+        for daemon in fleet:
+            ends.callback(daemon.kill)
+        store = open_store(uri)
+        ends.callback(store.close)
+        wait_until(
+            lambda: store.ledger(stored.BURST_AT, stored.BURST_AT)[-1:] and not store.count_runs(),
+            limit_seconds=LIMIT_SECONDS,
+            interval_seconds=0.25,
+            what="all runs are done",
+            instead=store.count_runs,
+        )
+        calls = [daemon.answer(told_to_end=True)["calls"] for daemon in fleet]
+        with setting.server.client() as client:
+            runs = client.get_database(store.address.rpartition("/")[2].partition("?")[0])["runs"]
+            [last] = runs.find().sort("finished_at", -1).limit(1)
+    # the clock of all daemons showed this minute at one and the same time
+    wake = stored.BURST_AT + AFTER_MINUTE
+    return (last["finished_at"].replace(tzinfo=wake.tzinfo) - wake).total_seconds(), calls

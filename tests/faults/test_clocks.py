@@ -1,0 +1,114 @@
+"""A clock that is wrong, or jumps, costs no minute within the grace, runs none twice, and stops nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from cronlite.clock import floor_minute
+from tests.faults.checker import MINUTE, minute_of
+from tests.faults.evidence import Evidence
+from tests.faults.fleet import Fleet
+from tests.waiting import wait_until
+
+TEN_YEARS = 3_652 * 86_400
+STEPS = {
+    "10 s": 10,
+    "30 min": 1_800,
+    "10 years": TEN_YEARS,
+    "-10 s": -10,
+    "-5 min": -300,
+    "-1 hour": -3_600,
+    "-10 years": -TEN_YEARS,
+}
+
+
+def newest_tick(found: Evidence) -> object:
+    done = [minute_of(tick) for tick in found.ticks if "from_at" not in tick and "done_at" in tick]
+    return max(done, default=None)
+
+
+@pytest.mark.parametrize("offset", STEPS.values(), ids=STEPS)
+def test_the_servers_clock_steps_and_is_set_right_again(fleet: Fleet, offset: float) -> None:
+    fleet.schedule(3, active_from=None)
+    nodes = [fleet.start(catch_up_window_seconds=600), fleet.start(catch_up_window_seconds=600)]
+    fleet.wait_minutes(2)
+    for step in (offset, 0.0):
+        fleet.set_offset(step)
+        begun = floor_minute(fleet.now() + timedelta(seconds=step))
+        wanted = {f"{id_}@{begun + n * MINUTE:%Y-%m-%dT%H:%MZ}" for id_ in fleet.schedules for n in (2, 3)}
+        wait_until(
+            lambda wanted=wanted: all(fleet.evidence().runs.get(id_, {}).get("state") == "succeeded" for id_ in wanted),
+            limit_seconds=30,
+            what=f"the minutes after a step to {step:g} s",
+            instead=lambda: f"{nodes[0].text[-3000:]}\n{fleet.evidence().ticks[-4:]}",
+        )
+    fleet.stop_all()
+    found = fleet.evidence()
+    for tick in found.ticks:
+        minute = minute_of(tick)
+        if "from_at" not in tick:
+            runs = [f"{id_}@{minute:%Y-%m-%dT%H:%MZ}" for id_ in fleet.schedules]
+            missing = [id_ for id_ in runs if found.runs.get(id_, {}).get("state") != "succeeded"]
+            assert "done_at" in tick, tick
+            assert minute > begun or not missing, (minute, missing)
+    fleet.first = min(run["due_at"] for run in found.runs.values())
+    injected = "there and back"
+    fleet.verify(f"the server's clock steps by {offset:g} s", injected, fleet.first - MINUTE)
+
+
+@pytest.mark.parametrize("steps", [(10, 20, 30, 25, 0, -10, -20, 5)], ids=["to and fro"])
+def test_a_clock_that_jumps_within_the_grace_loses_no_minute(any_fleet: Fleet, steps: tuple[float, ...]) -> None:
+    any_fleet.schedule(5)
+    for _ in range(2):
+        any_fleet.start().wait_ready()
+    for step in steps:
+        before = any_fleet.now()
+        any_fleet.set_offset(step * 6)
+        wait_until(lambda before=before: any_fleet.now() - before > MINUTE * 0.7)
+    last = any_fleet.wait_minutes_from_now(2)
+    any_fleet.stop_all()
+    any_fleet.verify("the server's clock jumps by up to 3 min", f"{len(steps)} times", last)
+
+
+def test_hosts_whose_clocks_are_wrong_tick_together(fleet: Fleet) -> None:
+    fleet.schedule(10)
+    offs = (0.0, 10.0, -3_600.0, float(TEN_YEARS), -float(TEN_YEARS))
+    nodes = [fleet.start(host_off_seconds=off) for off in offs]
+    for node in nodes:
+        node.wait_ready(30)
+    last = fleet.wait_minutes_from_now(3)
+    fleet.stop_all()
+    for node, off in zip(nodes, offs, strict=True):
+        assert node.text.count("this host's clock is") == (off != 0.0), node.text
+    fleet.verify("hosts' clocks off by 10 s to 10 years", "4 of 5 daemons", last)
+
+
+def test_a_tick_that_takes_longer_than_a_minute(any_fleet: Fleet) -> None:
+    any_fleet.schedule(5)
+    slow = any_fleet.start("hold before candidates 2", silence_seconds=20)
+    slow.wait_held("before", "candidates", 2)
+    before = any_fleet.now()
+    wait_until(lambda: any_fleet.now() - before > 3 * MINUTE)
+    slow.let_go("before", "candidates", 2)
+    last = any_fleet.wait_minutes_from_now(2)
+    any_fleet.stop_all()
+    any_fleet.verify("a tick that takes 3 minutes, with one daemon", "once", last)
+
+
+def test_a_slow_tick_of_one_daemon_does_not_keep_the_others_from_theirs(fleet: Fleet) -> None:
+    fleet.schedule(5)
+    slow = fleet.start("hold before candidates 2", silence_seconds=20)
+    slow.wait_held("before", "candidates", 2)
+    fleet.start(silence_seconds=20).wait_ready()
+    held = min(minute_of(tick) for tick in fleet.evidence().ticks if "done_at" not in tick)
+    later = [f"{id_}@{held + n * MINUTE:%Y-%m-%dT%H:%MZ}" for id_ in fleet.schedules for n in (2, 3)]
+    for id_ in later:
+        fleet.wait_for_run(id_, lambda run: run["state"] == "succeeded")
+    assert f"s000@{held:%Y-%m-%dT%H:%MZ}" not in fleet.evidence().runs
+    slow.let_go("before", "candidates", 2)
+    last = fleet.wait_minutes_from_now(1)
+    fleet.stop_all()
+    fleet.verify("a tick that takes 3 minutes, with two daemons", "once", last)
