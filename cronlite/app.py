@@ -73,8 +73,8 @@ class Cronlite:
 
         Time fields take a number, `"*"` or an expression, as crontab(5) has them, and all must match; `cron` takes a
         whole line instead. `options` are the other fields of a schedule: handler, tz, enabled, overlap, catch_up,
-        retries, retry_delay_seconds, timeout_seconds, on_crash, tags, note. Declaring again leaves a paused schedule
-        paused unless `enabled` is given.
+        retries, retry_delay_seconds, timeout_seconds, on_crash, queue, tags, note. Declaring again leaves a paused
+        schedule paused unless `enabled` is given.
         """
         fields = {"minute": minute, "hour": hour, "day": day, "month": month, "weekday": weekday}
         given = {"user": user, "params": values.check_params(params or {})} | fields | options
@@ -143,14 +143,17 @@ class Cronlite:
         *,
         run_at: datetime | timedelta | None = None,
         key: str | None = None,
+        deadline: datetime | timedelta | None = None,
         **policies: Any,
     ) -> Handle:
         """Queue one call of a handler, at once or from an instant (or a timedelta from now), and return its handle.
 
-        While a run with the same `key` is queued and was never claimed, that one is returned instead. `policies` are
+        While a run with the same `key` is queued and was never claimed, that one is returned instead. A run not
+        started by its `deadline` (an instant, or a timedelta from now) is closed as missed. `policies` are queue,
         retries, retry_delay_seconds, timeout_seconds and on_crash.
         """
-        return self._queued(self._asked_for(handler, params, user, run_at=run_at, key=key, **policies))
+        asked_for = self._asked_for(handler, params, user, run_at=run_at, key=key, deadline=deadline, **policies)
+        return self._queued(asked_for)
 
     def trigger(self, ref: str) -> Handle:
         """Queue one run of a schedule now, beside the ones that it is due for; its `overlap` holds."""
@@ -341,11 +344,12 @@ class Cronlite:
         *,
         run_at: datetime | timedelta | None = None,
         key: str | None = None,
+        deadline: datetime | timedelta | None = None,
         **policies: Any,
     ) -> Run:
         """Make the run that `enqueue` queues."""
         now = self.now()
-        due_at = _later(now, run_at) if isinstance(run_at, timedelta) else _aware(run_at, "run_at") if run_at else now
+        due_at = now if run_at is None else _instant(now, run_at, "run_at")
         run = Run(
             id=ids.new_id(),
             handler=handler,
@@ -355,6 +359,7 @@ class Cronlite:
             queued_at=now,
             run_at=due_at if due_at > now else now - AT_ONCE,
             key=key,
+            deadline_at=None if deadline is None else _instant(now, deadline, "deadline"),
             **_known_policies(policies),
         )
         return runs.check(run)
@@ -427,7 +432,7 @@ def _declared(new: Schedule, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _known_policies(policies: Mapping[str, Any]) -> Mapping[str, Any]:
-    known = ("retries", "retry_delay_seconds", "timeout_seconds", "on_crash")
+    known = ("queue", "retries", "retry_delay_seconds", "timeout_seconds", "on_crash")
     for name, value in policies.items():
         if name not in known:
             raise InvalidInput(Fault(name, value, "is no option of enqueue", suggestion(name, known)))
@@ -441,11 +446,13 @@ def _aware(instant: datetime, field: str) -> datetime:
     return instant.astimezone(timezone.utc)
 
 
-def _later(now: datetime, by: timedelta) -> datetime:
+def _instant(now: datetime, given: datetime | timedelta, field: str) -> datetime:
+    if not isinstance(given, timedelta):
+        return _aware(given, field)
     try:
-        return now + by
+        return now + given
     except OverflowError:
-        raise InvalidInput(Fault("run_at", by, "is out of range", "give an instant in the years 1 to 9999")) from None
+        raise InvalidInput(Fault(field, given, "is out of range", "give an instant in the years 1 to 9999")) from None
 
 
 def _readable(document: Document) -> Schedule | None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
 from cronlite import clock, values
 from cronlite.errors import Fault, InvalidInput, StoreError, suggestion
 from cronlite.execution import Execution
+from cronlite.feeding import Feeding
 from cronlite.handlers import Registry
 from cronlite.liveness import BEATS_PER_SILENCE, SILENCE_SECONDS, Membership, Peers, StoreClock, host_and_pid, steady
-from cronlite.runs import QUEUED, Run
+from cronlite.runs import DEFAULT_QUEUE, QUEUED, Run
+from cronlite.sending import Sending
 from cronlite.store.contract import DaemonRecord, Store
 from cronlite.ticking import Ticker
 from cronlite.version import VERSION
@@ -39,9 +41,14 @@ class Options:
     grace_seconds: float = 300
     catch_up_window_seconds: float = 86_400
     silence_seconds: float = SILENCE_SECONDS
+    dispatch: str | None = field(default=None, repr=False)
+    """The URI of the broker that tells workers of queued runs."""
+    queues: tuple[str, ...] | None = None
+    """Whose runs it claims itself; None means all."""
 
     def __post_init__(self) -> None:
-        faults = [
+        faults = [Fault("queues", name, *bad) for name in self.queues or () if (bad := values.queue_name(name))]
+        faults += [
             Fault(name, getattr(self, name), *complaint)
             for name, check in _CHECKS.items()
             if (complaint := check(getattr(self, name)))
@@ -61,7 +68,7 @@ _CHECKS = {
 
 def read_options(given: Mapping[str, Any]) -> Options:
     """Make Options of keyword arguments. Raises InvalidInput for one that does not exist."""
-    known = [field.name for field in fields(Options)]
+    known = [one.name for one in fields(Options)]
     faults = [
         Fault(name, value, "is no option of the daemon", suggestion(name, known))
         for name, value in given.items()
@@ -75,6 +82,8 @@ def read_options(given: Mapping[str, Any]) -> Options:
 class Daemon:
     """Ticks, claims, runs handlers and beats, in threads of this process, until it is stopped.
 
+    With `options.dispatch` it sends the ids of queued runs to a broker as well. A `worker` does not tick, and claims
+    what it hears of from that broker, in `options.queues`.
     `notify` hears of "waiting" (for the store), "ready", "tick" and "stopping", each with a line for people.
     """
 
@@ -84,6 +93,7 @@ class Daemon:
         registry: Registry,
         options: Options | None = None,
         *,
+        worker: bool = False,
         clock: StoreClock | None = None,
         notify: Callable[[str, str], None] | None = None,
     ) -> None:
@@ -93,7 +103,9 @@ class Daemon:
         silence = self.options.silence_seconds
         self.membership = Membership(store, self.clock, self._record, self._forget, silence)
         self.peers = Peers(store, silence)
-        self.execution = Execution(store, self.clock, self.membership, registry, self.options.seats)
+        self.execution = Execution(
+            store, self.clock, self.membership, registry, self.options.seats, self.options.queues
+        )
         self.ticker = Ticker(
             store,
             lambda: self.membership.id,
@@ -101,6 +113,8 @@ class Daemon:
             timedelta(seconds=self.options.grace_seconds),
             timedelta(seconds=self.options.catch_up_window_seconds),
         )
+        self._feeding, self._sending = self._linked(worker)
+        self._send_soon = threading.Event()
         self._stopping, self._drained = threading.Event(), threading.Event()
         self._ready, self._tick_soon = threading.Event(), threading.Event()
         self._reach = _Reach(store.address)
@@ -127,6 +141,7 @@ class Daemon:
     def wake(self) -> None:
         """Look for queued runs now instead of at the next poll."""
         self.execution.claim_soon.set()
+        self._send_soon.set()
 
     def stop(self, *, hard: bool = False) -> list[Run]:
         """Stop ticking and claiming, give back what has not started, wait `drain_seconds` for what has.
@@ -136,9 +151,9 @@ class Daemon:
         """
         self._notify("stopping", "waiting for running handlers")
         self.execution.stop_claiming()
-        for event in (self._stopping, self._tick_soon, self.execution.claim_soon):
+        for event in (self._stopping, self._tick_soon, self.execution.claim_soon, self._send_soon):
             event.set()
-        self._join("tick", "claim")
+        self._join("tick", "claim", "send")
         pool = self.execution.pool
         self._guarded("give back", lambda: self.execution.give_back(self.execution.withdraw()))
         left = pool.drain(self.options.drain_seconds)
@@ -149,6 +164,8 @@ class Daemon:
         self._guarded("record", lambda: self.execution.record(0))
         if self._ready.is_set() and (hard or not left):
             self._guarded("leave", self.membership.leave)
+        if link := self._feeding or self._sending:
+            link.close()
         pool.close()
         log.info("stopped%s", f" while {len(left)} handlers were still at it" if left else "")
         return left
@@ -159,8 +176,13 @@ class Daemon:
         if self._ready.is_set():
             self._spawn("beat", lambda: self._loop("beat", self._beat, self._drained))
             self._spawn("record", lambda: self._loop("record", self._write, self._drained))
-            self._spawn("claim", lambda: self._loop("claim", self._claim, self._stopping, self.execution.claim_soon))
-            self._spawn("watch", lambda: self._loop("watch", self._watch, self._stopping))
+            claim = self._feeding.feed if self._feeding else self._claim
+            self._spawn("claim", lambda: self._loop("claim", claim, self._stopping, self.execution.claim_soon))
+            if self._sending:
+                send = self._sending.send
+                self._spawn("send", lambda: self._loop("send", send, self._stopping, self._send_soon))
+            if not self._feeding:
+                self._spawn("watch", lambda: self._loop("watch", self._watch, self._stopping))
             self._loop("tick", self._tick, self._stopping, self._tick_soon)
 
     def _enter(self) -> float:
@@ -178,7 +200,8 @@ class Daemon:
         # the store's clock may have been set back, and then the next minute is nearer than the one waited for
         self._wake_at = min(self._wake_at or now, clock.next_wake(now))
         if now >= self._wake_at:
-            self.step(now)
+            if not self._feeding:
+                self.step(now)
             counts = self._store.count_runs()
             self._queued = sum(count for (state, _), count in counts.items() if state == QUEUED)
             self._wake_at = clock.next_wake(now)
@@ -197,12 +220,14 @@ class Daemon:
     def _watch(self) -> float:
         if not self._store.watch(WATCH_SECONDS):
             return WATCH_SECONDS
-        self.wake()
+        # Not the sending: all daemons hear this at the same time, and each of them would send.
+        self.execution.claim_soon.set()
         return 0
 
     def _beat(self) -> float:
         pool = self.execution.pool
-        self.membership.beat(running=pool.running, stuck=pool.stuck)
+        link = self._feeding or self._sending
+        self.membership.beat(running=pool.running, stuck=pool.stuck, trouble=link.trouble.told if link else "")
         dead = self.peers.observe(self.membership.id, self._store.owners())
         for owner in dead:
             self.execution.take_over(owner)
@@ -238,7 +263,16 @@ class Daemon:
             started_at=self.clock.now(),
             handlers=sorted(self._registry.names()),
             seats=self.options.seats,
+            ticks=self._feeding is None,
         )
+
+    def _linked(self, worker: bool) -> tuple[Feeding | None, Sending | None]:
+        """Make the end of the broker's line that is wanted, if any."""
+        broker = self.options.dispatch
+        if worker:
+            queues = self.options.queues or (DEFAULT_QUEUE,)
+            return Feeding(self._store, self.clock, self.execution, self._registry, broker or "", queues), None
+        return None, Sending(self._store, self.clock, broker) if broker else None
 
     def _loop(
         self, name: str, work: Callable[[], float], until: threading.Event, wake: threading.Event | None = None

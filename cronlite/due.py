@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from cronlite import clock, cron, schedules
@@ -41,58 +42,57 @@ def clauses(expressions: Mapping[str, Iterable[Any]], tick: datetime) -> list[Cl
 
     Zones that read alike share a clause, and a schedule with `either_day` is not narrowed by its days at all.
     """
+    usable = {field: [v for v in values if _is_readable(field, v)] for field, values in expressions.items()}
     found = []
-    for minutes, zones in _readings(expressions["tz"], tick).items():
-        matching = {field: _matching(field, expressions[field], minutes) for field in cron.FIELDS}
+    for minutes, zones in _readings(usable["tz"], tick).items():
+        matching = {field: _matching(field, usable[field], minutes) for field in cron.FIELDS}
         days_open = {field: values for field, values in matching.items() if field not in _DAY_FIELDS}
         found.append(Clause(zones=zones, either_day=False, values=matching))
         found.append(Clause(zones=zones, either_day=True, values=days_open))
     return found
 
 
-def unreadable(expressions: Mapping[str, Iterable[Any]]) -> dict[str, InvalidInput]:
-    """Find the stored values that no schedule can be due by; the key names field and value."""
-    faults = {}
+def unreadable(expressions: Mapping[str, Iterable[Any]]) -> Iterator[tuple[str, Any]]:
+    """Yield the field and the stored value of what no schedule can be due by."""
     for field, values in expressions.items():
         for value in values:
-            try:
-                _read(field, value)
-            except InvalidInput as fault:
-                faults[f"{field}={value!r}"] = fault
-    return faults
+            if value is not None and not _is_readable(field, value):
+                yield field, value
 
 
-def _read(field: str, value: object) -> None:
-    if value is not None:
-        clock.zone(value) if field == "tz" else cron.parse_field(field, value)  # type: ignore[arg-type]
+def refusal(field: str, value: Any) -> InvalidInput | None:
+    """Say why a stored value of a time field or of `tz` cannot be read, if it cannot."""
+    try:
+        clock.zone(value) if field == "tz" else cron.parse_field(field, value)
+    except InvalidInput as refused:
+        return refused
+    return None
 
 
-def _readings(names: Iterable[Any], tick: datetime) -> dict[tuple[datetime, ...], list[str | None]]:
+def _is_readable(field: str, value: Any) -> bool:
+    """Tell whether a value is a text or a number that a schedule can be due by."""
+    # exactly str: BSON's Code is one by inheritance, but is neither hashable nor a text
+    plain = type(value) is str or (isinstance(value, (int, float)) and not isinstance(value, bool))
+    return plain and _was_read(field, value)
+
+
+# Refused once, for a refusal with its suggestion takes a hundred times as long as a match.
+@lru_cache(maxsize=1 << 16)
+def _was_read(field: str, value: str | float) -> bool:
+    return refusal(field, value) is None
+
+
+def _readings(names: Iterable[str], tick: datetime) -> dict[tuple[datetime, ...], list[str | None]]:
     """Group the zones in use by the wall minutes that have to be looked at: the one now, and those just skipped."""
-    # exactly str: BSON's Code is one by inheritance, but is neither hashable nor a name
     groups: dict[tuple[datetime, ...], list[str | None]] = defaultdict(list)
-    for name in dict.fromkeys([None, "UTC", *(name for name in names if type(name) is str)]):
-        try:
-            wall = clock.wall(tick, clock.zone(name or "UTC"))
-        except InvalidInput:
-            continue
-        groups[(wall.minute, *wall.skipped)].append(name)
+    for name in dict.fromkeys([None, "UTC", *names]):
+        wall = clock.wall(tick, clock.zone(name or "UTC"))
+        readings = (wall.minute, *wall.skipped)
+        groups[readings].append(name)
     return groups
 
 
 def _matching(field: str, values: Iterable[Any], minutes: tuple[datetime, ...]) -> list[Any]:
     """List `*`, null, and the stored values that match one of these wall minutes."""
-    stored = [value for value in values if type(value) is str or _is_number(value)]
     plain: list[Any] = [None, "*"]
-    return plain + [value for value in dict.fromkeys(stored) if any(_matches(field, value, wall) for wall in minutes)]
-
-
-def _matches(field: str, value: Any, wall: datetime) -> bool:
-    try:
-        return cron.matches(field, value, wall)
-    except InvalidInput:
-        return False
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return plain + [value for value in values if any(cron.matches(field, value, wall) for wall in minutes)]

@@ -7,6 +7,7 @@ import queue
 import random
 import threading
 from collections import deque
+from collections.abc import Collection
 from datetime import datetime
 
 from cronlite import runs
@@ -31,11 +32,19 @@ class Execution:
     `claim` and `record` are rounds of two loops that the daemon keeps; each returns how many runs it moved.
     """
 
-    def __init__(self, store: Store, clock: StoreClock, membership: Membership, registry: Registry, seats: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: StoreClock,
+        membership: Membership,
+        registry: Registry,
+        seats: int,
+        queues: Collection[str] | None = None,
+    ) -> None:
         self.pool = Pool(registry, seats, done=self._done, may_start=self._may_start, still_mine=self._still_mine)
         self.claim_soon = threading.Event()
         self._store, self._clock, self._membership = store, clock, membership
-        self._registry, self._seats = registry, seats
+        self._registry, self._seats, self._queues = registry, seats, queues
         self._held: set[tuple[str, int]] = set()  # runs and attempts, from the claim until the outcome is in the store
         self._doubtful_until = float("-inf")
         self._stopping = False
@@ -55,14 +64,22 @@ class Execution:
         """Claim what this daemon can start within about a second, and hand it to the pool."""
         if not self._membership.holds_lease():
             return 0
-        try:
-            if steady() < self._doubtful_until:
-                self._give_back_unanswered()
-            limit = min(self._room(), MAX_CLAIM)
-            return self._claim(limit) if limit > 0 else 0
-        except StoreError:
-            self._doubtful_until = steady() + DOUBT_SECONDS
-            raise
+        return self._claim(self._clock.now(), min(self._ahead(), MAX_CLAIM))
+
+    def room(self) -> int:
+        """Count the free seats of a worker that could claim something now; a seat that gets free sets `claim_soon`."""
+        self._backlog = True
+        if self._stopping or self._all_seats_stuck() or not self._membership.holds_lease():
+            return 0
+        return self.pool.free
+
+    def claim_named(self, ids: Collection[str], now: datetime) -> bool:
+        """Claim those of these runs that are queued, no more than there is room; tell whether that was settled."""
+        if self._stopping or not self._membership.holds_lease():
+            return False
+        self._claim(now, len(ids), ids)
+        self._backlog = True
+        return True
 
     def record(self, seconds: float) -> int:
         """Wait up to `seconds` for outcomes and write them down together; those that cannot be written are kept."""
@@ -76,12 +93,15 @@ class Execution:
         self._finished.append((steady(), len(changes)))
         for run, change in changes:
             _tell(run, change, was_lost=run.id in lost)
+        if lost:
+            self._doubtful_until = steady() + DOUBT_SECONDS  # perhaps somebody edited them, and nobody owns them now
         if any(run.lane for run, _ in changes) and self._store.release_lanes(self._clock.now()):
             self.claim_soon.set()
         return len(changes)
 
     def take_over(self, dead: str) -> int:
         """Put the runs of a dead daemon back into the queue, or abandon them, as their policy has it."""
+        self._store.abandon_unreadable(dead, self._clock.now())
         orphans = list(self._store.runs(RunQuery(daemon=dead, states=[runs.RUNNING])))
         changes = [(run, runs.after_crash(run, self._clock.now())) for run in orphans]
         lost = self._store.change_runs(changes)
@@ -120,8 +140,17 @@ class Execution:
         for run in started:
             log.warning("run %s was cut off by the stop of its daemon", run.id)
 
-    def _claim(self, limit: int) -> int:
-        claimed = self._store.claim_runs(self._membership.id, self._registry.names(), self._clock.now(), limit)
+    def _claim(self, now: datetime, limit: int, ids: Collection[str] | None = None) -> int:
+        try:
+            if steady() < self._doubtful_until:
+                self._give_back_unanswered()
+            if limit <= 0:
+                return 0
+            owner, known = self._membership.id, self._registry.names()
+            claimed = self._store.claim_runs(owner, known, now, limit, queues=self._queues, ids=ids)
+        except StoreError:
+            self._doubtful_until = steady() + DOUBT_SECONDS
+            raise
         if self._stopping:
             self.give_back(claimed)
             return 0
@@ -136,20 +165,24 @@ class Execution:
         Only the thread that claims may look: nothing becomes this daemon's meanwhile.
         """
         held = set(self._held)  # before the store is asked, or what is done in between would look lost
+        self._store.abandon_unreadable(self._membership.id, self._clock.now())
         mine = RunQuery(daemon=self._membership.id, states=[runs.RUNNING])
         unanswered = [run for run in self._store.runs(mine) if (run.id, run.attempt) not in held]
         for run in unanswered:
             log.warning("run %s was claimed without an answer, and is given back", run.id)
         self.give_back(unanswered)
 
-    def _room(self) -> int:
+    def _all_seats_stuck(self) -> bool:
+        stuck = self.pool.stuck >= self._seats > 0
+        if stuck and not self._all_stuck:
+            log.error("as many stuck threads as seats (%d): no runs are claimed until one ends", self._seats)
+        self._all_stuck = stuck
+        return stuck
+
+    def _ahead(self) -> int:
         """Say how many more runs this daemon could start within about a second."""
-        if self.pool.stuck >= self._seats:
-            if not self._all_stuck:
-                log.error("as many stuck threads as seats (%d): no runs are claimed until one ends", self._seats)
-            self._all_stuck = True
+        if self._all_seats_stuck():
             return 0
-        self._all_stuck = False
         while self._finished and self._finished[0][0] < steady() - 1:
             self._finished.popleft()
         return self.pool.free + sum(count for _, count in self._finished) - self.pool.waiting
@@ -157,7 +190,10 @@ class Execution:
     def _may_start(self, run: Run) -> bool:
         if run.daemon != self._membership.id or not self._membership.holds_lease():
             return False
-        run.started_at = self._clock.now()
+        now = self._clock.now()
+        if runs.too_late(run, now):
+            return False
+        run.started_at = now
         return True
 
     def _still_mine(self, run: Run) -> bool:
@@ -196,8 +232,8 @@ class Execution:
 
     def _settled(self, run: Run, outcome: Outcome | None, ended: datetime) -> tuple[Run, Changes]:
         # Settled once, however often it takes to write it: the store tells by the change whether it was made before.
-        if outcome is None:  # it was not started, for want of a lease
-            return run, runs.queued_again(run.run_at or ended)
+        if outcome is None:  # it was not started, for want of a lease or of time
+            return run, runs.too_late(run, ended) or runs.queued_again(run.run_at or ended)
         return run, {"started_at": run.started_at} | runs.settled(run, outcome, ended, self._chance)
 
 
@@ -229,5 +265,5 @@ def _tell(run: Run, change: Changes, *, was_lost: bool) -> None:
         shown(dict(run.params), 200),
         what,
         error.get("type", ""),
-        error.get("message", ""),
+        error.get("message") or change.get("reason", ""),
     )

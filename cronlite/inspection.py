@@ -78,7 +78,7 @@ def status(store: Store) -> Status:
     return Status(
         address=store.address,
         now=now,
-        next_wake=clock.next_wake(now) if alive else None,
+        next_wake=clock.next_wake(now) if any(daemon.ticks for daemon in alive) else None,
         alive=alive,
         dead=[daemon for daemon in daemons if daemon not in alive],
         ticks=entries[:LAST_TICKS],
@@ -135,6 +135,10 @@ def _daemons(store: Store, seen: Status) -> Iterator[Finding]:
     if not seen.alive:
         last = f"; the last minute done is {_minute(seen.ticks[0].last)}" if seen.ticks else ""
         yield Finding("error", "daemons", f"none is alive, so nothing runs{last}", "start one: cronlite run -A MODULE")
+    elif seen.next_wake is None:
+        yield Finding(
+            "error", "daemons", "only workers are alive, so no schedule is ever due", "start one: cronlite run"
+        )
     alive = {daemon.id for daemon in seen.alive}
     for owner in sorted(store.owners() - alive):
         orphans = sum(1 for _ in store.runs(RunQuery(daemon=owner, states=[runs.RUNNING])))
@@ -142,6 +146,8 @@ def _daemons(store: Store, seen: Status) -> Iterator[Finding]:
         remedy = "daemons alive take that over within a minute" if alive else "any daemon that starts takes that over"
         yield Finding("warning", f"daemon {owner}", what, remedy)
     for daemon in seen.alive:
+        if daemon.trouble:
+            yield Finding("error", _named(daemon), daemon.trouble, "mend that; it goes on by itself then")
         if daemon.stuck:
             threads = _counted(daemon.stuck, "thread")
             told = f"{threads} stuck in handlers that are over their time-out ({daemon.seats} seats)"

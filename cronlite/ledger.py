@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from typing import Any
 
 from cronlite.clock import MINUTE, floor_minute
+from cronlite.values import instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,17 @@ class Tick:
 
 
 FIELDS = tuple(f.name for f in fields(Tick))
+
+
+def read(document: Mapping[str, Any]) -> Tick | None:
+    """Read a stored entry, whose minute is under `minute`; None where somebody edited it into nonsense."""
+    given = {name: document[name] for name in FIELDS if name in document}
+    instants = [given.get(name) for name in ("minute", "claimed_at", "from_at", "to_at", "done_at")]
+    is_whole = isinstance(given.get("daemon"), str) and None not in instants[:2] and not any(map(instant, instants))
+    gap = (given.get("from_at"), given.get("to_at"))
+    is_stretch = gap == (None, None) or (None not in gap and gap[0] <= gap[1])
+    counts = [given.get(name, 0) for name in ("due", "skipped")]
+    return Tick(**given) if is_whole and is_stretch and all(type(count) is int for count in counts) else None
 
 
 def to_do(entries: Iterable[Tick], now: datetime, grace: timedelta, daemon: str) -> list[Tick]:

@@ -73,10 +73,10 @@ class Membership:
         self.id = name  # before the lease, which does not cover what was claimed under the name before
         self._renewed(sent, answered)
 
-    def beat(self, *, running: int, stuck: int) -> None:
+    def beat(self, *, running: int, stuck: int, trouble: str = "") -> None:
         """Show that this daemon lives; if it was marked dead meanwhile, go on under a new name."""
         sent = steady()
-        answered = self.store.beat(self.id, running=running, stuck=stuck)
+        answered = self.store.beat(self.id, running=running, stuck=stuck, trouble=trouble)
         if answered is not None:
             self._renewed(sent, answered)
             return

@@ -127,6 +127,8 @@ def check(run: Run) -> Run:
         for name, fits in _CHECKS.items()
         if (complaint := fits(value := getattr(run, name)))
     ]
+    if run.state == RUNNING and run.daemon is None:
+        faults.append(Fault("daemon", None, "is missing in a running run", "queue it, or remove it"))
     if faults:
         raise InvalidInput(*faults)
     return run
@@ -224,10 +226,19 @@ def after_crash(run: Run, now: datetime) -> Changes:
     return queued_again(now, crashes=crashes)
 
 
+def _needed(check: values.Check) -> values.Check:
+    return lambda value: ("is missing", "remove the run") if value is None else check(value)
+
+
+def _if_any(check: values.Check) -> values.Check:
+    return lambda value: None if value is None else check(value)
+
+
 _CHECKS: dict[str, values.Check] = {
     "id": values.text(300),
     "user": values.text(200),
-    "key": lambda key: None if key is None else values.line(200)(key),
+    "key": _if_any(values.line(200)),
+    **{name: _if_any(values.text(300)) for name in ("schedule", "lane", "daemon", "retry_of")},
     "handler": values.handler_name,
     "params": values.mapping,
     "queue": values.queue_name,
@@ -236,9 +247,10 @@ _CHECKS: dict[str, values.Check] = {
     "crashes": values.number(0, 2**31, whole=True),
     "failures": values.number(0, 2**31, whole=True),
     **{name: schedules.CHECKS[name] for name in _RETRYING},
-    "due_at": values.instant,
-    "queued_at": values.instant,
-    "run_at": values.instant,
+    "overlap": schedules.CHECKS["overlap"],
+    "due_at": _needed(values.instant),
+    "queued_at": _needed(values.instant),
+    **dict.fromkeys(("run_at", "started_at", "finished_at", "expires_at"), values.instant),
     "deadline_at": values.instant,
     "sent_at": values.instant,
 }

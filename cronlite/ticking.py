@@ -151,8 +151,10 @@ class Ticker:
     def _expressions(self) -> dict[str, list[Any]]:
         """Ask for the expressions in use, and report those that keep schedules from ever being due."""
         expressions = self.store.expressions()
-        for value, fault in due.unreadable(expressions).items():
-            self._report(value, f"schedules with {shown(value)} are set aside: {fault}")
+        for field_name, value in due.unreadable(expressions):
+            if (subject := f"{field_name} {shown(value)}") not in self._told:
+                fault = due.refusal(field_name, value)
+                self._report(subject, f"schedules with the {subject} are set aside: {fault}")
         return expressions
 
     def _set_aside(self, document: Document, fault: InvalidInput) -> None:

@@ -16,6 +16,7 @@ from cronlite.errors import Fault, InvalidInput, shown
 MAX_DEPTH = 90
 MAX_PARAMS_BYTES = 15 * 1024 * 1024
 MAX_RESULT_BYTES = 64 * 1024
+SET_ASIDE = "set_aside"
 _INT64 = range(-(2**63), 2**63)
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,99}\Z", re.ASCII)
 _HANDLER_NAME = re.compile(r"[A-Za-z_][\w.:-]{0,199}\Z", re.ASCII)
@@ -66,6 +67,8 @@ def handler_name(value: object) -> Complaint:
 
 def queue_name(value: object) -> Complaint:
     """Check for a name that a queue can have."""
+    if value == SET_ASIDE:
+        return "is kept for messages set aside", "choose another name"
     if isinstance(value, str) and _QUEUE_NAME.match(value):
         return None
     return "is no queue name", "give letters, digits, . _ and -, not beginning with . or -, at most 100"

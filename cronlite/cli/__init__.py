@@ -44,13 +44,14 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Service": {
         "run": ("service.run", "Run the daemon in the foreground."),
+        "worker": ("service.worker", "Run a worker: a daemon without ticks, fed by RabbitMQ."),
         "status": ("service.status", "Show who is alive, last ticks, queue, gaps."),
         "doctor": ("service.doctor", "Look for what is wrong, and how to mend it."),
         "demo": ("demo.demo", "See the whole thing in one minute, on a throw-away file."),
         "completion": ("completion.completion", "Print the script that makes a shell complete."),
     },
 }
-SERVICE = "run"  # its options are the environment of a service: CRONLITE_SEATS, not CRONLITE_RUN_SEATS
+SERVICES = ("run", "worker")  # their options are the environment of a service: CRONLITE_SEATS, not CRONLITE_RUN_SEATS
 _HOMES = {name: home for commands in COMMANDS.values() for name, (home, _) in commands.items()}
 
 
@@ -65,7 +66,7 @@ class CommandLine(click.Group):
             return None
         module, attribute = _HOMES[cmd_name].split(".")
         command: click.Command = getattr(import_module(f"cronlite.cli.{module}"), attribute)
-        _name_variables(command, "CRONLITE" if cmd_name == SERVICE else f"CRONLITE_{_upper(cmd_name)}")
+        _name_variables(command, "CRONLITE" if cmd_name in SERVICES else f"CRONLITE_{_upper(cmd_name)}")
         return command
 
     def resolve_command(

@@ -32,6 +32,7 @@ _FIELDS = [
         "--tz", type=Name(zone_names), metavar="ZONE", help="The clock to go by: an IANA name. [default: UTC]"
     ),
     click.option("--handler", type=Name(handler_names), metavar="NAME", help="The registered function to call."),
+    click.option("--queue", metavar="NAME", help="Which workers it is for. [default: default]"),
     click.option("--params", type=Params(), metavar="JSON", help="What it is given: JSON, @FILE, or - for stdin."),
     click.option("--user", metavar="TEXT", help="For whom it runs."),
     click.option("--name", metavar="TEXT", help="A unique name; '' takes it away."),

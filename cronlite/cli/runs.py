@@ -44,6 +44,8 @@ def trigger(session: Session, ref: str, wait: bool, as_json: bool) -> None:
 @click.option("--at", type=Instant(), help="Not before this instant; without a zone, UTC.")
 @click.option("--in", "later", type=Duration(), help="Not before so much time has passed.")
 @click.option("--key", metavar="TEXT", help="At most one run with this key waits at a time; that one is returned.")
+@click.option("--deadline", type=Duration(), help="If it has not started by then, it is missed.")
+@click.option("--queue", metavar="NAME", help="Which workers it is for. [default: default]")
 @click.option("--user", default="", metavar="TEXT", help="For whom it runs.")
 @click.option("--retries", type=int, default=0, metavar="N", help="How many more attempts after a failure.")
 @click.option("--retry-delay", type=Duration(), help="Before the first retry; it doubles. [default: 60s]")
@@ -61,6 +63,7 @@ def enqueue(
     retry_delay: timedelta | None,
     timeout: timedelta | None,
     on_crash: str | None,
+    queue: str | None,
     wait: bool,
     as_json: bool,
     **options: Any,
@@ -78,6 +81,7 @@ def enqueue(
         "retry_delay_seconds": retry_delay.total_seconds() if retry_delay else None,
         "timeout_seconds": timeout.total_seconds() if timeout else None,
         "on_crash": on_crash,
+        "queue": queue,
     }
     options |= {name: value for name, value in given.items() if value is not None}
     _queued(session.cron, session.cron.enqueue(handler, **options), wait, as_json)
@@ -233,10 +237,13 @@ def shown(run: Run, now: datetime) -> str:
         ("params", render.json_text(run.params, indent=None)),
         ("user", render.one_line(run.user)),
         ("schedule", render.one_line(run.schedule or "")),
+        ("queue", "" if run.queue == runs.DEFAULT_QUEUE else run.queue),
         ("key", render.one_line(run.key or "")),
         ("retry of", render.one_line(run.retry_of or "")),
         ("due", _dated(run.due_at, now)),
+        ("deadline", _dated(run.deadline_at, now)),
         ("queued", _dated(run.queued_at, now)),
+        ("sent", _dated(run.sent_at, now)),
         ("started", _dated(run.started_at, now)),
         ("ended", _dated(run.finished_at, now)),
         ("took", _took(run)),

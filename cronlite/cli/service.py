@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,14 +20,29 @@ from cronlite.inspection import Status
 from cronlite.ledger import Tick
 from cronlite.store.contract import DaemonRecord
 
+if TYPE_CHECKING:
+    from cronlite.daemon import Options
+
 log = logging.getLogger("cronlite.daemon")
 
 
-@click.command()
-@click.option("--seats", type=int, default=20, show_default=True, show_envvar=True, help="Handlers at work at a time.")
-@click.option(
+_seats = click.option(
+    "--seats", type=int, default=20, show_default=True, show_envvar=True, help="Handlers at work at a time."
+)
+_drain_seconds = click.option(
     "--drain-seconds", type=float, default=30, show_default=True, show_envvar=True, help="For handlers at a stop."
 )
+_allow_shell = click.option(
+    "--allow-shell", is_flag=True, show_envvar=True, help="Let schedules run commands as this user."
+)
+_log_format = click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, show_envvar=True
+)
+
+
+@click.command()
+@_seats
+@_drain_seconds
 @click.option(
     "--grace-seconds",
     type=float,
@@ -43,8 +59,10 @@ log = logging.getLogger("cronlite.daemon")
     show_envvar=True,
     help="How far back catch_up reaches.",
 )
-@click.option("--allow-shell", is_flag=True, show_envvar=True, help="Let schedules run commands as this user.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, show_envvar=True)
+@click.option("--dispatch", metavar="AMQP_URI", show_envvar=True, help="The broker that tells workers of queued runs.")
+@click.option("--queue", "queues", multiple=True, metavar="NAME", help="Claim runs of this queue; repeatable. [all]")
+@_allow_shell
+@_log_format
 @pass_session
 def run(
     session: Session,
@@ -52,34 +70,72 @@ def run(
     drain_seconds: float,
     grace_seconds: float,
     catch_up_window: timedelta,
+    dispatch: str | None,
+    queues: Sequence[str],
     allow_shell: bool,
     log_format: str,
 ) -> None:
     """Run the daemon in the foreground: it ticks, and calls the handlers that -A registers.
 
     SIGTERM or SIGINT lets running handlers end, at most for --drain-seconds; a second one ends it at once. With no
-    store to be reached it waits for one.
+    store to be reached it waits for one. With --dispatch, workers anywhere take a share; --seats 0 leaves all to them.
     """
-    from cronlite import handlers, logs, output, service, shell
-    from cronlite.daemon import Daemon, Options
+    from cronlite.daemon import Options
 
-    logs.configure("json" if log_format == "json" else "text")
     options = Options(
         seats=seats,
         drain_seconds=drain_seconds,
         grace_seconds=grace_seconds,
         catch_up_window_seconds=catch_up_window.total_seconds(),
+        dispatch=dispatch,
+        queues=tuple(queues) or None,
     )
+    _serve(session, options, allow_shell=allow_shell, log_format=log_format)
+
+
+@click.command()
+@click.argument("broker", metavar="AMQP_URI", envvar="CRONLITE_DISPATCH")
+@click.option("--queue", "queues", multiple=True, metavar="NAME", help="A queue to serve; repeatable. [default]")
+@_seats
+@_drain_seconds
+@_allow_shell
+@_log_format
+@pass_session
+def worker(
+    session: Session,
+    broker: str,
+    queues: Sequence[str],
+    seats: int,
+    drain_seconds: float,
+    allow_shell: bool,
+    log_format: str,
+) -> None:
+    """Run a worker in the foreground: it hears from a broker of runs to claim, as many as it has seats free.
+
+    Some daemon has to run with --dispatch and the same broker. The store is the same, too: give --uri and -A as for
+    'cronlite run'. AMQP_URI is amqp://user:password@host:5672/vhost, or $CRONLITE_DISPATCH.
+    """
+    from cronlite.daemon import Options
+
+    options = Options(seats=seats, drain_seconds=drain_seconds, dispatch=broker, queues=tuple(queues) or None)
+    _serve(session, options, worker=True, allow_shell=allow_shell, log_format=log_format)
+
+
+def _serve(session: Session, options: Options, *, worker: bool = False, allow_shell: bool, log_format: str) -> None:
+    from cronlite import handlers, logs, output, service, shell
+    from cronlite.daemon import Daemon
+
+    logs.configure("json" if log_format == "json" else "text")
     cron = session.cron
     for broken in handlers.load_entry_points(cron.registry):
         log.warning("%s", broken)
     if allow_shell:
         shell.allow_shell(cron.registry)
-    if seats and not cron.registry.names():
+    if options.seats and not cron.registry.names():
         log.warning("no handler is registered, so every run stays queued: name a module with @cronlite.handler as -A")
     notifier = service.Notifier(os.environ.get("NOTIFY_SOCKET"))
     with output.capture_logs(), output.capture_prints():
-        service.serve(Daemon(cron.store, cron.registry, options, notify=notifier))
+        service.serve(Daemon(cron.store, cron.registry, options, worker=worker, notify=notifier))
 
 
 @click.command()
@@ -106,11 +162,14 @@ def _overview(seen: Status) -> str:
         ("now", render.second(seen.now)),
         (
             "next wake",
-            f"{render.second(wake)}, {render.relative(wake, seen.now)}" if wake else "never: no daemon is alive",
+            f"{render.second(wake)}, {render.relative(wake, seen.now)}"
+            if wake
+            else f"never: no daemon {'that ticks ' if seen.alive else ''}is alive",
         ),
         ("daemons", f"{len(seen.alive)} alive{dead}"),
         ("runs", f"{queue['queued']} queued, {queue['running']} running"),
         ("stuck", _stuck(seen.alive)),
+        ("trouble", "\n".join(f"daemon {one.id}: {one.trouble}" for one in seen.alive if one.trouble)),
         ("gaps", "\n".join(_gap(gap) for gap in seen.gaps)),
         (
             "unknown",
@@ -137,7 +196,7 @@ def _daemons(seen: Status) -> str:
     rows = [
         [
             one.id,
-            "alive" if one in seen.alive else "dead",
+            ("alive" if one.ticks else "worker") if one in seen.alive else "dead",
             one.host,
             str(one.pid),
             str(one.seats),

@@ -7,28 +7,29 @@ Imported only where a broker is used: it needs kombu, the extra `amqp`. An appli
 from __future__ import annotations
 
 import json
-import socket
+import math
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from types import TracebackType
-from typing import Any, TypeVar
+from types import MappingProxyType, TracebackType
+from typing import Any, NamedTuple, TypeVar
 
 import amqp
 import kombu
+from kombu.transport import pyamqp
 
 from cronlite.errors import BrokerUnavailable, ConfigurationError, shown
+from cronlite.values import SET_ASIDE
 
 STEP_SECONDS = 10.0
 """How long any one step over the network may take."""
 HEARTBEAT_SECONDS = 10
 GATHER_SECONDS = 0.02
 MAX_BODY = 1024 * 1024
-SET_ASIDE = "set_aside"
 REASON = "cronlite-reason"
-_JSON = "application/json"
+JSON = "application/json"
 _QUORUM = {"x-queue-type": "quorum"}
 _PERSISTENT = 2
 
@@ -40,22 +41,31 @@ def queue_of(name: str) -> str:
     return f"cronlite.{name}"
 
 
+class Raw(NamedTuple):
+    """A message to send as it is."""
+
+    queue: str
+    body: bytes
+    content_type: str | None = JSON
+    headers: Mapping[str, str] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it came: `raw` is its body; `tag` is how the broker knows it on this connection."""
+    """A message as it came: `raw` is its body, `tag` how the broker knows it on this channel."""
 
     queue: str
     raw: bytes
+    content_type: str | None
     tag: int
-    content_type: str | None = None
-    redelivered: bool = False
+    channel: Any = field(repr=False, compare=False)
 
     def read(self) -> dict[str, Any]:
         """Return the JSON object that it holds. Raises ValueError, which says why it holds none."""
         if len(self.raw) > MAX_BODY:
             raise ValueError(f"it is {len(self.raw)} bytes long, more than {MAX_BODY}")
-        if self.content_type != _JSON:
-            raise ValueError(f"its content type is {shown(self.content_type)}, not {_JSON}")
+        if self.content_type != JSON:
+            raise ValueError(f"its content type is {shown(self.content_type)}, not {JSON}")
         try:
             found = json.loads(self.raw)
         except (ValueError, RecursionError) as broken:
@@ -63,6 +73,20 @@ class Message:
         if not isinstance(found, dict):
             raise ValueError("it is no JSON object")
         return found
+
+
+class _Limited(pyamqp.Connection):  # type: ignore[misc]
+    """A connection on which no answer is waited for beyond `give_up_at`.
+
+    The socket's own limit is not enough: each heartbeat of a broker that answers nothing else begins it anew.
+    """
+
+    give_up_at = math.inf
+
+    def blocking_read(self, timeout: float | None = None) -> Any:
+        if time.monotonic() > self.give_up_at:
+            raise TimeoutError(f"no answer within {STEP_SECONDS:g} s")
+        return super().blocking_read(timeout)
 
 
 class _Link:
@@ -91,6 +115,7 @@ class _Link:
         """Part from the broker; what was received and not settled goes back to its queue."""
         connection, self._connection, self._channel = self._connection, None, None
         if connection is not None:
+            connection.give_up_at = time.monotonic() + STEP_SECONDS
             with suppress(Exception):
                 connection.close()
 
@@ -107,12 +132,13 @@ class _Link:
         self._drain(0.001)
         self._connection.heartbeat_tick()
 
-    def _guarded(self, step: Any) -> Any:
+    def _guarded(self, step: Callable[[], Any]) -> Any:
         try:
             if self._connection is None:
                 self._connect()
+            self._connection.give_up_at = time.monotonic() + STEP_SECONDS
             return step()
-        except Exception as broken:  # noqa: BLE001 - a socket, TLS, or one of the many errors of the protocol
+        except Exception as broken:  # a socket, TLS, or one of the many errors of the protocol
             self._give_up()
             why = f"the broker blocks publishers: {self._blocked}" if self._blocked else _told(broken)
             self._blocked = ""
@@ -120,12 +146,15 @@ class _Link:
 
     def _connect(self) -> None:
         options = {"on_blocked": self._note_blocked, "on_unblocked": self._note_unblocked}
-        connection = kombu.Connection(
+        broker = kombu.Connection(
             self._uri, connect_timeout=STEP_SECONDS, heartbeat=HEARTBEAT_SECONDS, transport_options=options
-        ).connection
-        self._connection = connection
-        connection.transport.sock.settimeout(STEP_SECONDS)  # for every step that names no time of its own
-        self._channel = connection.channel()
+        )
+        broker.transport.Connection = _Limited
+        self._connection = broker.transport.establish_connection()
+        self._connection.give_up_at = time.monotonic() + STEP_SECONDS
+        self._connection.transport.sock.settimeout(STEP_SECONDS)  # for every step that names no time of its own
+        self._channel = self._connection.channel()
+        self._channel.auto_decode = False  # of what others sent
         self._prepare()
 
     def _prepare(self) -> None:
@@ -137,17 +166,16 @@ class _Link:
             with suppress(Exception):
                 connection.collect()  # closes the socket without a word: the other side may not be listening
 
-    def _declare(self, queue: str, **arguments: Any) -> int:
-        declared = self._channel.queue_declare(
-            queue_of(queue), durable=True, auto_delete=False, arguments={**_QUORUM, **arguments}
-        )
+    def _declare(self, queue: str) -> int:
+        declared = self._channel.queue_declare(queue_of(queue), durable=True, auto_delete=False, arguments=_QUORUM)
         return int(declared.message_count)
 
     def _drain(self, seconds: float) -> bool:
         """Take in what comes within a time; tell whether anything came."""
+        self._connection.give_up_at = time.monotonic() + seconds + STEP_SECONDS
         try:
             self._connection.drain_events(timeout=seconds)
-        except (socket.timeout, BlockingIOError):
+        except (TimeoutError, BlockingIOError):
             return False
         return True
 
@@ -159,7 +187,7 @@ class _Link:
 
 
 class Publisher(_Link):
-    """Sends JSON messages to durable queues, and returns when the broker has them on more than one disk or its own.
+    """Sends JSON messages to durable queues, and returns when the broker has confirmed that it keeps them.
 
     >>> with Publisher("amqp://guest:guest@localhost//") as publisher:
     ...     publisher.send([("reports", {"dataset": "sales"})])
@@ -169,49 +197,58 @@ class Publisher(_Link):
 
     def send(self, messages: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
         """Send pairs of queue and object, and wait for the broker's confirmation of all of them."""
-        self.send_raw([(queue, json.dumps(body).encode(), _JSON, {}) for queue, body in messages])
+        self.send_raw([Raw(queue, json.dumps(body).encode()) for queue, body in messages])
 
-    def send_raw(self, messages: Sequence[tuple[str, bytes, str | None, Mapping[str, str]]]) -> None:
-        """Send bodies as they are: queue, body, content type, headers."""
+    def send_raw(self, messages: Sequence[Raw]) -> None:
+        """Send bodies as they are."""
         self._guarded(lambda: self._send(messages))
 
     def _prepare(self) -> None:
         self._sent, self._unconfirmed = 0, set[int]()
-        self._refused: list[str] = []
+        self._refused = ""
         self._channel.confirm_select()
         self._channel.events["basic_ack"].add(self._confirmed)
         self._channel.events["basic_nack"].add(self._nacked)
         self._channel.events["basic_return"].add(self._returned)
 
-    def _send(self, messages: Sequence[tuple[str, bytes, str | None, Mapping[str, str]]]) -> None:
-        for queue in {queue for queue, *_ in messages}:  # each time: somebody may have deleted it
+    def _send(self, messages: Sequence[Raw]) -> None:
+        for queue in {message.queue for message in messages}:  # each time: somebody may have deleted it
             self._declare(queue)
-        for queue, body, content_type, headers in messages:
+        for given in messages:
             message = amqp.Message(
-                body, content_type=content_type, delivery_mode=_PERSISTENT, application_headers=dict(headers)
+                given.body,
+                content_type=given.content_type,
+                delivery_mode=_PERSISTENT,
+                application_headers=dict(given.headers),
             )
             self._sent += 1
             self._unconfirmed.add(self._sent)
-            self._channel.basic_publish(message, routing_key=queue_of(queue), mandatory=True, timeout=STEP_SECONDS)
+            self._channel.basic_publish(
+                message, routing_key=queue_of(given.queue), mandatory=True, timeout=STEP_SECONDS
+            )
+        self._wait_confirmed()
+
+    def _wait_confirmed(self) -> None:
         give_up_at = time.monotonic() + STEP_SECONDS
         while self._unconfirmed and not self._refused:
             before = len(self._unconfirmed)
-            if not self._drain(max(0.001, give_up_at - time.monotonic())):
-                raise TimeoutError(f"{before} messages were not confirmed within {STEP_SECONDS:g} s")
+            self._drain(HEARTBEAT_SECONDS / 4)
             if len(self._unconfirmed) < before:
                 give_up_at = time.monotonic() + STEP_SECONDS
+            elif time.monotonic() > give_up_at:
+                raise TimeoutError(f"{before} messages were not confirmed within {STEP_SECONDS:g} s")
         if self._refused:
-            raise ConnectionError(self._refused[0])
+            raise ConnectionError(self._refused)
 
     def _confirmed(self, tag: int, multiple: bool) -> None:
         self._unconfirmed -= {one for one in self._unconfirmed if one <= tag} if multiple else {tag}
 
-    def _nacked(self, tag: int, multiple: bool) -> None:
-        self._refused.append("the broker refused a message")
+    def _nacked(self, *_: object) -> None:
+        self._refused = "the broker refused a message"
 
-    def _returned(self, error: Exception, exchange: str, routing_key: str, message: Any) -> None:
+    def _returned(self, *_: object) -> None:
         # The broker confirms what it could not route, and only says so here.
-        self._refused.append(f"no queue {routing_key} takes messages")
+        self._refused = "a message found no queue"
 
 
 class Consumer(_Link):
@@ -219,21 +256,17 @@ class Consumer(_Link):
 
     >>> with Consumer("amqp://guest:guest@localhost//", ["reports"]) as consumer:
     ...     for message in consumer.receive(limit=5, seconds=30):
-    ...         ...
+    ...         print(message.read())
     ...         consumer.settle([message])
 
-    Unsettled messages are delivered again, perhaps to another consumer, when this one parts from the broker.
+    Unsettled messages are delivered again, perhaps to another consumer, when this one parts from the broker: after 30
+    minutes at the latest (RabbitMQ's limit), or 20 seconds in which nothing was called. `beat` is enough.
     """
 
     def __init__(self, uri: str, queues: Collection[str]) -> None:
         super().__init__(uri)
         self.queues = list(dict.fromkeys(queues))
         self._received: list[Message] = []
-        self._aside = Publisher(uri)
-
-    def close(self) -> None:
-        self._aside.close()
-        super().close()
 
     def receive(self, limit: int, seconds: float) -> list[Message]:
         """Wait up to `seconds` for the first message; return up to `limit` of those that are there."""
@@ -241,26 +274,28 @@ class Consumer(_Link):
         return found
 
     def settle(self, messages: Iterable[Message]) -> None:
-        """Acknowledge messages: the broker forgets them. Only on the connection that they came by."""
-        self._guarded(lambda: [self._channel.basic_ack(message.tag) for message in messages])
+        """Acknowledge messages: the broker forgets them. Raises BrokerUnavailable where it has taken them back."""
+        self._guarded(lambda: self._settle(messages))
 
     def set_aside(self, message: Message, reason: str) -> None:
         """Move a message to the queue `cronlite.set_aside`, with the reason in a header."""
-        self._aside.send_raw([(SET_ASIDE, message.raw, message.content_type, {REASON: reason, "queue": message.queue})])
+        headers = {REASON: reason[:500], "cronlite-queue": message.queue}
+        # Not on this connection: one that publishes is blocked as a whole by a broker short of memory.
+        with Publisher(self._uri) as aside:
+            aside.send_raw([Raw(SET_ASIDE, message.raw, message.content_type, headers)])
         self.settle([message])
 
     def _receive(self, limit: int, seconds: float) -> list[Message]:
         waiting = {queue: self._declare(queue) for queue in self.queues}  # makes those again that were deleted
-        # The broker limits each consumer, not all of them together: so the seats are divided, those who have something first.
+        # The broker limits each consumer and not all of them together: so the limit is divided among the queues, or
+        # those that have something now, and none of them is always the first.
         self.queues.append(self.queues.pop(0))
-        chosen = sorted(self.queues, key=lambda queue: not waiting[queue])[:limit]
-        busy = sum(1 for queue in chosen if waiting[queue])
-        chosen = chosen[:busy] if busy else chosen
+        chosen = ([queue for queue in self.queues if waiting[queue]] or self.queues)[:limit]
         share = limit // len(chosen)
         self._received = []
         self._channel.basic_qos(0, share, False)
         tags = [self._channel.basic_consume(queue_of(queue), callback=partial(self._take, queue)) for queue in chosen]
-        if self._received or self._drain(seconds):
+        if self._received or self._drain_patiently(seconds):
             while len(self._received) < share * len(chosen) and self._drain(GATHER_SECONDS):
                 pass
         # Before anything is settled: each acknowledgement would bring one more.
@@ -268,11 +303,25 @@ class Consumer(_Link):
             self._channel.basic_cancel(tag)
         return self._received
 
+    def _drain_patiently(self, seconds: float) -> bool:
+        """Wait for the first message, and keep up the heartbeats."""
+        until = time.monotonic() + seconds
+        while not self._received and (left := until - time.monotonic()) > 0:
+            self._drain(min(left, HEARTBEAT_SECONDS / 4))
+            self._connection.heartbeat_tick()
+        return bool(self._received)
+
+    def _settle(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            if message.channel is not self._channel:  # on a new one, its tag may be another message's
+                raise ConnectionError("the connection that a message came by is gone; it will be delivered again")
+            self._channel.basic_ack(message.tag)
+
     def _take(self, queue: str, message: Any) -> None:
-        body = message.body if isinstance(message.body, bytes) else message.body.encode()
-        given = message.properties.get("content_type")
-        again = bool(message.delivery_info.get("redelivered"))
-        self._received.append(Message(queue, body, message.delivery_tag, given, again))
+        properties = message.properties
+        self._received.append(
+            Message(queue, bytes(message.body), properties.get("content_type"), message.delivery_tag, self._channel)
+        )
 
 
 def address(uri: str) -> str:

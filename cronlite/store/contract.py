@@ -11,7 +11,7 @@ refuses. Whatever loses a race answers so; nothing here raises because somebody 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -52,6 +52,23 @@ class DaemonRecord:
     """False for a worker."""
     trouble: str = ""
     """What keeps it from its work, in a sentence."""
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> DaemonRecord | None:
+        """Read a stored daemon, whose name is under `id`; None where somebody edited it into nonsense."""
+        given = {f.name: document[f.name] for f in fields(cls) if f.name in document}
+        right = {name: isinstance(value, _KINDS.get(name, object)) for name, value in given.items()}
+        return cls(**given) if all(right.values()) and given.keys() >= _NEEDED else None
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("id", "host", "version"), str),
+    **dict.fromkeys(("pid", "beat", "running", "stuck", "seats"), int),
+    "started_at": datetime,
+    **dict.fromkeys(("seen_at", "dead_at"), (datetime, type(None))),
+    "handlers": (list, tuple),
+}
+_NEEDED = {"id", "host", "pid", "version", "started_at"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,10 +144,13 @@ class Store(Protocol):
     # the tick ledger
 
     def ledger(self, since: datetime, until: datetime) -> list[Tick]:
-        """Read the entries of minutes from `since` to `until`, and the newest one before."""
+        """Read the entries of minutes from `since` to `until`, and the newest one before.
+
+        Those edited into nonsense are left out, here and among the daemons.
+        """
 
     def claim_tick(self, tick: Tick) -> Tick:
-        """Insert an entry unless its minute has one; return the one that stands."""
+        """Insert an entry unless its minute has one that can be read; return the one that stands."""
 
     def take_over_tick(self, tick: Tick, daemon: str) -> bool:
         """Make `daemon` the owner of an entry, if `tick.daemon` still owns it and it is not done."""
@@ -184,6 +204,9 @@ class Store(Protocol):
         the given run has; return the ids of those that were not. A change whose earlier write landed without an
         answer counts as made.
         """
+
+    def abandon_unreadable(self, daemon: str, now: datetime) -> int:
+        """Close the running runs of a daemon, and of nobody, that were edited into nonsense; return how many."""
 
     def release_lanes(self, now: datetime) -> int:
         """Let the oldest waiting run of every lane go at which nothing else is at work; return how many."""

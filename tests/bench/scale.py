@@ -19,9 +19,10 @@ from tests.bench.setting import Setting, say
 
 # In the morning, all over the week, of a day that is far enough away for nothing to be due now.
 FIRST = datetime(2027, 3, 3, 6, 17, tzinfo=timezone.utc)
-TICKS = [FIRST + n * clock.MINUTE for n in range(6)]
+TICKS = [FIRST + n * clock.MINUTE for n in range(11)]
 HANDLER = "default"
-_GRACE, _WINDOW = timedelta(minutes=5), timedelta(hours=1)
+# No more than the minute itself: an empty ledger knows of no earlier one that was done.
+_GRACE, _WINDOW = clock.MINUTE, timedelta(hours=1)
 
 Answer = dict[str, Any]
 

@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from statistics import median
 
 from cronlite.liveness import steady
-from cronlite.store import open_store
+from cronlite.store import Store, open_store
+from cronlite.store.contract import RunQuery
 from tests.bench import children, stored
 from tests.bench.daemons import AFTER_MINUTE, SLOW_SECONDS
 from tests.bench.rows import Row, Target
@@ -56,16 +57,18 @@ def _shared(setting: Setting, count: int, daemons: int) -> tuple[float, list[int
         store = open_store(uri)
         ends.callback(store.close)
         wait_until(
-            lambda: store.ledger(stored.BURST_AT, stored.BURST_AT)[-1:] and not store.count_runs(),
+            lambda: _is_over(store),
             limit_seconds=LIMIT_SECONDS,
             interval_seconds=0.25,
             what="all runs are done",
             instead=store.count_runs,
         )
         calls = [daemon.answer(told_to_end=True)["calls"] for daemon in fleet]
-        with setting.server.client() as client:
-            runs = client.get_database(store.address.rpartition("/")[2].partition("?")[0])["runs"]
-            [last] = runs.find().sort("finished_at", -1).limit(1)
+        last = max(run.finished_at for run in store.runs(RunQuery()) if run.finished_at)
     # the clock of all daemons showed this minute at one and the same time
-    wake = stored.BURST_AT + AFTER_MINUTE
-    return (last["finished_at"].replace(tzinfo=wake.tzinfo) - wake).total_seconds(), calls
+    return (last - stored.BURST_AT - AFTER_MINUTE).total_seconds(), calls
+
+
+def _is_over(store: Store) -> bool:
+    ticks = store.ledger(stored.BURST_AT, stored.BURST_AT)
+    return any(tick.minute == stored.BURST_AT and tick.done_at for tick in ticks) and not store.count_runs()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from itertools import islice
 
@@ -12,6 +13,7 @@ from pymongo import MongoClient
 
 from cronlite import ids, schedules
 from cronlite.clock import MINUTE
+from cronlite.errors import InvalidInput
 from cronlite.schedules import Document, Schedule
 from cronlite.store import open_store
 from cronlite.store.sqlite import SqliteStore
@@ -30,8 +32,9 @@ def in_burst(count: int, handler: str, **more: object) -> Iterator[Document]:
     return _copies([_schedule(handler=handler, minute=30, hour=2, **more)], count)
 
 
-def every_minute(count: int, handler: str) -> Iterator[Document]:
-    return _copies([_schedule(handler=handler)], count)
+def every_minute(count: int, handler: str, since: datetime) -> Iterator[Document]:
+    """Yield schedules that are due at each minute from one on."""
+    return _copies([_schedule(handler=handler, active_from=since)], count)
 
 
 def mixed(count: int, due: int, ticks: Sequence[datetime], quiet: timedelta) -> Iterator[Document]:
@@ -96,7 +99,8 @@ def _anything(chance: random.Random) -> Iterator[Schedule]:
         day = chance.choice(["*", "*", "*", 1, 15, "L", "1-7", chance.randrange(1, 29)])
         month = chance.choice(["*", "*", "*", "*", "1-6", "*/3", chance.randrange(1, 13)])
         weekday = chance.choice(["*", "*", "mon-fri", "sat,sun", chance.randrange(7), "fri#2", "5L"])
-        yield _schedule(minute=minute, hour=hour, day=day, month=month, weekday=weekday, tz=chance.choice(ZONES))
+        with suppress(InvalidInput):  # such as the 1st when it is the second Friday: never
+            yield _schedule(minute=minute, hour=hour, day=day, month=month, weekday=weekday, tz=chance.choice(ZONES))
 
 
 def _anything_around(chance: random.Random, ticks: Sequence[datetime]) -> Iterator[Schedule]:

@@ -148,6 +148,18 @@ def test_dead_owners_stuck_threads_and_gaps_are_found(typed: Typed, cron: Cronli
     assert any("no daemon ticked in 10 minutes" in told for told in found.values())
 
 
+def test_workers_alone_do_not_tick_and_tell_their_trouble(typed: Typed, cron: Cronlite) -> None:
+    joined(cron, ticks=False)
+    cron.store.beat("d", running=0, stuck=0, trouble="the broker does not answer")
+    found = problems(typed)
+    assert "only workers are alive" in found["daemons"]
+    assert "the broker does not answer" in found["daemon d (box, pid 7)"]
+    assert typed.json("status")["next_wake"] is None
+    people = typed("status").stdout
+    assert "no daemon that ticks is alive" in people
+    assert "daemon d: the broker does not answer" in people
+
+
 def test_a_clock_that_is_off_is_found(cron: Cronlite, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
     joined(cron)
     answered = datetime.now(timezone.utc) + timedelta(seconds=7)

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from tests.faults.evidence import FINAL, Document, Evidence
@@ -112,7 +113,7 @@ def _no_minute_is_missing(expected: Expected, evidence: Evidence) -> Iterator[st
 
 
 def _may_be_abandoned(run: Document) -> bool:
-    crashes = run.get("crashes", 0)
+    crashes = _number(run.get("crashes"))
     due = crashes >= MAX_CRASHES or (crashes >= 1 and run.get("on_crash") == "abandon")
     return bool(run["state"] == "abandoned" and due)
 
@@ -156,7 +157,7 @@ def _no_run_started_twice_without_cause(
         if run is None:
             yield f"run {id_} started, and the store knows nothing of it"
             continue
-        causes = run.get("crashes", 0) + run.get("failures", 0) + cut_off[id_]
+        causes = _number(run.get("crashes")) + _number(run.get("failures")) + cut_off[id_]
         # the failure that ended it was no cause of another start
         if count > 1 + causes:
             yield f"run {id_} started {count} times with {causes} causes: {_told(run)}"
@@ -208,7 +209,7 @@ def _never_over_itself(expected: Expected, journal: Sequence[Line]) -> Iterator[
         spans[began.run.partition("@")[0]].append((began.at, max(began.at, pids_ended[began.pid]), began.run))
     for schedule, times in spans.items():
         times.sort()
-        for (_, end, one), (begin, _, other) in zip(times, times[1:], strict=False):
+        for (_, end, one), (begin, _, other) in pairwise(times):
             if begin < end:
                 yield f"two runs of {schedule} were at work at once: {one} and {other}"
 

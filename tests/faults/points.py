@@ -1,9 +1,9 @@
 """Where exactly does a daemon die, stand still or wait: right before or after the nth call of a method of its store.
 
 A point is written "ACTION before|after METHOD N". Actions: `kill` and `stop` send that signal to this process; `hold`
-says that it was reached and waits to be let go; `lose` lets the call raise StoreUnavailable though it was made. An empty
-claim does not count as a claim, nor does a tick before the first one that was worth a run. `create_index` stands for each
-index that MongoDB is asked for.
+says that it was reached and waits to be let go; `lose` lets the call raise StoreUnavailable though it was made. An
+empty claim does not count as a claim, nor does a tick before the first one that was worth a run. `create_index` stands
+for each index that MongoDB is asked for.
 """
 
 from __future__ import annotations

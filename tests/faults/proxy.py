@@ -55,8 +55,8 @@ class Proxy:
     ) -> None:
         """Pass on the next so many of these commands, but close the connection instead of bringing the answer.
 
-        Only those count that hold some bytes. `late_seconds`: they reach the server so much later. `then_cut`: after the
-        last one, nobody gets through any more until `mend`.
+        Only those count that hold some bytes. `late_seconds`: they reach the server so much later. `then_cut`: after
+        the last one, nobody gets through any more until `mend`.
         """
         with self._lock:
             self._losing = [

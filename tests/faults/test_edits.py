@@ -1,4 +1,4 @@
-"""What people do to the documents while daemons work on them: schedules edited and deleted, runs turned into nonsense."""
+"""What people do to the documents that daemons work on: schedules edited and deleted, runs turned into nonsense."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ HORRORS: dict[str, tuple[dict[str, Any], str]] = {
     "leaks threads": ({"action": "leak threads", "number": 20}, "succeeded"),
     "closes stdout": ({"action": "close stdout"}, "succeeded"),
     "closes its descriptors": ({"action": "close stdout", "descriptors": True, "handler": "apart"}, "succeeded"),
-    "replaces stdout": ({"action": "replace stdout"}, "succeeded"),
+    "replaces stdout": ({"action": "replace stdout", "handler": "apart"}, "succeeded"),
     "changes directory": ({"action": "chdir", "path": "/"}, "succeeded"),
     "ends its process": ({"action": "_exit", "status": 3, "handler": "apart"}, "failed"),
     "has its process killed": ({"action": "kill", "handler": "apart"}, "failed"),
@@ -37,7 +37,7 @@ HORRORS: dict[str, tuple[dict[str, Any], str]] = {
 
 def test_every_horror_ends_in_an_outcome(any_fleet: Fleet) -> None:
     fleet = any_fleet
-    (steady,) = fleet.schedule()
+    fleet.schedule()
     horrors = {}
     for name, (params, _) in HORRORS.items():
         rest = {key: value for key, value in params.items() if key not in ("handler", "timeout", "path")}
@@ -61,7 +61,6 @@ def test_every_horror_ends_in_an_outcome(any_fleet: Fleet) -> None:
     fleet.stop_all()
     injected = f"{len(horrors)} horrors"
     fleet.verify("handlers that do their worst", injected, last, except_for=[*horrors.values()], tracebacks=True)
-    assert steady not in horrors.values()
 
 
 def ended(run: dict[str, Any]) -> bool:
@@ -71,9 +70,9 @@ def ended(run: dict[str, Any]) -> bool:
 @pytest.mark.parametrize("size", [16_777_216 - 20_000, 16_777_216 - 1_000])
 def test_a_run_that_outgrows_its_document_stops_no_other(fleet: Fleet, size: int) -> None:
     """Its schedule was written elsewhere; with its output the run is larger than MongoDB allows."""
-    (steady,) = fleet.schedule()
-    params = {"action": "print", "characters": 60_000, "fill": "x"}
-    (large,) = fleet.schedule(params=params | {"fill": "x" * (size - 700)}, minute=fleet.first.minute)
+    fleet.schedule()
+    params = {"action": "print", "characters": 60_000, "fill": "x" * (size - 700)}
+    (large,) = fleet.schedule(params=params, minute=fleet.first.minute)
     fleet.start()
     last = fleet.wait_minutes_from_now(3, except_for=[large])
     run_id = f"{large}@{fleet.first:%Y-%m-%dT%H:%MZ}"

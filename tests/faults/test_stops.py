@@ -19,16 +19,21 @@ from tests.waiting import wait_until
 MakeFleet = Callable[..., Fleet]
 
 
-def one_long_run(fleet: Fleet, **fields: object) -> tuple[str, str]:
-    """Schedule one run that works until a file appears; return its id and the file."""
-    file = str(fleet.folder / "go")
-    (schedule,) = fleet.schedule(params={"action": "wait for", "file": file}, minute=fleet.first.minute, **fields)
-    return f"{schedule}@{fleet.first:%Y-%m-%dT%H:%MZ}", file
+def one_long_run(fleet: Fleet, **fields: object) -> str:
+    """Schedule one run that works until `let_go`; return its id."""
+    params = {"action": "wait for", "file": str(fleet.folder / "go")}
+    (schedule,) = fleet.schedule(params=params, minute=fleet.first.minute, **fields)
+    return f"{schedule}@{fleet.first:%Y-%m-%dT%H:%MZ}"
+
+
+def let_go(fleet: Fleet) -> None:
+    """Let the long run end."""
+    fleet.folder.joinpath("go").touch()
 
 
 def test_stopped_beyond_its_lease_while_another_takes_over(any_fleet: Fleet) -> None:
     fleet = any_fleet
-    run_id, file = one_long_run(fleet)
+    run_id = one_long_run(fleet)
     sleeper = fleet.start()
     fleet.wait_started(1)
     sleeper.pause()
@@ -36,7 +41,7 @@ def test_stopped_beyond_its_lease_while_another_takes_over(any_fleet: Fleet) -> 
     fleet.wait_started(2)
     sleeper.go_on()
     sleeper.wait_for_line("going on as daemon")
-    fleet.folder.joinpath("go").touch()
+    let_go(fleet)
     run = fleet.wait_for_run(run_id, lambda run: run["state"] == "succeeded")
     sleeper.wait_for_line("came too late")
     assert (run["attempt"], run["crashes"], run["result"]["pid"]) == (2, 1, heir.process.pid)
@@ -86,12 +91,12 @@ def test_sigterm_ends_it_whichever_thread_the_system_hands_it_to(fleet: Fleet, t
 
 
 def test_sigterm_waits_for_a_handler(fleet: Fleet) -> None:
-    run_id, file = one_long_run(fleet)
+    run_id = one_long_run(fleet)
     node = fleet.start()
     fleet.wait_started()
     node.send(signal.SIGTERM)
     node.wait_for_line("SIGTERM received")
-    fleet.folder.joinpath("go").touch()
+    let_go(fleet)
     assert node.wait_ended() == 0
     run = fleet.evidence().runs[run_id]
     assert (run["state"], run["attempt"]) == ("succeeded", 1)
@@ -101,14 +106,14 @@ def test_sigterm_waits_for_a_handler(fleet: Fleet) -> None:
 
 def test_sigterm_gives_back_what_outlives_the_drain(any_fleet: Fleet) -> None:
     fleet = any_fleet
-    run_id, file = one_long_run(fleet)
+    run_id = one_long_run(fleet)
     node = fleet.start(drain_seconds=0.5)
     fleet.wait_started()
     assert node.stop() == 0
     run = fleet.evidence().runs[run_id]
     assert (run["state"], run["attempt"], run["crashes"], run["failures"]) == ("queued", 1, 0, 0)
     assert fleet.evidence().daemons == []
-    fleet.folder.joinpath("go").touch()
+    let_go(fleet)
     fleet.start()
     run = fleet.wait_for_run(run_id, lambda run: run["state"] == "succeeded")
     assert (run["attempt"], run["crashes"], run["failures"]) == (2, 0, 0)
@@ -117,7 +122,7 @@ def test_sigterm_gives_back_what_outlives_the_drain(any_fleet: Fleet) -> None:
 
 
 def test_sigterm_abandons_what_may_not_run_twice(fleet: Fleet) -> None:
-    run_id, file = one_long_run(fleet, on_crash="abandon")
+    run_id = one_long_run(fleet, on_crash="abandon")
     node = fleet.start(drain_seconds=0.5)
     fleet.wait_started()
     assert node.stop() == 0
@@ -128,14 +133,14 @@ def test_sigterm_abandons_what_may_not_run_twice(fleet: Fleet) -> None:
 
 
 def test_a_second_sigterm_ends_it_at_once(fleet: Fleet) -> None:
-    run_id, file = one_long_run(fleet)
+    run_id = one_long_run(fleet)
     node = fleet.start(drain_seconds=60)
     fleet.wait_started()
     node.send(signal.SIGTERM)
     node.wait_for_line("SIGTERM received")
     wait_until(lambda: node.ended is not None or node.send(signal.SIGTERM), limit_seconds=5, what="it ended")
     assert node.ended == 1
-    fleet.folder.joinpath("go").touch()
+    let_go(fleet)
     fleet.start()
     run = fleet.wait_for_run(run_id, lambda run: run["state"] == "succeeded")
     fleet.stop_all()
@@ -179,7 +184,7 @@ def test_sigterm_in_a_claim_that_takes_longer_than_the_daemon_waits_for_it(fleet
 def test_sigterm_with_the_database_down(start_mongod: Callable[..., Mongod], make_fleet: MakeFleet) -> None:
     server = start_mongod()
     fleet = make_fleet(server.uri_of(a_database()))
-    run_id, file = one_long_run(fleet)
+    run_id = one_long_run(fleet)
     busy, idle = fleet.start(drain_seconds=2), fleet.start(drain_seconds=2)
     idle.wait_ready()
     fleet.wait_started()
@@ -193,7 +198,7 @@ def test_sigterm_with_the_database_down(start_mongod: Callable[..., Mongod], mak
     assert [node.wait_ended(45) for node in (busy, idle, late)] == [0, 0, 0]
     took = time.monotonic() - began
     server.start()
-    fleet.folder.joinpath("go").touch()
+    let_go(fleet)
     fleet.start()
     run = fleet.wait_for_run(run_id, lambda run: run["state"] == "succeeded")
     assert run["attempt"] == 2

@@ -45,7 +45,8 @@ def full(mongo_database: str, commands: Commands) -> Iterator[MongoStore]:
         )
         raw.runs.insert_many(run.document() for run in done)
         long = [a_run_in("long", due_at=TICK + n * MINUTE, run_at=None, queued_at=LONG_AGO) for n in range(150)]
-        raw.runs.insert_many(run.document() for run in long)
+        later = [a_run_in(f"later{n}", run_at=NOW + MINUTE, queued_at=LONG_AGO, handler="bulk") for n in range(500)]
+        raw.runs.insert_many(run.document() for run in long + later)
         at_work = [a_run_in("queued", run_at=NOW - SECOND), a_running("running"), a_run_in("waiting", run_at=None)]
         store.add_runs([*at_work, a_run(key="held", handler="load")])
         yield store
@@ -95,6 +96,10 @@ READS: dict[str, Callable[[Store], object]] = {
 }
 
 
+# These look at the whole queue.
+MOST = {"count": 1_000, "at work, listed": 1_000}
+
+
 @pytest.mark.parametrize("read", READS)
 def test_what_is_read_follows_what_is_wanted_and_not_what_is_stored(
     full: MongoStore, commands: Commands, read: str
@@ -106,8 +111,8 @@ def test_what_is_read_follows_what_is_wanted_and_not_what_is_stored(
     for one in list(sent):
         keys, documents, plan = examined(full, one)
         assert "COLLSCAN" not in plan or one.get("distinct") == "ticks", one
-        assert keys <= 300, (keys, one)
-        assert documents <= 200, (documents, one)
+        assert keys <= MOST.get(read, 300), (keys, one)
+        assert documents <= MOST.get(read, 200), (documents, one)
 
 
 def test_the_expressions_in_use_are_found_by_skipping(full: MongoStore, commands: Commands) -> None:

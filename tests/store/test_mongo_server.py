@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from pymongo.errors import BulkWriteError
+from pymongo import MongoClient, ReadPreference
+from pymongo.errors import AutoReconnect, BulkWriteError, ServerSelectionTimeoutError
 
 from cronlite import runs
 from cronlite.due import due
@@ -84,6 +85,13 @@ def test_every_command_goes_to_the_primary_with_a_time_limit(overheard: MongoSto
         # To a lone server pymongo says primaryPreferred; to a replica set it says nothing, which is the primary.
         assert sent.get("$readPreference", {"mode": "primary"})["mode"] in ("primary", "primaryPreferred"), sent
         assert 0 < sent["maxTimeMS"] <= 5_000, sent
+
+
+def test_reads_go_to_the_primary_of_a_replica_set_whatever_the_uri_says() -> None:
+    with opened("mongodb://host/app?replicaSet=rs0&readPreference=secondary&w=0") as store:
+        for collection in (store._schedules, store._runs, store._ticks, store._daemons):
+            assert collection.read_preference == ReadPreference.PRIMARY
+            assert collection.write_concern.acknowledged
 
 
 def test_what_was_acknowledged_outlives_the_death_of_a_lone_server(start_mongod: StartMongod) -> None:
@@ -178,11 +186,21 @@ def test_a_full_disk_is_called_so(store: MongoStore, mongod: Mongod) -> None:
         assert not isinstance(failed.value, StoreUnavailable)
 
 
-def test_a_write_among_many_that_ran_out_of_time_may_be_tried_again() -> None:
-    details = {"writeErrors": [{"index": 0, "code": 50, "errmsg": "operation exceeded time limit"}]}
-    told = in_our_words(BulkWriteError({**details, "writeConcernErrors": []}), "mongodb://host/app")
-    assert isinstance(told, StoreUnavailable)
-    assert str(told) == "mongodb://host/app cannot be reached: operation exceeded time limit"
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            BulkWriteError({"writeErrors": [{"index": 0, "code": 50, "errmsg": "exceeded time\nlimit"}]}),
+            "exceeded time limit",
+        ),
+        (ServerSelectionTimeoutError("No primary, Timeout: 3.0s, Topology Description: <…>"), "No primary"),
+        (AutoReconnect("host: closed (configured timeouts: connectTimeoutMS: 20000.0ms)"), "host: closed"),
+    ],
+)
+def test_what_may_pass_is_told_in_a_few_words(error: Exception, told: str) -> None:
+    raised = in_our_words(error, "mongodb://host/app")
+    assert isinstance(raised, StoreUnavailable)
+    assert str(raised) == f"mongodb://host/app cannot be reached: {told}"
 
 
 def test_what_is_not_known_to_be_on_the_majority_is_not_called_done(store: MongoStore, mongod: Mongod) -> None:
@@ -198,9 +216,11 @@ def test_what_is_not_known_to_be_on_the_majority_is_not_called_done(store: Mongo
             ask()
 
 
-def test_no_document_is_shown_with_an_error(store: MongoStore, mongod: Mongod) -> None:
-    with mongod.failing("insert", errorCode=14031, appName="cronlite"), pytest.raises(StoreError) as failed:
-        store.add_runs([a_run(params={"password": PASSWORD})])
+def test_no_document_is_shown_with_an_error(mongo_uri: str) -> None:
+    with MongoClient[Document](mongo_uri) as client:
+        client.get_default_database().create_collection("runs", validator={"user": {"$ne": "refused"}})
+    with opened(mongo_uri) as store, pytest.raises(StoreError, match="failed validation") as failed:
+        store.add_runs([a_run(user="refused", params={"password": PASSWORD})])
     assert PASSWORD not in "".join(traceback.format_exception(failed.value))
 
 

@@ -12,7 +12,7 @@ from cronlite.runs import SUCCEEDED
 from cronlite.store.mongo import MongoStore
 from tests.services.mongod import Mongod
 from tests.store.conftest import empty
-from tests.store.overheard import opened
+from tests.store.overheard import Commands, opened, overhear
 from tests.store.samples import (
     NOW,
     a_daemon,
@@ -25,7 +25,6 @@ from tests.waiting import wait_until
 Document = dict[str, Any]
 StartMongod = Callable[..., Mongod]
 pytestmark = pytest.mark.mongod
-PASSWORD = "s3cr3t-Pa55"
 
 
 @pytest.fixture
@@ -56,9 +55,9 @@ def test_a_new_run_ends_the_wait(mongo_database: str) -> None:
 def test_what_concerns_no_waiting_daemon_does_not_end_the_wait(mongo_database: str) -> None:
     empty(mongo_database)
     with opened(mongo_database) as waiting:
+        assert waiting.watch(0.5)
         running = a_running("lane")
         assert waiting.add_runs([running]) == set()
-        assert waiting.watch(0.5)
         assert waiting.change_runs([(running, runs.closed(SUCCEEDED, NOW))]) == set()
         waiting.join(a_daemon())
         started = time.monotonic()
@@ -93,13 +92,15 @@ def test_closing_the_store_ends_the_wait_of_another_thread(store: MongoStore, mo
     assert waiting.watch(60) is False
 
 
-def test_a_lone_server_says_at_once_that_it_cannot_tell(start_mongod: StartMongod) -> None:
-    with opened(start_mongod(replica_set=None).uri_of("cronlite")) as store:
-        assert store.prepare() == []
-        for _ in range(3):
-            started = time.monotonic()
-            assert store.watch(10) is False
-            assert time.monotonic() - started < 1
+def test_a_lone_server_says_at_once_that_it_cannot_tell_and_is_not_asked_again(start_mongod: StartMongod) -> None:
+    commands = Commands()
+    store = overhear(start_mongod(replica_set=None).uri_of("cronlite"), commands)
+    for _ in range(3):
+        started = time.monotonic()
+        assert store.watch(10) is False
+        assert time.monotonic() - started < 1
+    assert len(commands.sent) == 1
+    store.close()
 
 
 def test_a_stream_that_the_server_ended_is_opened_again(mongo_database: str, mongod: Mongod) -> None:

@@ -33,7 +33,7 @@ class Daemons(Collections):
     @translated
     def beat(self, id: str, *, running: int, stuck: int, trouble: str = "") -> datetime | None:
         beaten: Document | None = self._daemons.find_one_and_update(
-            {"_id": id, "dead_at": None},
+            {"_id": id, "dead_at": None, "beat": {"$type": "number"}},
             {"$inc": {"beat": 1}, "$set": {"running": running, "stuck": stuck, "trouble": trouble}, **_STORES_CLOCK},
             projection={"seen_at": True},
             return_document=ReturnDocument.AFTER,
@@ -46,7 +46,8 @@ class Daemons(Collections):
 
     @translated
     def daemons(self) -> list[DaemonRecord]:
-        return [_record(document) for document in self._daemons.find().sort("_id")]
+        found = ({**document, "id": document["_id"]} for document in self._daemons.find().sort("_id"))
+        return [record for document in found if (record := DaemonRecord.read(document))]
 
     @translated
     def mark_dead(self, id: str, beat: int) -> bool:
@@ -56,7 +57,3 @@ class Daemons(Collections):
     @translated
     def prune_daemons(self, before: datetime) -> int:
         return self._daemons.delete_many({"dead_at": {"$lt": before}}).deleted_count
-
-
-def _record(document: Document) -> DaemonRecord:
-    return DaemonRecord(id=document["_id"], **{name: document[name] for name in _FIELDS if name in document})

@@ -58,7 +58,8 @@ INDEXES = (
     Index("schedules", "cronlite_user", _up("user", "_id"), _SLOW),
     # With these the distinct values of a field are found by skipping through the index.
     *(Index("schedules", f"cronlite_{name}", _up(name), "each tick reads all schedules") for name in ("tz", *FIELDS)),
-    # The state comes first, though it is the same in all of an index, so that counting needs no document.
+    # The state comes first, though it is the same in all of an index, so that counting needs no document. The runs that
+    # wait for their lane are in it under null.
     Index(
         "runs",
         "cronlite_claim",
@@ -79,13 +80,6 @@ INDEXES = (
         [*_up("state", "lane"), ("due_at", pymongo.DESCENDING)],
         _SLOW,
         {"partialFilterExpression": {"state": QUEUED, "lane": {"$exists": True}}},
-    ),
-    Index(
-        "runs",
-        "cronlite_waiting",
-        _up("lane", "due_at", "_id"),
-        _SLOW,
-        {"partialFilterExpression": {"state": QUEUED, "run_at": None}},
     ),
     Index(
         "runs",

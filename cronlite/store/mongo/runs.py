@@ -132,7 +132,7 @@ class Runs(Collections):
                 yield runs.read(run_from_store(document))
             except InvalidInput as fault:
                 _log.warning("run %s cannot be read, and is abandoned: %s", shown(document["_id"]), fault)
-                broken = {"_id": document["_id"], "state": QUEUED}
+                broken = {"_id": document["_id"], "state": document["state"]}
                 self._runs.update_one(broken, update(_abandoned(now, f"it cannot be read: {fault}")))
 
     def _claim(self, daemon: str, found: Sequence[Run], now: datetime) -> list[Run]:
@@ -196,6 +196,12 @@ class Runs(Collections):
         return {run.id for run, change in changes if not _shows(stored.get(run.id), run, change)}
 
     @translated
+    def abandon_unreadable(self, daemon: str, now: datetime) -> int:
+        owned = {"state": RUNNING, "$or": [{"daemon": daemon}, {"daemon": {"$not": {"$type": "string"}}}]}
+        found = list(self._runs.find(owned))
+        return len(found) - sum(1 for _ in self._whole(found, now))
+
+    @translated
     def release_lanes(self, now: datetime) -> int:
         heads = self._runs.aggregate(
             [
@@ -207,7 +213,7 @@ class Runs(Collections):
         released = 0
         for batch in batches(heads, _BATCH):
             lane = {"lane": {"$in": [head["_id"] for head in batch]}}
-            going = [{"state": RUNNING, **lane}, {"state": QUEUED, "run_at": {"$ne": None}, **lane}]
+            going = [{"state": RUNNING, **lane}, {"state": QUEUED, "run_at": {"$type": "date"}, **lane}]
             busy = set(self._runs.distinct("lane", {"$or": going}))
             free = [
                 UpdateOne({"_id": head["run"], "state": QUEUED, "run_at": None}, {"$set": {"run_at": now}})

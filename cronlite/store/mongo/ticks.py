@@ -20,7 +20,7 @@ class Ticks(Collections):
     def ledger(self, since: datetime, until: datetime) -> list[Tick]:
         before = self._ticks.find({"_id": {"$lt": since}}).sort("_id", -1).limit(1)
         within = self._ticks.find({"_id": {"$gte": since, "$lte": until}}).sort("_id")
-        return [_tick(document) for document in (*before, *within)]
+        return [tick for document in (*before, *within) if (tick := _tick(document))]
 
     @translated
     def claim_tick(self, tick: Tick) -> Tick:
@@ -30,8 +30,10 @@ class Ticks(Collections):
                 return tick
             except DuplicateKeyError:
                 standing = self._ticks.find_one({"_id": tick.minute})
-                if standing is not None:  # or else it was pruned in between
-                    return _tick(standing)
+                if standing is not None and (found := _tick(standing)):
+                    return found
+                # It was pruned in between, or edited into nonsense; to do a minute twice is harmless.
+                self._ticks.delete_one({"_id": tick.minute, "daemon": standing and standing.get("daemon")})
 
     @translated
     def take_over_tick(self, tick: Tick, daemon: str) -> bool:
@@ -57,5 +59,5 @@ def _document(tick: Tick) -> Document:
     return {"_id": tick.minute} | {name: value for name, value in given.items() if value is not None}
 
 
-def _tick(document: Document) -> Tick:
-    return Tick(minute=document["_id"], **{name: document[name] for name in ledger.FIELDS if name in document})
+def _tick(document: Document) -> Tick | None:
+    return ledger.read({**document, "minute": document["_id"]})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import datetime
-from typing import Any
 
 from cronlite.store.contract import DaemonRecord
 from cronlite.store.sqlite.connection import Tables
@@ -36,7 +35,8 @@ class Daemons(Tables):
         self._change("DELETE FROM daemons WHERE _id = ?", [id])
 
     def daemons(self) -> list[DaemonRecord]:
-        return [_record(DAEMONS.document(row)) for row in self._read(f"{DAEMONS.select} ORDER BY _id")]
+        found = map(DAEMONS.document, self._read(f"{DAEMONS.select} ORDER BY _id"))
+        return [record for document in found if (record := DaemonRecord.read({**document, "id": document["_id"]}))]
 
     def mark_dead(self, id: str, beat: int) -> bool:
         seen = [milliseconds(self.now()), id, beat]
@@ -44,7 +44,3 @@ class Daemons(Tables):
 
     def prune_daemons(self, before: datetime) -> int:
         return self._change("DELETE FROM daemons WHERE dead_at < ?", [milliseconds(before)])
-
-
-def _record(document: dict[str, Any]) -> DaemonRecord:
-    return DaemonRecord(id=document.pop("_id"), **document)

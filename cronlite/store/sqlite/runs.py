@@ -112,6 +112,19 @@ class Runs(Tables):
         with self._write() as connection:
             return {run.id for run, changed in changes if not _changed(connection, run, changed)}
 
+    def abandon_unreadable(self, daemon: str, now: datetime) -> int:
+        owned = "WHERE state = 'running' AND (daemon = ? OR typeof(daemon) != 'text')"
+        abandoned = 0
+        with self._write() as connection:
+            for rowid, *row in connection.execute(f"SELECT rowid, {RUNS.names} FROM runs {owned}", [daemon]).fetchall():
+                document = RUNS.document(row)
+                try:
+                    runs.read(document)
+                except InvalidInput as fault:
+                    _abandon(connection, rowid, document, fault, now)
+                    abandoned += 1
+        return abandoned
+
     def release_lanes(self, now: datetime) -> int:
         if not self._read(RELEASABLE):
             return 0

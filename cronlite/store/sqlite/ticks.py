@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from cronlite import ledger
 from cronlite.ledger import FIELDS, Tick
 from cronlite.store.sqlite.connection import Tables
 from cronlite.store.sqlite.tables import TICKS, milliseconds
@@ -21,14 +22,17 @@ class Ticks(Tables):
             " AND minute <= ? ORDER BY minute",
             [first, first, milliseconds(until)],
         )
-        return [Tick(**TICKS.document(row)) for row in rows]
+        return [tick for row in rows if (tick := ledger.read(TICKS.document(row)))]
 
     def claim_tick(self, tick: Tick) -> Tick:
         row = TICKS.row({name: getattr(tick, name) for name in FIELDS})
         with self._write() as connection:
             connection.execute(f"{TICKS.insert} ON CONFLICT DO NOTHING", row)
             [standing] = connection.execute(_ONE, [milliseconds(tick.minute)])
-        return Tick(**TICKS.document(standing))
+            if found := ledger.read(TICKS.document(standing)):
+                return found
+            connection.execute(TICKS.insert.replace("INSERT", "INSERT OR REPLACE", 1), row)
+        return tick
 
     def take_over_tick(self, tick: Tick, daemon: str) -> bool:
         owned = [daemon, milliseconds(tick.minute), tick.daemon]
