@@ -12,7 +12,7 @@ from datetime import datetime
 
 from cronlite import runs
 from cronlite.dispatch.pool import Pool
-from cronlite.errors import StoreError, StoreUnavailable, shown
+from cronlite.errors import InvalidInput, StoreError, StoreUnavailable, shown
 from cronlite.handlers import Registry
 from cronlite.liveness import Membership, StoreClock, steady
 from cronlite.runs import Changes, Outcome, Run
@@ -198,7 +198,10 @@ class Execution:
 
     def _still_mine(self, run: Run) -> bool:
         """Ask the store whether a run still is under the fence of this attempt."""
-        stored = self._store.run(run.id)
+        try:
+            stored = self._store.run(run.id)
+        except InvalidInput:  # edited into nonsense
+            return False
         mine = (runs.RUNNING, run.daemon, run.attempt)
         return stored is not None and (stored.state, stored.daemon, stored.attempt) == mine
 

@@ -52,12 +52,14 @@ FIELDS = tuple(f.name for f in fields(Tick))
 def read(document: Mapping[str, Any]) -> Tick | None:
     """Read a stored entry, whose minute is under `minute`; None where somebody edited it into nonsense."""
     given = {name: document[name] for name in FIELDS if name in document}
-    instants = [given.get(name) for name in ("minute", "claimed_at", "from_at", "to_at", "done_at")]
-    is_whole = isinstance(given.get("daemon"), str) and None not in instants[:2] and not any(map(instant, instants))
-    gap = (given.get("from_at"), given.get("to_at"))
-    is_stretch = gap == (None, None) or (None not in gap and gap[0] <= gap[1])
-    counts = [given.get(name, 0) for name in ("due", "skipped")]
-    return Tick(**given) if is_whole and is_stretch and all(type(count) is int for count in counts) else None
+    begin, end = given.get("from_at"), given.get("to_at")
+    needed, optional = [given.get("minute"), given.get("claimed_at")], [begin, end, given.get("done_at")]
+    counts = [given.get("due", 0), given.get("skipped", 0)]
+    if None in needed or any(map(instant, needed + optional)) or any(type(count) is not int for count in counts):
+        return None
+    if not isinstance(given.get("daemon"), str) or (begin is None) != (end is None) or (begin and begin > end):
+        return None
+    return Tick(**given)
 
 
 def to_do(entries: Iterable[Tick], now: datetime, grace: timedelta, daemon: str) -> list[Tick]:

@@ -268,6 +268,9 @@ class Consumer(_Link):
         self.queues = list(dict.fromkeys(queues))
         self._received: list[Message] = []
 
+    def _prepare(self) -> None:
+        self._open: set[int] = set()  # delivered, and not settled
+
     def receive(self, limit: int, seconds: float) -> list[Message]:
         """Wait up to `seconds` for the first message; return up to `limit` of those that are there."""
         found: list[Message] = self._guarded(lambda: self._receive(limit, seconds)) if limit > 0 else []
@@ -312,13 +315,21 @@ class Consumer(_Link):
         return bool(self._received)
 
     def _settle(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            if message.channel is not self._channel:  # on a new one, its tag may be another message's
-                raise ConnectionError("the connection that a message came by is gone; it will be delivered again")
-            self._channel.basic_ack(message.tag)
+        given = list(messages)
+        if any(message.channel is not self._channel for message in given):  # on a new one, a tag may be another's
+            raise ConnectionError("the connection that a message came by is gone; it will be delivered again")
+        tags = {message.tag for message in given} & self._open
+        self._open -= tags
+        if tags and all(tag > max(tags) for tag in self._open):
+            # One word for all. Of dozens of words, RabbitMQ 3.10 drops some where the connection is closed at once.
+            self._channel.basic_ack(max(tags), multiple=True)
+        else:
+            for tag in sorted(tags):
+                self._channel.basic_ack(tag)
 
     def _take(self, queue: str, message: Any) -> None:
         properties = message.properties
+        self._open.add(message.delivery_tag)
         self._received.append(
             Message(queue, bytes(message.body), properties.get("content_type"), message.delivery_tag, self._channel)
         )

@@ -21,6 +21,7 @@ from cronlite.store.contract import Store
 from tests.faults import checker, evidence, journal, report
 from tests.faults.checker import MINUTE, Expected, Verdict
 from tests.faults.evidence import FINAL, Document, Evidence, Watcher
+from tests.faults.journal import Line
 from tests.faults.node import Settings
 from tests.services.process import Scratch
 from tests.waiting import wait_until
@@ -193,7 +194,7 @@ class Fleet:
         """Read the documents."""
         return evidence.read(self.uri)
 
-    def journal(self) -> list[journal.Line]:
+    def journal(self) -> list[Line]:
         """Read what the handlers wrote down."""
         return list(journal.read(self.folder / "journal"))
 
@@ -237,10 +238,10 @@ class Fleet:
 
         return wait_until(look, limit_seconds=limit_seconds, what=f"run {id_}", instead=self._what_is_there)
 
-    def wait_started(self, count: int = 1, *, limit_seconds: float = 20) -> list[journal.Line]:
+    def wait_started(self, count: int = 1, *, limit_seconds: float = 20) -> list[Line]:
         """Wait until so many handlers have started; return the lines about starts."""
 
-        def started() -> list[journal.Line] | None:
+        def started() -> list[Line] | None:
             lines = [line for line in self.journal() if line.event == "start"]
             return lines if len(lines) >= count else None
 

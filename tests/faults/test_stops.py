@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -14,12 +15,11 @@ from tests.faults.checker import MINUTE
 from tests.faults.fleet import Fleet
 from tests.faults.rounds import a_database
 from tests.services.mongod import Mongod
-from tests.waiting import wait_until
 
 MakeFleet = Callable[..., Fleet]
 
 
-def one_long_run(fleet: Fleet, **fields: object) -> str:
+def one_long_run(fleet: Fleet, **fields: Any) -> str:
     """Schedule one run that works until `let_go`; return its id."""
     params = {"action": "wait for", "file": str(fleet.folder / "go")}
     (schedule,) = fleet.schedule(params=params, minute=fleet.first.minute, **fields)
@@ -138,8 +138,8 @@ def test_a_second_sigterm_ends_it_at_once(fleet: Fleet) -> None:
     fleet.wait_started()
     node.send(signal.SIGTERM)
     node.wait_for_line("SIGTERM received")
-    wait_until(lambda: node.ended is not None or node.send(signal.SIGTERM), limit_seconds=5, what="it ended")
-    assert node.ended == 1
+    node.send(signal.SIGTERM)
+    assert node.wait_ended(5) == 1
     let_go(fleet)
     fleet.start()
     run = fleet.wait_for_run(run_id, lambda run: run["state"] == "succeeded")

@@ -1,0 +1,26 @@
+"""The handlers of the workers in tests/test_amqp.py: each call leaves a line in the file that its run names."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import cronlite
+
+
+def note(params: dict[str, Any]) -> None:
+    run = cronlite.current_run()
+    with Path(params["book"]).open("a") as book:
+        book.write(f"{run.id} {run.attempt} {os.getpid()}\n")
+
+
+@cronlite.handler
+def work(params: dict[str, Any]) -> int:
+    note(params)
+    time.sleep(params.get("seconds", 0))
+    return os.getpid()
+
+
+@cronlite.handler
+def other(params: dict[str, Any]) -> None:
+    note(params)
