@@ -11,7 +11,7 @@ from cronlite.errors import BrokerUnavailable, shown
 from cronlite.execution import Execution
 from cronlite.handlers import Registry
 from cronlite.liveness import StoreClock, steady
-from cronlite.sending import LOST_AFTER, Trouble
+from cronlite.sending import LOST_AFTER, Trouble, load_amqp
 from cronlite.store.contract import Store
 
 if TYPE_CHECKING:
@@ -42,12 +42,10 @@ class Feeding:
         uri: str,
         queues: Collection[str],
     ) -> None:
-        from cronlite.dispatch.amqp import Consumer
-
         self.trouble = Trouble()
         self._store, self._clock, self._execution, self._registry = store, clock, execution, registry
         self._queues = list(queues)
-        self._consumer = Consumer(uri, queues)
+        self._consumer = load_amqp().Consumer(uri, queues)
         self._poll_at = steady() + STORE_POLL_SECONDS
         self._unknown: set[str] = set()
 

@@ -7,9 +7,11 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
-from cronlite.errors import BrokerUnavailable
+from cronlite.errors import BrokerUnavailable, ConfigurationError
 from cronlite.liveness import StoreClock, steady
 from cronlite.runs import Run
 from cronlite.store.contract import Store
@@ -53,11 +55,9 @@ class Sending:
     """
 
     def __init__(self, store: Store, clock: StoreClock, uri: str) -> None:
-        from cronlite.dispatch.amqp import Publisher
-
         self.trouble = Trouble()
         self._store, self._clock = store, clock
-        self._publisher = Publisher(uri)
+        self._publisher = load_amqp().Publisher(uri)
         self._lost_at = steady() + LOOK_FOR_LOST_SECONDS
 
     def send(self) -> float:
@@ -92,6 +92,15 @@ class Sending:
                 waiting[run.queue] = self._publisher.waiting(run.queue)
             if not waiting[run.queue]:
                 yield run
+
+
+def load_amqp() -> ModuleType:
+    """Import what talks to a broker. Raises ConfigurationError where kombu is missing, which few installations need."""
+    try:
+        return import_module("cronlite.dispatch.amqp")
+    except ImportError as missing:
+        told = f"a broker needs the extra 'amqp': pip install 'cronlite[amqp]' ({missing})"
+        raise ConfigurationError(told) from None
 
 
 def message(run: Run) -> dict[str, Any]:

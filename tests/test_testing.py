@@ -1,4 +1,4 @@
-"""Rehearsals: what an application's tests may rely on, the pytest plugin included."""
+"""Rehearsals: what an application's tests may rely on."""
 
 from __future__ import annotations
 

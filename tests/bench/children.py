@@ -39,6 +39,12 @@ class Child:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
 
+    def tell(self, line: object) -> None:
+        """Write a line to its stdin."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
     def answer(self, *, told_to_end: bool = False, limit_seconds: float = LIMIT_SECONDS) -> Any:
         """Wait for the answer, after the order to end if so told. Raises ChildFailed."""
         if not told_to_end:
@@ -80,16 +86,14 @@ def call(function: str, **given: Any) -> Any:
     return start(function, **given).answer()
 
 
-def told_to_end() -> threading.Event:
-    """Return an event that is set when this process's stdin ends: by order, or because the benchmark is gone."""
-    over = threading.Event()
+def set_at_end_of_stdin(event: threading.Event) -> None:
+    """Set an event when this process's stdin ends: by order, or because the benchmark is gone."""
 
     def listen() -> None:
         sys.stdin.read()
-        over.set()
+        event.set()
 
     threading.Thread(target=listen, name="bench-stdin", daemon=True).start()
-    return over
 
 
 def main(function: str, given: Mapping[str, Any]) -> None:

@@ -51,14 +51,13 @@ def _ticks(setting: Setting) -> list[Row]:
 def _delays(uri: str, due: int, ticks: int, real_minutes: bool) -> list[float]:
     first = floor_minute(datetime.now(timezone.utc)) + LEAD
     stored.fill(uri, stored.every_minute(due, "punctual", since=first))
+    staged = {} if real_minutes else {"tick": first.isoformat(), "minute_seconds": SHORT_MINUTE_SECONDS}
     answer = children.call(
         "daemons:work",
         uri=uri,
-        tick=first.isoformat(),
-        minute_seconds=SHORT_MINUTE_SECONDS,
-        staged=not real_minutes,
         expected=due * ticks,
         limit_seconds=(ticks + 3) * 60.0,
+        **staged,
     )
     delays: list[float] = answer["delays"][: due * ticks]
     return delays
@@ -86,7 +85,7 @@ def _on_demand(setting: Setting) -> list[Row]:
 
 def _asked(uri: str, count: int) -> Sequence[float]:
     stored.fill(uri, iter(()))
-    daemon = children.start("daemons:work", uri=uri, expected=count, staged=False)
+    daemon = children.start("daemons:work", uri=uri, expected=count)
     try:
         daemon.first_line()
         children.call("punctual:ask", uri=uri, count=count)

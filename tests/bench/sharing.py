@@ -9,12 +9,11 @@ from cronlite.liveness import steady
 from cronlite.store import Store, open_store
 from cronlite.store.contract import RunQuery
 from tests.bench import children, stored
-from tests.bench.daemons import AFTER_MINUTE, SLOW_SECONDS
+from tests.bench.daemons import AFTER_MINUTE, LEAD_SECONDS, SLOW_SECONDS
 from tests.bench.rows import Row, Target
 from tests.bench.setting import Setting, say
 from tests.waiting import wait_until
 
-START_SECONDS = 4.0
 LIMIT_SECONDS = 300.0
 
 
@@ -50,10 +49,15 @@ def _shared(setting: Setting, count: int, daemons: int) -> tuple[float, list[int
     """Let daemons share a burst; return the seconds from the tick to the last end, and how many calls each made."""
     with setting.mongodb() as uri, ExitStack() as ends:
         stored.fill(uri, stored.in_burst(count, "slow"))
-        tick, at = stored.BURST_AT.isoformat(), steady() + START_SECONDS
-        fleet = [children.start("daemons:work", uri=uri, tick=tick, at=at) for _ in range(daemons)]
+        tick = stored.BURST_AT.isoformat()
+        fleet = [children.start("daemons:work", uri=uri, tick=tick, together=True) for _ in range(daemons)]
         for daemon in fleet:
             ends.callback(daemon.kill)
+        for daemon in fleet:
+            daemon.first_line()
+        at = steady() + LEAD_SECONDS
+        for daemon in fleet:
+            daemon.tell(at)
         store = open_store(uri)
         ends.callback(store.close)
         wait_until(

@@ -112,7 +112,9 @@ def test_every_variable_of_the_environment_file_is_an_option() -> None:
     assert {"CRONLITE_URI", "CRONLITE_APP", "CRONLITE_SEATS", "CRONLITE_ALLOW_SHELL"} <= set(offered())
 
 
-@pytest.mark.parametrize("name", sorted(set(offered()) - {"CRONLITE_URI", "CRONLITE_APP", "CRONLITE_DISPATCH", "CRONLITE_ALLOW_SHELL"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(offered()) - {"CRONLITE_URI", "CRONLITE_APP", "CRONLITE_DISPATCH", "CRONLITE_ALLOW_SHELL"})
+)
 def test_the_environment_file_shows_the_defaults(name: str) -> None:
     assert offered()[name] == str(options()[name].default)
 

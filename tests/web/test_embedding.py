@@ -222,7 +222,13 @@ def test_processes_forked_off_have_their_own_daemon_connection_and_ids(tmp_path:
 
 def test_processes_forked_off_make_ids_of_their_own(tmp_path: Path) -> None:
     code = FORKED.format(
-        before="import sys; from cronlite.ids import new_id as new; tell = lambda: os.write(1, f'{new()[8:18]} '.encode())",
+        before="""
+import sys
+from cronlite.ids import new_id
+
+def tell():
+    os.write(1, f"{new_id()[8:18]} ".encode())
+""",
         inside="tell()",
         after="tell()",
     )
@@ -250,25 +256,25 @@ while not cron.store.daemons():
 def test_a_fork_while_another_thread_opens_the_store_does_not_lock_the_child_out(tmp_path: Path) -> None:
     code = """
     import os, signal, sys, threading
-    import cronlite, cronlite.app
+    import cronlite, cronlite.opened
 
     cron = cronlite.Cronlite()
     opening, forked = threading.Event(), threading.Event()
-    real = cronlite.app.open_store
+    real = cronlite.opened.open_store
 
     def slow(uri):
         opening.set()
         forked.wait(20)
         return real(uri)
 
-    cronlite.app.open_store = slow
+    cronlite.opened.open_store = slow
     thread = threading.Thread(target=lambda: cron.store)
     thread.start()
     opening.wait(20)
     child = os.fork()
     if not child:
         signal.alarm(10)
-        cronlite.app.open_store = real
+        cronlite.opened.open_store = real
         print(cron.runs(), flush=True)
         os._exit(0)
     forked.set()
