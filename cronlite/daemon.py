@@ -48,6 +48,9 @@ class Options:
 
     def __post_init__(self) -> None:
         faults = [Fault("queues", name, *bad) for name in self.queues or () if (bad := values.queue_name(name))]
+        if self.dispatch is not None and not self.dispatch.startswith(("amqp://", "amqps://")):
+            remedy = "give amqp://user:password@host:5672/vhost"  # what was given may hold a password
+            faults.append(Fault("dispatch", "…", "does not begin with amqp:// or amqps://", remedy))
         faults += [
             Fault(name, getattr(self, name), *complaint)
             for name, check in _CHECKS.items()
@@ -156,12 +159,14 @@ class Daemon:
         self._join("tick", "claim", "send")
         pool = self.execution.pool
         self._guarded("give back", lambda: self.execution.give_back(self.execution.withdraw()))
-        left = pool.drain(self.options.drain_seconds)
-        if hard and left:
-            self._guarded("give back", lambda: self.execution.cut_off(left))
+        pool.drain(self.options.drain_seconds)
         self._drained.set()
+        self.execution.record_soon()
         self._join("record", "beat")
-        self._guarded("record", lambda: self.execution.record(0))
+        self._guarded("record", self.execution.record_all)
+        left = pool.executing()
+        if hard and left:  # last of all: from here on another daemon may start them, while they go on here
+            self._guarded("give back", lambda: self.execution.cut_off(left))
         if self._ready.is_set() and (hard or not left):
             self._guarded("leave", self.membership.leave)
         if link := self._feeding or self._sending:
@@ -218,7 +223,13 @@ class Daemon:
         return 0
 
     def _watch(self) -> float:
-        if not self._store.watch(WATCH_SECONDS):
+        try:
+            can_tell = self._store.watch(WATCH_SECONDS)
+        except StoreError:
+            if self._stopping.is_set():
+                return 0  # nobody waits for this loop before the store is closed
+            raise
+        if not can_tell:
             return WATCH_SECONDS
         # Not the sending: all daemons hear this at the same time, and each of them would send.
         self.execution.claim_soon.set()

@@ -48,7 +48,7 @@ class Execution:
         self._held: set[tuple[str, int]] = set()  # runs and attempts, from the claim until the outcome is in the store
         self._doubtful_until = float("-inf")
         self._stopping = False
-        self._outcomes: queue.SimpleQueue[tuple[Run, Outcome | None, datetime]] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[tuple[Run, Outcome | None, datetime] | None] = queue.SimpleQueue()
         self._unrecorded: list[tuple[Run, Changes]] = []
         self._finished: deque[tuple[float, int]] = deque()
         self._backlog = False
@@ -98,6 +98,15 @@ class Execution:
         if any(run.lane for run, _ in changes) and self._store.release_lanes(self._clock.now()):
             self.claim_soon.set()
         return len(changes)
+
+    def record_all(self) -> None:
+        """Write down everything that there is."""
+        while self.record(0):
+            pass
+
+    def record_soon(self) -> None:
+        """End the wait of a round of `record`."""
+        self._outcomes.put(None)
 
     def take_over(self, dead: str) -> int:
         """Put the runs of a dead daemon back into the queue, or abandon them, as their policy has it."""
@@ -227,17 +236,22 @@ class Execution:
     def _gather(self, seconds: float) -> None:
         try:
             if not self._unrecorded:
-                self._unrecorded.append(self._settled(*self._outcomes.get(timeout=seconds)))
+                self._settle(self._outcomes.get(timeout=seconds))
             while len(self._unrecorded) < MAX_RECORD:
-                self._unrecorded.append(self._settled(*self._outcomes.get_nowait()))
+                self._settle(self._outcomes.get_nowait())
         except queue.Empty:
             pass
 
-    def _settled(self, run: Run, outcome: Outcome | None, ended: datetime) -> tuple[Run, Changes]:
+    def _settle(self, ended: tuple[Run, Outcome | None, datetime] | None) -> None:
         # Settled once, however often it takes to write it: the store tells by the change whether it was made before.
+        if ended is None:  # a nudge
+            return
+        run, outcome, at = ended
         if outcome is None:  # it was not started, for want of a lease or of time
-            return run, runs.too_late(run, ended) or runs.queued_again(run.run_at or ended)
-        return run, {"started_at": run.started_at} | runs.settled(run, outcome, ended, self._chance)
+            change = runs.too_late(run, at) or runs.queued_again(run.run_at or at)
+        else:
+            change = {"started_at": run.started_at} | runs.settled(run, outcome, at, self._chance)
+        self._unrecorded.append((run, change))
 
 
 def _bare(change: Changes, why: str) -> Changes:

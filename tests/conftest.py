@@ -15,7 +15,7 @@ from tests.services.rabbitmq import RabbitMQ
 
 MARKED_BY_FIXTURE = {
     "mongod": {"mongod", "mongo_uri", "start_mongod", "replica_set"},
-    "rabbitmq": {"rabbitmq"},
+    "rabbitmq": {"rabbitmq", "broker"},
 }
 
 
@@ -125,3 +125,14 @@ def rabbitmq() -> Iterator[RabbitMQ]:
         skip_or_fail(missing)
     with broker:
         yield broker
+
+
+@pytest.fixture
+def broker(rabbitmq: RabbitMQ) -> Iterator[RabbitMQ]:
+    """The broker, running, with none of the queues that the tests use."""
+    from tests.amqp_queues import empty  # what it imports, few tests need
+
+    rabbitmq.make_ready()
+    empty(rabbitmq.uri)
+    yield rabbitmq
+    rabbitmq.make_ready()

@@ -110,10 +110,11 @@ def worker(
     allow_shell: bool,
     log_format: str,
 ) -> None:
-    """Run a worker in the foreground: it hears from a broker of runs to claim, as many as it has seats free.
+    """Run a worker: it runs what a broker tells it of.
 
-    Some daemon has to run with --dispatch and the same broker. The store is the same, too: give --uri and -A as for
-    'cronlite run'. AMQP_URI is amqp://user:password@host:5672/vhost, or $CRONLITE_DISPATCH.
+    A daemon without ticks: it hears of runs to claim, as many as it has seats free. Some daemon has to run with
+    --dispatch and the same broker. The store is the same, too: give --uri and -A as for 'cronlite run'. AMQP_URI is
+    amqp://user:password@host:5672/vhost, or $CRONLITE_DISPATCH.
     """
     from cronlite.daemon import Options
 

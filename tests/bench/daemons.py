@@ -113,7 +113,6 @@ def work(
         if isinstance(clock, StagedClock):
             clock.set_off(at)
         measured = _measured(over, limit_seconds)
-    daemon.stop()
     wake = at + AFTER_MINUTE.total_seconds()
     return measured | {
         "calls": calls.count,

@@ -95,12 +95,6 @@ def check(expected: Expected, journal: Sequence[Line], evidence: Evidence, logs:
     return found
 
 
-def minute_of(tick: Document) -> datetime:
-    """Return the minute that a ledger's entry is about."""
-    minute: datetime = tick.get("minute") or tick["_id"]
-    return minute
-
-
 def _no_minute_is_missing(expected: Expected, evidence: Evidence) -> Iterator[str]:
     for id_ in expected.run_ids():
         run = evidence.runs.get(id_)
@@ -133,7 +127,7 @@ def _no_run_is_unexpected(expected: Expected, evidence: Evidence) -> Iterator[st
 
 
 def _every_tick_is_accounted_for(expected: Expected, evidence: Evidence) -> Iterator[str]:
-    by_minute = {minute_of(tick): tick for tick in evidence.ticks}
+    by_minute = {tick["_id"]: tick for tick in evidence.ticks}
     gaps = [tick for tick in evidence.ticks if "from_at" in tick]
     for minute in expected.minutes():
         tick = by_minute.get(minute)

@@ -33,7 +33,9 @@ class Evidence:
 def read(uri: str) -> Evidence:
     """Read all documents that tell of runs, ticks and daemons."""
     kinds = {name: list(_documents(uri, name)) for name in ("runs", "ticks", "daemons")}
-    return Evidence({run["_id"]: run for run in kinds["runs"]}, kinds["ticks"], kinds["daemons"])
+    ticks = [{"_id": tick.get("minute")} | tick for tick in kinds["ticks"]]
+    of_minutes = [tick for tick in ticks if isinstance(tick["_id"], datetime)]
+    return Evidence({run["_id"]: run for run in kinds["runs"]}, of_minutes, kinds["daemons"])
 
 
 def _documents(uri: str, collection: str) -> Iterator[Document]:

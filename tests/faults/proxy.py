@@ -63,6 +63,11 @@ class Proxy:
                 _Loss(command, holding, late_seconds, then_cut and left == 1) for left in range(times, 0, -1)
             ]
 
+    def lose_nothing(self) -> None:
+        """Take back what was to be lost and is not yet."""
+        with self._lock:
+            self._losing = []
+
     @property
     def losing(self) -> bool:
         """Tell whether some answers are still to be lost."""

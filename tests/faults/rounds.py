@@ -13,6 +13,8 @@ from typing import Any
 from tests.faults.fleet import Fleet, Node
 from tests.waiting import wait_until
 
+CLAIM = b"\x07claim\x00"  # the element of a document by which a claim's update is known
+
 
 def a_database() -> str:
     """Return a name for a fresh database."""

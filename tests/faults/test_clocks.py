@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from cronlite.clock import floor_minute
-from tests.faults.checker import MINUTE, minute_of
+from tests.faults.checker import MINUTE
 from tests.faults.evidence import Document
 from tests.faults.fleet import Fleet
 from tests.faults.rounds import wait_a_moment
@@ -43,7 +43,7 @@ def test_the_servers_clock_steps_and_is_set_right_again(fleet: Fleet, offset: fl
     fleet.stop_all()
     found = fleet.evidence()
     for tick in found.ticks:
-        minute = minute_of(tick)
+        minute = tick["_id"]
         if "from_at" not in tick:
             runs = [f"{id_}@{minute:%Y-%m-%dT%H:%MZ}" for id_ in fleet.schedules]
             missing = [id_ for id_ in runs if found.runs.get(id_, {}).get("state") != "succeeded"]
@@ -96,7 +96,7 @@ def test_a_slow_tick_of_one_daemon_does_not_keep_the_others_from_theirs(fleet: F
     slow = fleet.start("hold before candidates 2", silence_seconds=20)
     slow.wait_held("before", "candidates", 2)
     fleet.start(silence_seconds=20).wait_ready()
-    held = min(minute_of(tick) for tick in fleet.evidence().ticks if "done_at" not in tick)
+    held = min(tick["_id"] for tick in fleet.evidence().ticks if "done_at" not in tick)
     later = [f"{id_}@{held + n * MINUTE:%Y-%m-%dT%H:%MZ}" for id_ in fleet.schedules for n in (2, 3)]
     for id_ in later:
         fleet.wait_for_run(id_, succeeded)

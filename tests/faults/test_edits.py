@@ -12,7 +12,7 @@ from pymongo.collection import Collection
 
 from cronlite.store.contract import Store
 from tests.faults import report
-from tests.faults.checker import MINUTE, minute_of
+from tests.faults.checker import MINUTE
 from tests.faults.evidence import Document
 from tests.faults.fleet import Fleet
 from tests.waiting import wait_until
@@ -39,7 +39,7 @@ def test_a_schedule_edited_between_the_query_and_the_claim(any_fleet: Fleet, edi
     (edited,) = fleet.schedule()
     node = fleet.start("hold after candidates 3")
     node.wait_held("after", "candidates", 3)
-    (held,) = (minute_of(tick) for tick in fleet.evidence().ticks if "done_at" not in tick)
+    (held,) = (tick["_id"] for tick in fleet.evidence().ticks if "done_at" not in tick)
     with fleet.store() as store:
         EDITS[edit](store, edited)
     node.let_go("after", "candidates", 3)

@@ -16,7 +16,7 @@ from tests.faults.checker import MINUTE
 from tests.faults.evidence import Document
 from tests.faults.fleet import Fleet
 from tests.faults.proxy import Proxy
-from tests.faults.rounds import a_database
+from tests.faults.rounds import CLAIM, a_database
 from tests.services import MissingService, skip_or_fail
 from tests.services.mongod import Mongod, ReplicaSet
 from tests.waiting import wait_until
@@ -55,9 +55,6 @@ def test_answers_are_lost_after_the_commit(
     last = fleet.wait_minutes_from_now(2)
     fleet.stop_all()
     fleet.verify(f"answer to {command} lost, {times} in a row", f"{len(proxy.lost)} times", last)
-
-
-CLAIM = b"\x07claim\x00"  # the element by which a claim's update is known
 
 
 def test_the_answer_to_a_claim_is_lost_and_then_the_way_to_the_server(
@@ -187,7 +184,7 @@ def test_a_user_who_may_only_read(guarded: Guarded, make_fleet: MakeFleet) -> No
     fleet.start().wait_ready()
     fleet.wait_minutes_from_now(1)
     with MongoClient[Document](guarded.uri_for("owner", "right", "admin")) as client:
-        client.admin.command("grantRolesToUser", "reader", ["readWriteAnyDatabase"])
+        client.admin.command("updateUser", "reader", roles=["readWriteAnyDatabase"])
     reader.wait_for_line("answers again")  # without a restart
     last = fleet.wait_minutes_from_now(2)
     assert len(fleet.evidence().daemons) == 2
@@ -276,6 +273,8 @@ def test_the_disk_of_a_server_is_full(
     with MongoClient[Document](server.uri, timeoutMS=2_000) as client, suppress(PyMongoError):
         for _ in range(200):
             client["elsewhere"]["filler"].insert_one({"x": "y" * 1_000_000})
+    for node in fleet.nodes:
+        node.wait_for_line("fails: ")
     wait_for_minutes(fleet, 3)
     filler.unlink()
     server.make_ready()
