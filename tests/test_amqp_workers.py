@@ -84,7 +84,7 @@ def states(cron: Cronlite) -> Counter[str]:
     return Counter(run.state for run in cron.runs(limit=None))
 
 
-def all_done(cron: Cronlite, count: int, *, limit_seconds: float = 30) -> None:
+def all_done(cron: Cronlite, count: int, *, limit_seconds: float = 60) -> None:
     wait_until(
         lambda: states(cron) == {SUCCEEDED: count},
         limit_seconds=limit_seconds,
@@ -142,9 +142,9 @@ def test_a_worker_takes_only_its_queues(cron: Cronlite, broker: RabbitMQ, start:
     start(broker.uri)
     start(broker.uri, worker=True, queues=("reports",))
     others = [cron.enqueue("work") for _ in range(3)]
-    cron.enqueue("work", queue="reports").wait(15)
+    cron.enqueue("work", queue="reports").wait(40)
     cron.schedule(handler="work", queue="reports", name="nightly")
-    cron.trigger("nightly").wait(15)
+    cron.trigger("nightly").wait(40)
     assert {handle.state for handle in others} == {QUEUED}
     with pytest.raises(InvalidInput, match="queue"):
         cron.enqueue("work", queue="a queue")
@@ -157,7 +157,7 @@ def test_the_backlog_stays_at_the_broker_for_whoever_joins_late(cron: Cronlite, 
 
     def hold(params: object) -> None:
         at_work.release()
-        let_go.wait(30)
+        let_go.wait(90)
 
     cron.registry.add("work", hold)
     start(broker.uri)
@@ -165,9 +165,9 @@ def test_the_backlog_stays_at_the_broker_for_whoever_joins_late(cron: Cronlite, 
     for _ in range(20):
         cron.enqueue("work")
     with Publisher(broker.uri) as publisher:
-        wait_until(lambda: publisher.waiting("default") == 17, what="3 of 20 are taken")
+        wait_until(lambda: publisher.waiting("default") == 17, limit_seconds=40, what="3 of 20 are taken")
         late = start(broker.uri, worker=True, seats=5)
-        wait_until(lambda: publisher.waiting("default") == 12, what="5 more are taken")
+        wait_until(lambda: publisher.waiting("default") == 12, limit_seconds=40, what="5 more are taken")
     assert (first.daemon.execution.pool.running, late.daemon.execution.pool.running) == (3, 5)
     let_go.set()
     all_done(cron, 20)
@@ -192,7 +192,7 @@ def test_doubled_messages_and_those_of_gone_runs_run_nothing(
     with Publisher(broker.uri) as publisher:
         publisher.send([("default", body)] * 10 + [("default", {**body, "run": "gone"})])
         start(broker.uri, worker=True, seats=8)
-        assert handle.wait(15).state == SUCCEEDED
+        assert handle.wait(40).state == SUCCEEDED
     wait_until(lambda: len(settled) >= 11, what="all of them are acknowledged", instead=lambda: settled)
     assert ran == ["x"]
 
@@ -242,8 +242,8 @@ def test_a_run_past_its_deadline_is_missed(cron: Cronlite, broker: RabbitMQ, sta
     late = cron.enqueue("work", deadline=timedelta(milliseconds=-1))
     timely = cron.enqueue("work", deadline=timedelta(minutes=1))
     start(broker.uri, worker=True)
-    assert timely.wait(15).state == SUCCEEDED
-    missed = late.wait(15)
+    assert timely.wait(40).state == SUCCEEDED
+    missed = late.wait(40)
     assert missed.state == MISSED
     assert "deadline" in (missed.reason or "")
     assert missed.started_at is None
@@ -254,7 +254,7 @@ def test_a_run_past_its_deadline_is_missed_without_a_broker_too(cron: Cronlite) 
     cron.registry.add("work", lambda _: None)
     late = cron.enqueue("work", deadline=timedelta(0))
     cron.start()
-    assert late.wait(15).state == MISSED
+    assert late.wait(40).state == MISSED
 
 
 # faults
