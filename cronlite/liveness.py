@@ -132,13 +132,14 @@ class Peers:
         beats |= {name: -1 for name in owners if name not in records}
         beats.pop(me, None)
         self._seen = {name: self._since(name, beat, now) for name, beat in beats.items()}
+        known = self.dead
         self.dead = {name for name, record in records.items() if record.dead_at is not None and name != me}
         for name, (beat, since) in self._seen.items():
             if now - since >= self.silence_seconds and (beat < 0 or self.store.mark_dead(name, beat)):
                 self.dead.add(name)
-                log.warning(
-                    "daemon %s is dead: its beat stood still for %.0f s", _told(records.get(name), name), now - since
-                )
+                if name not in known:
+                    told = _told(records.get(name), name)
+                    log.warning("daemon %s is dead: its beat stood still for %.0f s", told, now - since)
         return self.dead.intersection(owners)
 
     def is_dead(self, name: str) -> bool:

@@ -68,8 +68,11 @@ class Ticker:
         since = max(self._settled, now - self.catch_up_window) if self._settled else now - self.catch_up_window
         since = min(since, now - self.grace)  # the clock may have been set back
         entries = to_do(self.store.ledger(floor_minute(since), now), now, self.grace, self.daemon())
-        mine = [entry for entry in map(self._claimed, entries) if entry]
-        queued = sum(self._do(entry, now) for entry in sorted(mine, key=lambda entry: entry.is_gap))
+        queued = 0
+        for entry in sorted(entries, key=lambda entry: entry.is_gap):
+            # Each is claimed when its turn comes: what is left then is another's to do if this daemon ends.
+            if mine := self._claimed(entry):
+                queued += self._do(mine, now)
         self._settled = min([entry.first for entry in entries], default=now) - MINUTE
         return queued
 

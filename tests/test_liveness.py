@@ -139,3 +139,28 @@ def test_a_host_off_by_more_than_a_second_says_so_once(
     for _ in range(3):
         one.beat(running=0, stuck=0)
     assert caplog.text.count("90.0 s behind the store's") == 1
+
+
+def test_a_ghost_that_keeps_its_work_is_told_of_once(
+    store: Store, steady: Steady, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert watch(Peers(store), steady, 60, owners=frozenset({"ghost"})) == {"ghost"}
+    assert caplog.text.count("ghost (on no list) is dead") == 1
+
+
+def test_what_was_claimed_under_the_name_before_is_not_under_the_new_lease(store: Store, steady: Steady) -> None:
+    one = member(store)
+    old, joined = one.id, store.join
+    seen: list[tuple[str, bool]] = []
+
+    def join(daemon: DaemonRecord) -> datetime:
+        answered = joined(daemon)
+        seen.append((one.id, one.holds_lease()))
+        return answered
+
+    store.join = join  # type: ignore[method-assign]
+    one.clock.set = lambda _: seen.append((one.id, one.holds_lease()))  # type: ignore[method-assign]
+    assert store.mark_dead(old, store.daemons()[0].beat)
+    one.beat(running=0, stuck=0)
+    assert all(name != old or not holds for name, holds in seen), (old, seen)
+    assert len(seen) == 2
