@@ -36,10 +36,16 @@ TINY = replace(
 )
 
 
+@pytest.fixture(scope="module")
+def setting(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Setting:
+    """One for all benchmarks, as in earnest: what two of them need is measured once."""
+    return Setting(mongod, tmp_path_factory.mktemp("bench"), TINY)
+
+
 @pytest.mark.mongod
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_a_benchmark_runs_and_says_what_it_measured(name: str, mongod: Mongod, tmp_path: Path) -> None:
-    rows = BENCHMARKS[name](Setting(mongod, tmp_path, TINY))
+def test_a_benchmark_runs_and_says_what_it_measured(name: str, mongod: Mongod, setting: Setting) -> None:
+    rows = BENCHMARKS[name](setting)
     assert rows, "nothing was measured"
     for row in rows:
         assert row.benchmark == name
@@ -51,8 +57,8 @@ def test_a_benchmark_runs_and_says_what_it_measured(name: str, mongod: Mongod, t
 
 
 @pytest.mark.mongod
-def test_the_profile_of_a_burst_tells_of_each_seam(mongod: Mongod, tmp_path: Path) -> None:
-    told = profiled.report(Setting(mongod, tmp_path, TINY))
+def test_the_profile_of_a_burst_tells_of_each_seam(setting: Setting) -> None:
+    told = profiled.report(setting)
     for seam in ("read schedule", "call, whole", "store.add_runs", "store.claim_runs", "store.change_runs"):
         assert told.count(seam) == 2, told
 

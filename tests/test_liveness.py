@@ -150,17 +150,15 @@ def test_a_ghost_that_keeps_its_work_is_told_of_once(
 
 def test_what_was_claimed_under_the_name_before_is_not_under_the_new_lease(store: Store, steady: Steady) -> None:
     one = member(store)
-    old, joined = one.id, store.join
+    old = one.id
     seen: list[tuple[str, bool]] = []
 
-    def join(daemon: DaemonRecord) -> datetime:
-        answered = joined(daemon)
-        seen.append((one.id, one.holds_lease()))
-        return answered
+    class Watched(StoreClock):
+        def set(self, answered: datetime) -> None:
+            seen.append((one.id, one.holds_lease()))
 
-    store.join = join  # type: ignore[method-assign]
-    one.clock.set = lambda _: seen.append((one.id, one.holds_lease()))  # type: ignore[method-assign]
+    one.clock = Watched()
     assert store.mark_dead(old, store.daemons()[0].beat)
     one.beat(running=0, stuck=0)
-    assert all(name != old or not holds for name, holds in seen), (old, seen)
-    assert len(seen) == 2
+    assert seen == [(one.id, True)]
+    assert one.id != old

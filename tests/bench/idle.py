@@ -21,7 +21,13 @@ from tests.services.mongod import Mongod
 from tests.waiting import wait_until
 
 QUIET = timedelta(hours=2)
-CRONLITE = [sys.executable, "-c", "from cronlite.cli import main; main()"]
+# The command itself, which ends when this process is gone and with it the other end of its stdin.
+_COMMAND = """
+import os, sys, threading
+from cronlite.cli import main
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
+main()
+"""
 OPERATIONS = ("insert", "query", "update", "delete", "getmore", "command")
 READY_SECONDS = 120.0
 _HANDLERS = "import cronlite\n\n\n@cronlite.handler\ndef default(params):\n    pass\n"
@@ -114,8 +120,9 @@ def _running(folder: Path, uri: str) -> Iterator[int]:
     log = folder / "idle.log"
     with log.open("w") as stderr:
         process = subprocess.Popen(
-            [*CRONLITE, "--uri", uri, "-A", "bench_handlers", "run"],
+            [sys.executable, "-c", _COMMAND, "--uri", uri, "-A", "bench_handlers", "run"],
             cwd=folder,
+            stdin=subprocess.PIPE,
             stderr=stderr,
             env={"PYTHONPATH": f"{folder}:{ROOT}", "HOME": str(folder)},
         )
@@ -129,7 +136,7 @@ def _running(folder: Path, uri: str) -> Iterator[int]:
         yield process.pid
     finally:
         process.terminate()
-        process.wait()
+        process.communicate()
 
 
 def _apscheduler(setting: Setting, peer: APScheduler, count: int) -> list[Answer]:

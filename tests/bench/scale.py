@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from statistics import median
 from typing import Any
@@ -28,41 +29,46 @@ Answer = dict[str, Any]
 
 
 def measure(setting: Setting) -> list[Row]:
-    rows: list[Row] = []
-    base: float | None = None
-    sizes = setting.sizes.stored
-    for count in sizes:
-        say(f"a tick over {count:,} stored")
-        with setting.mongodb() as uri:
-            stored.fill(uri, stored.mixed(count, setting.sizes.due, TICKS, timedelta(0)))
-            answers = [_call(uri, setting.sizes.due) for _ in range(setting.sizes.repeats)]
-            keys = children.call("scale:examined", uri=uri)
-        values = [answer["milliseconds"] for answer in answers]
-        base = base or median(values)
-        rows.append(
-            Row(
-                benchmark="scale",
-                what=f"a tick of {setting.sizes.due} due",
-                side=f"of {count:,} stored",
-                values=values,
-                unit="ms",
-                ratio=median(values) / base,
-                ratio_to=f"{sizes[0]:,} stored",
-                target=Target(most=1.5, of="ratio") if count == sizes[-1] else None,
-                more={"parts": answers, "examined": keys},
-            )
+    sizes, due = setting.sizes.stored, setting.sizes.due
+    answers: dict[int, list[Answer]] = {count: [] for count in sizes}
+    with ExitStack() as databases:
+        uris = {count: databases.enter_context(setting.mongodb()) for count in sizes}
+        for count, uri in uris.items():
+            say(f"storing {count:,}")
+            stored.fill(uri, stored.mixed(count, due, TICKS, timedelta(0)))
+        for repeat in range(setting.sizes.repeats):
+            say(f"ticks over {' and '.join(f'{count:,}' for count in sizes)}, {repeat + 1} of {setting.sizes.repeats}")
+            for count, uri in uris.items():
+                answers[count].append(_call(uri, due))
+        keys = {count: children.call("scale:examined", uri=uri) for count, uri in uris.items()}
+    milliseconds = {count: [answer["milliseconds"] for answer in answers[count]] for count in sizes}
+    fewest = sizes[0]
+    ticks = [
+        Row(
+            benchmark="scale",
+            what=f"a tick of {due} due",
+            side=f"of {count:,} stored",
+            values=values,
+            unit="ms",
+            ratio=median(values) / median(milliseconds[fewest]),
+            ratio_to=f"{fewest:,} stored",
+            target=Target(most=1.5, of="ratio") if count == sizes[-1] else None,
+            more={"parts": answers[count]},
         )
-        rows.append(
-            Row(
-                benchmark="scale",
-                what="index keys examined by the due query",
-                side=f"of {count:,} stored",
-                values=[keys["find"]["keys"]],
-                unit="keys",
-                more=keys,
-            )
-        )
-    return rows
+        for count, values in milliseconds.items()
+    ]
+    return ticks + [_examined(count, told) for count, told in keys.items()]
+
+
+def _examined(count: int, told: dict[str, dict[str, int]]) -> Row:
+    return Row(
+        benchmark="scale",
+        what="index keys examined by the due query",
+        side=f"of {count:,} stored",
+        values=[told["find"]["keys"]],
+        unit="keys",
+        more=told,
+    )
 
 
 def file(setting: Setting) -> list[float]:
