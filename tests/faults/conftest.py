@@ -1,21 +1,17 @@
-"""How the tests of faults are run: several at a time, in threads, with the table of faults at the end."""
+"""What the tests of faults ask for, and the table that they end with."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.faults import report
-from tests.faults.stage import Stage
-from tests.services import MissingService, skip_or_fail
-from tests.services.mongod import Mongod
+from tests.faults import report, rounds
+from tests.faults.fleet import Fleet
 
 FOLDER = Path(__file__).parent
-Plays = dict[str, "Future[list[str]]"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,46 +26,26 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(report.table(report.ROWS))
 
 
-@pytest.fixture(scope="session")
-def plays(request: pytest.FixtureRequest, mongod: Mongod) -> Iterator[Plays]:
-    """The tests with a stage that this session will ask for, begun in their order as threads are free."""
-    threads = ThreadPoolExecutor(int(os.environ.get("CRONLITE_TEST_STAGES") or 2 * (os.cpu_count() or 1)))
-    items = [item for item in request.session.items if "stage" in getattr(item, "fixturenames", ())]
-    yield {item.nodeid: threads.submit(play, item, mongod) for item in items}
-    threads.shutdown(cancel_futures=True)
+@pytest.fixture
+def make_fleet() -> Iterator[Callable[..., Fleet]]:
+    """A function that makes a fleet on a store, watched for final runs that change; ended with the test."""
+    with ExitStack() as opened:
 
+        def make(uri: str, **settings: object) -> Fleet:
+            return opened.enter_context(rounds.fleet_on(uri, **settings))
 
-def play(item: pytest.Item, mongod: Mongod) -> list[str]:
-    """Run a test on its stage; return what it has to tell, or raise it with what went wrong."""
-    assert isinstance(item, pytest.Function)
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    stage = Stage(mongod)
-    try:
-        with stage:
-            item.obj(stage=stage, **parameters)
-    except AssertionError as broken:
-        raise AssertionError("\n".join([*stage.told, str(broken)])) from broken
-    return stage.told
+        yield make
 
 
 @pytest.fixture
-def stage(plays: Plays) -> None:
-    """What tests in this folder ask for so as to be run ahead; they get a Stage of their own."""
+def fleet(make_fleet: Callable[..., Fleet], mongo_uri: str) -> Fleet:
+    """A fleet on a fresh database of a real server."""
+    return make_fleet(mongo_uri)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Wait for a test that runs ahead, instead of calling it."""
-    if "stage" not in pyfuncitem.fixturenames:
-        return None
-    plays: Plays = pyfuncitem.funcargs["plays"] if "plays" in pyfuncitem.funcargs else _plays(pyfuncitem)
-    try:
-        print("\n".join(plays[pyfuncitem.nodeid].result()))
-    except MissingService as missing:
-        skip_or_fail(missing)
-    return True
-
-
-def _plays(item: pytest.Function) -> Plays:
-    found: Plays = item._request.getfixturevalue("plays")
-    return found
+@pytest.fixture(params=["mongod", "sqlite"])
+def any_fleet(request: pytest.FixtureRequest, make_fleet: Callable[..., Fleet], tmp_path: Path) -> Fleet:
+    """A fleet on each kind of store."""
+    if request.param == "mongod":
+        return make_fleet(request.getfixturevalue("mongo_uri"))
+    return make_fleet(f"sqlite:{tmp_path / 'cronlite.db'}")

@@ -55,11 +55,6 @@ class Node:
         """Its log so far."""
         return self.log.read_text(errors="replace")
 
-    @property
-    def stands_still(self) -> bool:
-        """Tell whether a signal stopped it."""
-        return Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(") ")[2].startswith("T")
-
     def kill(self) -> None:
         """End it as a power cut would."""
         self._scratch.kill(self.process)

@@ -9,7 +9,7 @@ import pytest
 from cronlite.clock import floor_minute
 from tests.faults.checker import MINUTE
 from tests.faults.evidence import Document
-from tests.faults.stage import Stage, on_each_store
+from tests.faults.fleet import Fleet
 from tests.faults.rounds import wait_a_moment
 
 TEN_YEARS = 3_652 * 86_400
@@ -29,8 +29,7 @@ def succeeded(run: Document) -> bool:
 
 
 @pytest.mark.parametrize("offset", STEPS.values(), ids=STEPS)
-def test_the_servers_clock_steps_and_is_set_right_again(stage: Stage, offset: float) -> None:
-    fleet = stage.fleet()
+def test_the_servers_clock_steps_and_is_set_right_again(fleet: Fleet, offset: float) -> None:
     fleet.schedule(3, active_from=None)
     for _ in range(2):
         fleet.start(catch_up_window_seconds=600)
@@ -56,22 +55,19 @@ def test_the_servers_clock_steps_and_is_set_right_again(stage: Stage, offset: fl
 
 
 @pytest.mark.parametrize("steps", [(10, 20, 30, 25, 0, -10, -20, 5)], ids=["to and fro"])
-@on_each_store
-def test_a_clock_that_jumps_within_the_grace_loses_no_minute(stage: Stage, kind: str, steps: tuple[float, ...]) -> None:
-    fleet = stage.fleet(kind)
-    fleet.schedule(5)
+def test_a_clock_that_jumps_within_the_grace_loses_no_minute(any_fleet: Fleet, steps: tuple[float, ...]) -> None:
+    any_fleet.schedule(5)
     for _ in range(2):
-        fleet.start().wait_ready()
+        any_fleet.start().wait_ready()
     for step in steps:
-        fleet.set_offset(step * 6)
+        any_fleet.set_offset(step * 6)
         wait_a_moment(0.7)
-    last = fleet.wait_minutes_from_now(2)
-    fleet.stop_all()
-    fleet.verify("the server's clock jumps by up to 3 min", f"{len(steps)} times", last)
+    last = any_fleet.wait_minutes_from_now(2)
+    any_fleet.stop_all()
+    any_fleet.verify("the server's clock jumps by up to 3 min", f"{len(steps)} times", last)
 
 
-def test_hosts_whose_clocks_are_wrong_tick_together(stage: Stage) -> None:
-    fleet = stage.fleet()
+def test_hosts_whose_clocks_are_wrong_tick_together(fleet: Fleet) -> None:
     fleet.schedule(10)
     offs = (0.0, 10.0, -3_600.0, float(TEN_YEARS), -float(TEN_YEARS))
     nodes = [fleet.start(host_off_seconds=off) for off in offs]
@@ -84,21 +80,18 @@ def test_hosts_whose_clocks_are_wrong_tick_together(stage: Stage) -> None:
     fleet.verify("hosts' clocks off by 10 s to 10 years", "4 of 5 daemons", last)
 
 
-@on_each_store
-def test_a_tick_that_takes_longer_than_a_minute(stage: Stage, kind: str) -> None:
-    fleet = stage.fleet(kind)
-    fleet.schedule(5)
-    slow = fleet.start("hold before candidates 2", silence_seconds=20)
+def test_a_tick_that_takes_longer_than_a_minute(any_fleet: Fleet) -> None:
+    any_fleet.schedule(5)
+    slow = any_fleet.start("hold before candidates 2", silence_seconds=20)
     slow.wait_held("before", "candidates", 2)
     wait_a_moment(3)
     slow.let_go("before", "candidates", 2)
-    last = fleet.wait_minutes_from_now(2)
-    fleet.stop_all()
-    fleet.verify("a tick that takes 3 minutes, with one daemon", "once", last)
+    last = any_fleet.wait_minutes_from_now(2)
+    any_fleet.stop_all()
+    any_fleet.verify("a tick that takes 3 minutes, with one daemon", "once", last)
 
 
-def test_a_slow_tick_of_one_daemon_does_not_keep_the_others_from_theirs(stage: Stage) -> None:
-    fleet = stage.fleet()
+def test_a_slow_tick_of_one_daemon_does_not_keep_the_others_from_theirs(fleet: Fleet) -> None:
     fleet.schedule(5)
     slow = fleet.start("hold before candidates 2", silence_seconds=20)
     slow.wait_held("before", "candidates", 2)

@@ -12,7 +12,6 @@ import pytest
 
 from tests.faults import rounds
 from tests.faults.fleet import Fleet
-from tests.faults.stage import Stage, on_each_store
 from tests.faults.rounds import a_database
 from tests.services.mongod import Mongod
 
@@ -62,28 +61,25 @@ def deaths(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(case))
-def test_killed_at_a_point(stage: Stage, deaths: dict[tuple[str, str], Future[None]], case: tuple[str, str]) -> None:
+def test_killed_at_a_point(deaths: dict[tuple[str, str], Future[None]], case: tuple[str, str]) -> None:
     deaths[case].result()
 
 
-@on_each_store
-def test_killed_in_the_handler(stage: Stage, kind: str) -> None:
-    fleet = stage.fleet(kind)
-    fleet.schedule(3)
-    (deadly,) = fleet.schedule(params={"action": "die"}, minute=fleet.first.minute)
-    victim = fleet.start()
+def test_killed_in_the_handler(any_fleet: Fleet) -> None:
+    any_fleet.schedule(3)
+    (deadly,) = any_fleet.schedule(params={"action": "die"}, minute=any_fleet.first.minute)
+    victim = any_fleet.start()
     assert victim.wait_ended() == KILLED
-    fleet.start()
-    last = fleet.wait_minutes_from_now(1, except_for=[deadly])
-    (run_id,) = (id_ for id_ in fleet.evidence().runs if id_.startswith(deadly))
-    run = fleet.wait_for_run(run_id, lambda run: run["state"] == "succeeded")
-    fleet.stop_all()
+    any_fleet.start()
+    last = any_fleet.wait_minutes_from_now(1, except_for=[deadly])
+    (run_id,) = (id_ for id_ in any_fleet.evidence().runs if id_.startswith(deadly))
+    run = any_fleet.wait_for_run(run_id, lambda run: run["state"] == "succeeded")
+    any_fleet.stop_all()
     assert (run["attempt"], run["crashes"]) == (2, 1)
-    fleet.verify("kill -9 in the handler", "once", last, except_for=[deadly], logs_are_whole=False)
+    any_fleet.verify("kill -9 in the handler", "once", last, except_for=[deadly], logs_are_whole=False)
 
 
-def test_a_run_that_takes_three_daemons_with_it_is_abandoned(stage: Stage) -> None:
-    fleet = stage.fleet()
+def test_a_run_that_takes_three_daemons_with_it_is_abandoned(fleet: Fleet) -> None:
     (deadly,) = fleet.schedule(params={"action": "die", "attempts": 9}, minute=fleet.first.minute)
     for _ in range(3):
         assert fleet.start().wait_ended(40) == KILLED
@@ -95,8 +91,7 @@ def test_a_run_that_takes_three_daemons_with_it_is_abandoned(stage: Stage) -> No
     fleet.verify("a handler that kills its daemon each time", "3 times", fleet.first, logs_are_whole=False)
 
 
-def test_a_started_run_that_may_not_run_twice_is_abandoned_with_its_daemon(stage: Stage) -> None:
-    fleet = stage.fleet()
+def test_a_started_run_that_may_not_run_twice_is_abandoned_with_its_daemon(fleet: Fleet) -> None:
     (deadly,) = fleet.schedule(params={"action": "die"}, minute=fleet.first.minute, on_crash="abandon")
     assert fleet.start().wait_ended() == KILLED
     survivor = fleet.start()
@@ -107,14 +102,11 @@ def test_a_started_run_that_may_not_run_twice_is_abandoned_with_its_daemon(stage
     fleet.verify("kill -9 in a handler, on_crash=abandon", "once", fleet.first)
 
 
-@on_each_store
-def test_three_daemons_killed_at_random(stage: Stage, kind: str) -> None:
-    fleet = stage.fleet(kind)
-    seed = stage.chance()
-    fleet.schedule(20)
-    fleet.schedule(10, overlap="wait", params={"action": "sleep", "seconds": 0.05})
-    last = rounds.kill_at_random(fleet, daemons=3, kills=10, chance=seed)
-    fleet.verify("random kill -9 of three daemons", "10 times", last, lanes=True, logs_are_whole=False)
+def test_three_daemons_killed_at_random(any_fleet: Fleet, seed: random.Random) -> None:
+    any_fleet.schedule(20)
+    any_fleet.schedule(10, overlap="wait", params={"action": "sleep", "seconds": 0.05})
+    last = rounds.kill_at_random(any_fleet, daemons=3, kills=10, chance=seed)
+    any_fleet.verify("random kill -9 of three daemons", "10 times", last, lanes=True, logs_are_whole=False)
 
 
 def test_twenty_daemons_started_in_the_same_instant_on_an_empty_database(
@@ -132,8 +124,7 @@ def test_twenty_daemons_started_in_the_same_instant_on_an_empty_database(
     fleet.verify("20 daemons started at once on an empty database", "20 daemons", last)
 
 
-def test_three_daemons_share_three_hundred_schedules_and_one_is_killed_in_mid_handling(stage: Stage) -> None:
-    fleet = stage.fleet()
+def test_three_daemons_share_three_hundred_schedules_and_one_is_killed_in_mid_handling(fleet: Fleet) -> None:
     fleet.schedule(300, params={"action": "sleep", "seconds": 0.02})
     nodes = [fleet.start() for _ in range(3)]
     for node in nodes:

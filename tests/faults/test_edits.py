@@ -14,7 +14,7 @@ from cronlite.store.contract import Store
 from tests.faults import report
 from tests.faults.checker import MINUTE
 from tests.faults.evidence import Document
-from tests.faults.stage import Stage, on_each_store
+from tests.faults.fleet import Fleet
 from tests.waiting import wait_until
 
 EDITS: dict[str, Callable[[Store, str], object]] = {
@@ -33,9 +33,8 @@ def change(store: Store, id_: str, **fields: Any) -> None:
 
 
 @pytest.mark.parametrize("edit", EDITS)
-@on_each_store
-def test_a_schedule_edited_between_the_query_and_the_claim(stage: Stage, kind: str, edit: str) -> None:
-    fleet = stage.fleet(kind)
+def test_a_schedule_edited_between_the_query_and_the_claim(any_fleet: Fleet, edit: str) -> None:
+    fleet = any_fleet
     fleet.schedule(3)
     (edited,) = fleet.schedule()
     node = fleet.start("hold after candidates 3")
@@ -59,8 +58,7 @@ def test_a_schedule_edited_between_the_query_and_the_claim(stage: Stage, kind: s
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_a_schedule_edited_while_it_runs(stage: Stage, edit: str) -> None:
-    fleet = stage.fleet()
+def test_a_schedule_edited_while_it_runs(fleet: Fleet, edit: str) -> None:
     fleet.schedule(2)
     file = fleet.folder / "go"
     waiting = {"action": "wait for", "file": str(file)}
@@ -105,8 +103,7 @@ def runs_of(client: MongoClient[Document]) -> Collection[Document]:
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "succeeded"])
-def test_runs_edited_into_nonsense_stop_nothing(stage: Stage, state: str) -> None:
-    fleet = stage.fleet()
+def test_runs_edited_into_nonsense_stop_nothing(fleet: Fleet, state: str) -> None:
     fleet.schedule(3)
     file = fleet.folder / "go"
     waiting = {"action": "wait for", "file": str(file)} if state == "running" else {}
@@ -150,8 +147,7 @@ def test_runs_edited_into_nonsense_stop_nothing(stage: Stage, state: str) -> Non
     assert all(str(end) == value for (field, value), end in ends.items() if field == "state"), ends
 
 
-def test_a_nonsensical_running_run_of_a_dead_daemon_does_not_block_its_lane(stage: Stage) -> None:
-    fleet = stage.fleet()
+def test_a_nonsensical_running_run_of_a_dead_daemon_does_not_block_its_lane(fleet: Fleet) -> None:
     fleet.schedule(overlap="skip", params={"action": "sleep", "seconds": 0.01})
     victim = fleet.start("hold before change_runs 1")
     victim.wait_held("before", "change_runs")
@@ -172,8 +168,7 @@ def test_a_nonsensical_running_run_of_a_dead_daemon_does_not_block_its_lane(stag
     report.add("a nonsensical run of a dead daemon, with a lane", "once", "ok: abandoned, its lane is free")
 
 
-def test_nonsense_among_ticks_and_daemons_stops_nothing(stage: Stage) -> None:
-    fleet = stage.fleet()
+def test_nonsense_among_ticks_and_daemons_stops_nothing(fleet: Fleet) -> None:
     fleet.schedule(3)
     base = fleet.first - 3 * MINUTE
     with MongoClient[Document](fleet.uri) as client:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.stage import Stage, on_each_store
+from tests.faults.fleet import Fleet
 
 HORRORS: dict[str, tuple[dict[str, Any], str]] = {
     "raises BaseException": ({"action": "raise", "kind": "base"}, "failed"),
@@ -35,9 +35,8 @@ HORRORS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@on_each_store
-def test_every_horror_ends_in_an_outcome(stage: Stage, kind: str) -> None:
-    fleet = stage.fleet(kind)
+def test_every_horror_ends_in_an_outcome(any_fleet: Fleet) -> None:
+    fleet = any_fleet
     fleet.schedule()
     horrors = {}
     for name, (params, _) in HORRORS.items():
@@ -69,9 +68,8 @@ def ended(run: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("size", [16_777_216 - 20_000, 16_777_216 - 1_000])
-def test_a_run_that_outgrows_its_document_stops_no_other(stage: Stage, size: int) -> None:
+def test_a_run_that_outgrows_its_document_stops_no_other(fleet: Fleet, size: int) -> None:
     """Its schedule was written elsewhere; with its output the run is larger than MongoDB allows."""
-    fleet = stage.fleet()
     fleet.schedule()
     params = {"action": "print", "characters": 60_000, "fill": "x" * (size - 700)}
     (large,) = fleet.schedule(params=params, minute=fleet.first.minute)

@@ -15,7 +15,6 @@ from pymongo.errors import PyMongoError
 from tests.faults.checker import MINUTE
 from tests.faults.evidence import Document
 from tests.faults.fleet import Fleet
-from tests.faults.stage import Stage, on_each_store
 from tests.faults.proxy import Proxy
 from tests.faults.rounds import CLAIM, a_database
 from tests.services import MissingService, skip_or_fail
@@ -89,7 +88,7 @@ def test_a_claim_reaches_the_server_when_its_daemon_has_given_it_up(
     fleet.verify("a claim comes to the server 6 s late", "twice", last)
 
 
-def test_mongod_is_killed_in_mid_tick(stage: Stage) -> None:
+def test_mongod_is_killed_in_mid_tick(start_mongod: StartMongod, make_fleet: MakeFleet) -> None:
     server = start_mongod()
     fleet = make_fleet(server.uri_of(a_database()))
     fleet.schedule(50)
@@ -104,7 +103,7 @@ def test_mongod_is_killed_in_mid_tick(stage: Stage) -> None:
     fleet.verify("mongod killed with -9 and started again", "3 times", last, lost_leases=True)
 
 
-def test_mongod_stalls(stage: Stage) -> None:
+def test_mongod_stalls(start_mongod: StartMongod, make_fleet: MakeFleet) -> None:
     server = start_mongod()
     fleet = make_fleet(server.uri_of(a_database()))
     fleet.schedule(50)
@@ -122,7 +121,7 @@ def test_mongod_stalls(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("method", ["candidates", "claim_runs", "beat", "change_runs"])
-def test_the_primary_steps_down(stage: Stage, method: str) -> None:
+def test_the_primary_steps_down(replica_set: ReplicaSet, make_fleet: MakeFleet, method: str) -> None:
     fleet = make_fleet(replica_set.uri_of(a_database()))
     fleet.schedule(20)
     node = fleet.start(f"hold before {method} 3")
@@ -160,7 +159,7 @@ def guarded(start_mongod: StartMongod) -> Iterator[Guarded]:
         yield server
 
 
-def test_a_wrong_password_and_one_that_is_changed(stage: Stage) -> None:
+def test_a_wrong_password_and_one_that_is_changed(guarded: Guarded, make_fleet: MakeFleet) -> None:
     fleet = make_fleet(guarded.uri_for("owner", "right", a_database()))
     wrong = fleet.start(uri=guarded.uri_for("writer", "wrong", "cronlite"))
     wrong.wait_for_line("lets nobody in")
@@ -176,7 +175,7 @@ def test_a_wrong_password_and_one_that_is_changed(stage: Stage) -> None:
     fleet.verify("a wrong password", "1 of 2 daemons", last)
 
 
-def test_a_user_who_may_only_read(stage: Stage) -> None:
+def test_a_user_who_may_only_read(guarded: Guarded, make_fleet: MakeFleet) -> None:
     database = a_database()
     fleet = make_fleet(guarded.uri_for("owner", "right", database))
     fleet.schedule(5)
@@ -193,7 +192,7 @@ def test_a_user_who_may_only_read(stage: Stage) -> None:
     fleet.verify("a user who may only read, until he may write", "1 of 2 daemons", last)
 
 
-def test_a_user_who_may_only_read_from_now_on(stage: Stage) -> None:
+def test_a_user_who_may_only_read_from_now_on(guarded: Guarded, make_fleet: MakeFleet) -> None:
     database = a_database()
     fleet = make_fleet(guarded.uri_for("owner", "right", database))
     fleet.schedule(5)
@@ -238,7 +237,7 @@ def fill(folder: Path) -> Path:
     return filler
 
 
-def test_the_disk_of_a_file_is_full(stage: Stage) -> None:
+def test_the_disk_of_a_file_is_full(small_disk: Callable[[str], Path], make_fleet: MakeFleet) -> None:
     disk = small_disk("4m")
     fleet = make_fleet(f"sqlite:{disk / 'cronlite.db'}")
     fleet.schedule(10)

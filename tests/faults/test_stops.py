@@ -13,10 +13,8 @@ import pytest
 from tests.faults import rounds
 from tests.faults.checker import MINUTE
 from tests.faults.fleet import Fleet
-from tests.faults.stage import Stage, on_each_store
 from tests.faults.rounds import a_database
 from tests.services.mongod import Mongod
-from tests.waiting import wait_until
 
 MakeFleet = Callable[..., Fleet]
 
@@ -33,9 +31,8 @@ def let_go(fleet: Fleet) -> None:
     fleet.folder.joinpath("go").touch()
 
 
-@on_each_store
-def test_stopped_beyond_its_lease_while_another_takes_over(stage: Stage, kind: str) -> None:
-    fleet = stage.fleet(kind)
+def test_stopped_beyond_its_lease_while_another_takes_over(any_fleet: Fleet) -> None:
+    fleet = any_fleet
     run_id = one_long_run(fleet)
     sleeper = fleet.start()
     fleet.wait_started(1)
@@ -58,25 +55,8 @@ def test_stopped_beyond_its_lease_while_another_takes_over(stage: Stage, kind: s
     fleet.verify("SIGSTOP beyond the lease, then SIGCONT", "once", fleet.first, except_for=fleet.schedules[1:])
 
 
-@on_each_store
-def test_stopped_right_after_its_claim_it_starts_nothing_that_was_taken_over(stage: Stage, kind: str) -> None:
-    fleet = stage.fleet(kind)
-    fleet.schedule(10, minute=fleet.first.minute)
-    sleeper = fleet.start("stop after claim_runs 1")
-    wait_until(lambda: sleeper.stands_still, limit_seconds=20, what="it stands still")
-    fleet.start()
-    fleet.wait_minutes(1)
-    sleeper.go_on()
-    sleeper.wait_for_line("going on as daemon")
-    fleet.stop_all()
-    assert {line.pid for line in fleet.journal()} == {fleet.nodes[1].process.pid}
-    fleet.verify("SIGSTOP right after a claim, then SIGCONT", "once", fleet.first)
-
-
-@on_each_store
-def test_three_daemons_stopped_at_random(stage: Stage, kind: str) -> None:
-    fleet = stage.fleet(kind)
-    seed = stage.chance()
+def test_three_daemons_stopped_at_random(any_fleet: Fleet, seed: random.Random) -> None:
+    fleet = any_fleet
     fleet.schedule(20)
     fleet.schedule(5, overlap="wait", params={"action": "sleep", "seconds": 0.05})
     nodes = [fleet.start() for _ in range(3)]
@@ -90,22 +70,19 @@ def test_three_daemons_stopped_at_random(stage: Stage, kind: str) -> None:
     fleet.verify("random SIGSTOP of three daemons, 2.5 to 4 s", "3 times", last, lost_leases=True)
 
 
-@on_each_store
-def test_sigterm_when_idle(stage: Stage, kind: str) -> None:
-    fleet = stage.fleet(kind)
-    node = fleet.start()
+def test_sigterm_when_idle(any_fleet: Fleet) -> None:
+    node = any_fleet.start()
     node.wait_ready()
     began = time.monotonic()
     assert node.stop() == 0
     took = time.monotonic() - began
-    assert fleet.evidence().daemons == []
-    before_the_first = fleet.first - MINUTE
-    fleet.verify("SIGTERM idle", f"once, ended after {took:.1f} s", before_the_first)
+    assert any_fleet.evidence().daemons == []
+    before_the_first = any_fleet.first - MINUTE
+    any_fleet.verify("SIGTERM idle", f"once, ended after {took:.1f} s", before_the_first)
 
 
 @pytest.mark.parametrize("thread", [0, -1])
-def test_sigterm_ends_it_whichever_thread_the_system_hands_it_to(stage: Stage, thread: int) -> None:
-    fleet = stage.fleet()
+def test_sigterm_ends_it_whichever_thread_the_system_hands_it_to(fleet: Fleet, thread: int) -> None:
     node = fleet.start()
     node.wait_ready()
     node.signal_thread(thread, signal.SIGTERM)
@@ -113,8 +90,7 @@ def test_sigterm_ends_it_whichever_thread_the_system_hands_it_to(stage: Stage, t
     fleet.verify(f"SIGTERM to the {'last' if thread else 'first'} thread", "once", fleet.first - MINUTE)
 
 
-def test_sigterm_waits_for_a_handler(stage: Stage) -> None:
-    fleet = stage.fleet()
+def test_sigterm_waits_for_a_handler(fleet: Fleet) -> None:
     run_id = one_long_run(fleet)
     node = fleet.start()
     fleet.wait_started()
@@ -128,9 +104,8 @@ def test_sigterm_waits_for_a_handler(stage: Stage) -> None:
     fleet.verify("SIGTERM busy, within the drain", "once", fleet.first)
 
 
-@on_each_store
-def test_sigterm_gives_back_what_outlives_the_drain(stage: Stage, kind: str) -> None:
-    fleet = stage.fleet(kind)
+def test_sigterm_gives_back_what_outlives_the_drain(any_fleet: Fleet) -> None:
+    fleet = any_fleet
     run_id = one_long_run(fleet)
     node = fleet.start(drain_seconds=0.5)
     fleet.wait_started()
@@ -146,8 +121,7 @@ def test_sigterm_gives_back_what_outlives_the_drain(stage: Stage, kind: str) -> 
     fleet.verify("SIGTERM busy, beyond the drain", "once", fleet.first)
 
 
-def test_sigterm_abandons_what_may_not_run_twice(stage: Stage) -> None:
-    fleet = stage.fleet()
+def test_sigterm_abandons_what_may_not_run_twice(fleet: Fleet) -> None:
     run_id = one_long_run(fleet, on_crash="abandon")
     node = fleet.start(drain_seconds=0.5)
     fleet.wait_started()
@@ -158,8 +132,7 @@ def test_sigterm_abandons_what_may_not_run_twice(stage: Stage) -> None:
     fleet.verify("SIGTERM busy, beyond the drain, on_crash=abandon", "once", fleet.first, ends=["abandoned"])
 
 
-def test_a_second_sigterm_ends_it_at_once(stage: Stage) -> None:
-    fleet = stage.fleet()
+def test_a_second_sigterm_ends_it_at_once(fleet: Fleet) -> None:
     run_id = one_long_run(fleet)
     node = fleet.start(drain_seconds=60)
     fleet.wait_started()
@@ -175,9 +148,8 @@ def test_a_second_sigterm_ends_it_at_once(stage: Stage) -> None:
     fleet.verify("SIGTERM twice", "once", fleet.first)
 
 
-@on_each_store
-def test_sigterm_in_the_claim(stage: Stage, kind: str) -> None:
-    fleet = stage.fleet(kind)
+def test_sigterm_in_the_claim(any_fleet: Fleet) -> None:
+    fleet = any_fleet
     fleet.schedule(10, minute=fleet.first.minute)
     node = fleet.start("hold after claim_runs 1")
     node.wait_held("after", "claim_runs")
@@ -194,8 +166,7 @@ def test_sigterm_in_the_claim(stage: Stage, kind: str) -> None:
     fleet.verify("SIGTERM in the claim", "once", fleet.first)
 
 
-def test_sigterm_in_a_claim_that_takes_longer_than_the_daemon_waits_for_it(stage: Stage) -> None:
-    fleet = stage.fleet()
+def test_sigterm_in_a_claim_that_takes_longer_than_the_daemon_waits_for_it(fleet: Fleet) -> None:
     fleet.schedule(10, minute=fleet.first.minute)
     node = fleet.start("hold after claim_runs 1", drain_seconds=10, silence_seconds=30)
     node.wait_held("after", "claim_runs")
@@ -210,7 +181,7 @@ def test_sigterm_in_a_claim_that_takes_longer_than_the_daemon_waits_for_it(stage
     fleet.verify("SIGTERM in a claim of 7 s", "once", fleet.first)
 
 
-def test_sigterm_with_the_database_down(stage: Stage) -> None:
+def test_sigterm_with_the_database_down(start_mongod: Callable[..., Mongod], make_fleet: MakeFleet) -> None:
     server = start_mongod()
     fleet = make_fleet(server.uri_of(a_database()))
     run_id = one_long_run(fleet)
