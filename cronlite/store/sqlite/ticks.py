@@ -47,6 +47,6 @@ class Ticks(Tables):
     def prune_ticks(self, before: datetime) -> int:
         first_kept = milliseconds(before)
         return self._change(
-            "DELETE FROM ticks WHERE minute < (SELECT max(minute) FROM ticks WHERE minute < ?)",
+            "DELETE FROM ticks WHERE minute < (SELECT max(minute) FROM ticks WHERE minute < ?) AND done_at IS NOT NULL",
             [first_kept],
         )
