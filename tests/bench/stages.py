@@ -25,7 +25,7 @@ _SEAMS: list[tuple[str, object, str]] = [
     ("call, whole", Pool, "_attempt"),
     ("call, handler", Pool, "_call"),
     ("settle", runs, "settled"),
-    ("room", Execution, "_room"),
+    ("room", Execution, "_ahead"),
 ]
 _OF_STORE = ("expressions", "at_work", "add_runs", "claim_runs", "change_runs", "release_lanes", "finish_tick")
 
