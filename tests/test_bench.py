@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from cronlite.liveness import steady
+from tests.bench import __main__ as main
 from tests.bench import profiled
 from tests.bench.__main__ import BENCHMARKS
+from tests.bench.children import ChildFailed
 from tests.bench.peers import CannotInstall, install
 from tests.bench.rows import Row, Target, table
 from tests.bench.setting import QUICK, Setting
@@ -61,6 +63,23 @@ def test_the_profile_of_a_burst_tells_of_each_seam(setting: Setting) -> None:
     told = profiled.report(setting)
     for seam in ("read schedule", "call, whole", "store.add_runs", "store.claim_runs", "store.change_runs"):
         assert told.count(seam) == 2, told
+
+
+def test_one_benchmark_that_fails_costs_only_itself(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Row(benchmark="start", what="", side="", values=[1], unit="/s")
+    monkeypatch.setattr(main, "BENCHMARKS", {"scale": _fail, "start": lambda _: [row], "idle": _interrupt})
+    assert main.measured(setting, ["scale", "start", "idle", "start"]) == (
+        [row],
+        {"scale": "ChildFailed: no answer", "idle": "interrupted", "start": "interrupted"},
+    )
+
+
+def _fail(_: Setting) -> list[Row]:
+    raise ChildFailed("no answer")
+
+
+def _interrupt(_: Setting) -> list[Row]:
+    raise KeyboardInterrupt
 
 
 def test_the_table_shows_targets_and_whether_they_were_met() -> None:

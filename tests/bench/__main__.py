@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +39,7 @@ CACHE = "cache_size=1GB"
 
 def main(words: Sequence[str] | None = None) -> None:
     given = _parser().parse_args(words)
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         with ExitStack() as ends:
             scratch = Scratch("bench")
@@ -60,15 +62,41 @@ def report(setting: Setting, names: Sequence[str], given: argparse.Namespace) ->
         say("installing the peers")
         setting.peers, versions = peers.install(setting.folder)
     told, begun = machine.described(setting.server, versions), time.monotonic()
-    rows = [row for name in names for row in BENCHMARKS[name](setting)]
+    rows, failed = measured(setting, names)
     told["took"] = f"{time.monotonic() - begun:.0f} s, load at the end {machine.load()}"
     told["sizes"] = "quick: smaller than those of the targets" if given.quick else "full"
     for name, what in told.items():
         print(f"{name + ':':<13} {what}")
     print(f"\n{table(rows)}")
+    for name, why in failed.items():
+        print(f"{name} was not measured: {why}")
     if given.json:
-        everything = {"about": told, "sizes": asdict(setting.sizes), "rows": [row.as_json() for row in rows]}
+        everything = {
+            "about": told,
+            "sizes": asdict(setting.sizes),
+            "rows": [row.as_json() for row in rows],
+            "failed": failed,
+        }
         given.json.write_text(json.dumps(everything, indent=1))
+
+
+def measured(setting: Setting, names: Sequence[str]) -> tuple[list[Row], dict[str, str]]:
+    """Measure one after the other; what one comes to is not lost when another fails, or when all are interrupted."""
+    rows: list[Row] = []
+    failed: dict[str, str] = {}
+    for name in names:
+        try:
+            rows += BENCHMARKS[name](setting)
+        except KeyboardInterrupt:
+            failed |= dict.fromkeys(names[names.index(name) :], "interrupted")
+            break
+        except Exception as error:
+            failed[name] = f"{type(error).__name__}: {error}"
+    return rows, failed
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _sizes(given: argparse.Namespace) -> Sizes:
