@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from cronlite import clock, values
@@ -15,6 +16,7 @@ from cronlite.execution import Execution
 from cronlite.feeding import Feeding
 from cronlite.handlers import Registry
 from cronlite.liveness import BEATS_PER_SILENCE, SILENCE_SECONDS, Membership, Peers, StoreClock, host_and_pid, steady
+from cronlite.recording import Recorder
 from cronlite.runs import DEFAULT_QUEUE, QUEUED, Run
 from cronlite.sending import Sending
 from cronlite.store.contract import DaemonRecord, Store
@@ -111,11 +113,13 @@ class Daemon:
         )
         self.ticker = Ticker(
             store,
+            self.execution.add,
             lambda: self.membership.id,
             self.peers.is_dead,
             timedelta(seconds=self.options.grace_seconds),
             timedelta(seconds=self.options.catch_up_window_seconds),
         )
+        self._recorders = {f"record-{number}": one for number, one in enumerate(self.execution.recorders, start=1)}
         self._feeding, self._sending = self._linked(worker)
         self._send_soon = threading.Event()
         self._stopping, self._drained = threading.Event(), threading.Event()
@@ -162,7 +166,7 @@ class Daemon:
         pool.drain(self.options.drain_seconds)
         self._drained.set()
         self.execution.record_soon()
-        self._join("record", "beat")
+        self._join(*self._recorders, "beat")
         self._guarded("record", self.execution.record_all)
         left = pool.executing()
         if hard and left:  # last of all: from here on another daemon may start them, while they go on here
@@ -180,7 +184,8 @@ class Daemon:
             self._stopping.wait(self._guarded("start", self._enter))
         if self._ready.is_set():
             self._spawn("beat", lambda: self._loop("beat", self._beat, self._drained))
-            self._spawn("record", lambda: self._loop("record", self._write, self._drained))
+            for name, recorder in self._recorders.items():
+                self._spawn(name, partial(self._loop, name, partial(self._write, recorder), self._drained))
             claim = self._feeding.feed if self._feeding else self._claim
             self._spawn("claim", lambda: self._loop("claim", claim, self._stopping, self.execution.claim_soon))
             if self._sending:
@@ -218,8 +223,8 @@ class Daemon:
     def _claim(self) -> float:
         return 0 if self.execution.claim() else POLL_SECONDS
 
-    def _write(self) -> float:
-        self.execution.record(POLL_SECONDS)
+    def _write(self, recorder: Recorder) -> float:
+        recorder.record(POLL_SECONDS)
         return 0
 
     def _watch(self) -> float:

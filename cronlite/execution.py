@@ -1,35 +1,38 @@
-"""How do queued runs become outcomes: claims as capacity allows, and outcomes written by the batch."""
+"""Which runs does a daemon claim, and what becomes of them when it, its lease or its seats come to an end?"""
 
 from __future__ import annotations
 
 import logging
 import queue
-import random
 import threading
-from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from itertools import islice
 
 from cronlite import runs
 from cronlite.dispatch.pool import Pool
-from cronlite.errors import InvalidInput, StoreError, StoreUnavailable, shown
+from cronlite.errors import InvalidInput, StoreError
 from cronlite.handlers import Registry
 from cronlite.liveness import Membership, StoreClock, steady
+from cronlite.recording import Ended, Pace, Recorder
 from cronlite.runs import Changes, Outcome, Run
 from cronlite.store.contract import RunQuery, Store
 
 log = logging.getLogger("cronlite.run")
 
-MAX_CLAIM = 2_000
-MAX_RECORD = 1_000
+MAX_AHEAD = 2_000
+MAX_UNRECORDED = 5_000
+RECORDERS = 2
+RELEASE_SECONDS = 0.2
 # A claim that went without an answer may still reach the server for as long as something on its way stood still.
 DOUBT_SECONDS = 60.0
 
 
 class Execution:
-    """Claims runs for one daemon, lets the pool call their handlers, and writes down how they ended.
+    """Claims runs for one daemon, lets the pool call their handlers, and has the outcomes written down.
 
-    `claim` and `record` are rounds of two loops that the daemon keeps; each returns how many runs it moved.
+    `claim` and the `record` of each of the `recorders` are the rounds of loops that the daemon keeps; each returns how
+    many runs it moved. `add` is for the ticks.
     """
 
     def __init__(
@@ -48,23 +51,50 @@ class Execution:
         self._held: set[tuple[str, int]] = set()  # runs and attempts, from the claim until the outcome is in the store
         self._doubtful_until = float("-inf")
         self._stopping = False
-        self._outcomes: queue.SimpleQueue[tuple[Run, Outcome | None, datetime] | None] = queue.SimpleQueue()
-        self._unrecorded: list[tuple[Run, Changes]] = []
-        self._finished: deque[tuple[float, int]] = deque()
+        self._ended: Ended = queue.SimpleQueue()
+        self._pace = Pace()
+        self.recorders = [Recorder(store, clock, self._ended, self._pace, self._recorded) for _ in range(RECORDERS)]
+        self._lanes_freed = False
+        self._released_at = float("-inf")
         self._backlog = False
         self._all_stuck = False
-        self._chance = random.Random()
 
     @property
     def unrecorded(self) -> int:
         """Count the outcomes that are not in the store yet."""
-        return len(self._unrecorded) + self._outcomes.qsize()
+        return self._ended.qsize() + sum(recorder.unrecorded for recorder in self.recorders)
+
+    def add(self, new: Sequence[Run]) -> set[str]:
+        """Write the runs of a tick, as many as this daemon can start now as claimed already; return the ids refused.
+
+        That saves most runs the way through the queue.
+        """
+        owner, now, born = self._membership.id, self._clock.now(), self._startable(new)
+        for run in born:
+            runs.claim(run, owner, now)
+        self._hold(born)  # before the store has them, or they would look unanswered
+        try:
+            refused = self._store.add_runs(new)
+            blocked = [run for run in born if run.id in refused]
+            self._let_go(blocked)
+            for run in blocked:  # by another run of its lane, unless it is there already
+                runs.unclaim(run)
+            if blocked:
+                refused = refused.difference(run.id for run in blocked) | self._store.add_runs(blocked)
+        except StoreError:
+            self._let_go(born)
+            self._doubtful_until = steady() + DOUBT_SECONDS
+            raise
+        self.pool.submit(run for run in born if run.daemon)
+        if len(born) < len(new):
+            self.claim_soon.set()
+        return refused
 
     def claim(self) -> int:
         """Claim what this daemon can start within about a second, and hand it to the pool."""
         if not self._membership.holds_lease():
             return 0
-        return self._claim(self._clock.now(), min(self._ahead(), MAX_CLAIM))
+        return self._claim(self._clock.now(), self._ahead())
 
     def room(self) -> int:
         """Count the free seats of a worker that could claim something now; a seat that gets free sets `claim_soon`."""
@@ -81,32 +111,15 @@ class Execution:
         self._backlog = True
         return True
 
-    def record(self, seconds: float) -> int:
-        """Wait up to `seconds` for outcomes and write them down together; those that cannot be written are kept."""
-        self._gather(seconds)
-        if not self._unrecorded:
-            return 0
-        changes = self._unrecorded
-        lost = self._written(changes)
-        self._unrecorded = []
-        self._held.difference_update((run.id, run.attempt) for run, _ in changes)
-        self._finished.append((steady(), len(changes)))
-        for run, change in changes:
-            _tell(run, change, was_lost=run.id in lost)
-        if lost:
-            self._doubtful_until = steady() + DOUBT_SECONDS  # perhaps somebody edited them, and nobody owns them now
-        if any(run.lane for run, _ in changes) and self._store.release_lanes(self._clock.now()):
-            self.claim_soon.set()
-        return len(changes)
-
     def record_all(self) -> None:
-        """Write down everything that there is."""
-        while self.record(0):
-            pass
+        """Write down every outcome that there is."""
+        for recorder in self.recorders:
+            recorder.record_all()
 
     def record_soon(self) -> None:
-        """End the wait of a round of `record`."""
-        self._outcomes.put(None)
+        """End the waits of the recorders."""
+        for _ in self.recorders:
+            self._ended.put(None)
 
     def take_over(self, dead: str) -> int:
         """Put the runs of a dead daemon back into the queue, or abandon them, as their policy has it."""
@@ -123,7 +136,7 @@ class Execution:
     def withdraw(self) -> list[Run]:
         """Take back what the pool has not started."""
         withdrawn = self.pool.withdraw()
-        self._held.difference_update((run.id, run.attempt) for run in withdrawn)
+        self._let_go(withdrawn)
         return withdrawn
 
     def stop_claiming(self) -> None:
@@ -164,19 +177,41 @@ class Execution:
             self.give_back(claimed)
             return 0
         self._backlog = len(claimed) == limit
-        self._held.update((run.id, run.attempt) for run in claimed)
+        self._hold(claimed)
         self.pool.submit(claimed)
         return len(claimed)
+
+    def _startable(self, new: Sequence[Run]) -> list[Run]:
+        """Pick as many of the runs of a tick as this daemon can start now."""
+        # One seat runs things in order: what is due now must not overtake what is queued.
+        if self._seats < 2 or self._stopping or not self._membership.holds_lease():
+            return []
+        known, queues = self._registry.names(), self._queues
+        fitting = (
+            run
+            for run in new
+            if run.state == runs.QUEUED and run.run_at and run.handler in known and (not queues or run.queue in queues)
+        )
+        return list(islice(fitting, max(0, self._ahead())))
+
+    def _hold(self, claimed: Sequence[Run]) -> None:
+        if claimed and not self._held:
+            self._pace.begin()
+        self._held.update((run.id, run.attempt) for run in claimed)
+
+    def _let_go(self, held: Iterable[Run]) -> None:
+        self._held.difference_update([(run.id, run.attempt) for run in held])
 
     def _give_back_unanswered(self) -> None:
         """Put runs back that the store has as claimed by this daemon, which never heard so.
 
-        Only the thread that claims may look: nothing becomes this daemon's meanwhile.
+        Only the thread that claims may look: nothing but what a tick adds becomes this daemon's meanwhile.
         """
-        held = set(self._held)  # before the store is asked, or what is done in between would look lost
+        held = self._held.copy()  # before the store is asked, or what ends in between would look lost
         self._store.abandon_unreadable(self._membership.id, self._clock.now())
-        mine = RunQuery(daemon=self._membership.id, states=[runs.RUNNING])
-        unanswered = [run for run in self._store.runs(mine) if (run.id, run.attempt) not in held]
+        found = list(self._store.runs(RunQuery(daemon=self._membership.id, states=[runs.RUNNING])))
+        held |= self._held  # and what a tick begins in between, too
+        unanswered = [run for run in found if (run.id, run.attempt) not in held]
         for run in unanswered:
             log.warning("run %s was claimed without an answer, and is given back", run.id)
         self.give_back(unanswered)
@@ -190,11 +225,9 @@ class Execution:
 
     def _ahead(self) -> int:
         """Say how many more runs this daemon could start within about a second."""
-        if self._all_seats_stuck():
+        if self._all_seats_stuck() or self.unrecorded > MAX_UNRECORDED:
             return 0
-        while self._finished and self._finished[0][0] < steady() - 1:
-            self._finished.popleft()
-        return self.pool.free + sum(count for _, count in self._finished) - self.pool.waiting
+        return min(self.pool.free + int(self._pace.per_second()) - self.pool.waiting, MAX_AHEAD)
 
     def _may_start(self, run: Run) -> bool:
         if run.daemon != self._membership.id or not self._membership.holds_lease():
@@ -215,72 +248,18 @@ class Execution:
         return stored is not None and (stored.state, stored.daemon, stored.attempt) == mine
 
     def _done(self, run: Run, outcome: Outcome | None) -> None:
-        self._outcomes.put((run, outcome, self._clock.now()))
+        self._ended.put((run, outcome, self._clock.now()))
         if self._backlog:
             self.claim_soon.set()
 
-    def _written(self, changes: list[tuple[Run, Changes]]) -> set[str]:
-        """Write outcomes down, and return the lost ones. One that the store refuses stops no other, nor itself."""
-        try:
-            return self._store.change_runs(changes)
-        except StoreUnavailable:
-            raise
-        except StoreError as refused:
-            if len(changes) > 1:
-                return set().union(*(self._written([change]) for change in changes))
-            (run, change), why = changes[0], f"the store refused it: {refused}"[:500]
-            lost = self._store.change_runs([(run, _bare(change, why))])
-            log.error("run %s attempt %d: its result and output are left out, %s", run.id, run.attempt, why)
-            return lost
-
-    def _gather(self, seconds: float) -> None:
-        try:
-            if not self._unrecorded:
-                self._settle(self._outcomes.get(timeout=seconds))
-            while len(self._unrecorded) < MAX_RECORD:
-                self._settle(self._outcomes.get_nowait())
-        except queue.Empty:
-            pass
-
-    def _settle(self, ended: tuple[Run, Outcome | None, datetime] | None) -> None:
-        # Settled once, however often it takes to write it: the store tells by the change whether it was made before.
-        if ended is None:  # a nudge
-            return
-        run, outcome, at = ended
-        if outcome is None:  # it was not started, for want of a lease or of time
-            change = runs.too_late(run, at) or runs.queued_again(run.run_at or at)
-        else:
-            change = {"started_at": run.started_at} | runs.settled(run, outcome, at, self._chance)
-        self._unrecorded.append((run, change))
-
-
-def _bare(change: Changes, why: str) -> Changes:
-    """Return a change without what the handler brought, in the hope that the store takes that."""
-    result, error = change.get("result"), change.get("error")
-    return change | {
-        "result": None if result is None else {"not_stored": why},
-        "output": None if change.get("output") is None else why,
-        "error": None if error is None else {"type": error["type"], "message": why, "traceback": ""},
-    }
-
-
-def _tell(run: Run, change: Changes, *, was_lost: bool) -> None:
-    """Log a run that did not succeed, with who asked and what for."""
-    if was_lost:
-        log.warning("run %s attempt %d: its outcome came too late, it is another's now", run.id, run.attempt)
-        return
-    state, error = change["state"], change.get("error") or {}
-    if state == runs.SUCCEEDED or (state == runs.QUEUED and not error):
-        return
-    what = f"will be retried at {change['run_at']:%H:%M:%S}Z" if state == runs.QUEUED else state
-    log.warning(
-        "run %s attempt %d of %s for %r with %s %s: %s: %s",
-        run.id,
-        run.attempt,
-        run.handler,
-        run.user,
-        shown(dict(run.params), 200),
-        what,
-        error.get("type", ""),
-        error.get("message") or change.get("reason", ""),
-    )
+    def _recorded(self, changes: list[tuple[Run, Changes]], lost: set[str]) -> None:
+        self._let_go(run for run, _ in changes)
+        if lost:
+            self._doubtful_until = steady() + DOUBT_SECONDS  # perhaps somebody edited them, and nobody owns them now
+        if self._backlog:
+            self.claim_soon.set()
+        self._lanes_freed |= any(run.lane for run, _ in changes)
+        if self._lanes_freed and (not self.unrecorded or steady() > self._released_at + RELEASE_SECONDS):
+            self._lanes_freed, self._released_at = False, steady()
+            if self._store.release_lanes(self._clock.now()):
+                self.claim_soon.set()

@@ -31,10 +31,13 @@ _STEADY: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class StoreClock:
-    """The store's clock, carried on between its answers by the host's steady clock; it is never early."""
+    """The store's clock in whole milliseconds, carried on between its answers by the host's steady clock; it is never
+    early.
+    """
 
     def __init__(self) -> None:
-        self._answered = datetime.now(timezone.utc), steady()
+        now = datetime.now(timezone.utc)
+        self._answered = now.replace(microsecond=now.microsecond // 1_000 * 1_000), steady()
 
     def set(self, answered: datetime) -> None:
         """Take the store's time from an answer that has just come."""
@@ -43,7 +46,7 @@ class StoreClock:
     def now(self) -> datetime:
         """Return the store's time as an aware UTC instant."""
         instant, at = self._answered
-        return instant + timedelta(seconds=steady() - at)
+        return instant + timedelta(milliseconds=int((steady() - at) * 1_000))
 
     def seconds_until(self, instant: datetime) -> float:
         """Say how long to wait until an instant; negative when it is past."""

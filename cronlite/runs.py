@@ -167,6 +167,16 @@ def again(run: Run, id_: str, now: datetime, head_start: timedelta) -> Run:
     )
 
 
+def claim(run: Run, daemon: str, now: datetime) -> None:
+    """Turn a queued run into one that a daemon has claimed."""
+    run.state, run.daemon, run.started_at, run.attempt = RUNNING, daemon, now, run.attempt + 1
+
+
+def unclaim(run: Run) -> None:
+    """Undo a claim that the store knows nothing of."""
+    run.state, run.daemon, run.started_at, run.attempt = QUEUED, None, None, run.attempt - 1
+
+
 def closed(state: str, now: datetime, **more: Any) -> Changes:
     """Return the changes that end a run for good; it is kept for 30 days."""
     return {"state": state, "finished_at": now, "expires_at": now + KEPT, **more}
@@ -180,11 +190,14 @@ def skip(run: Run, reason: str, now: datetime) -> None:
 
 def settled(run: Run, outcome: Outcome, now: datetime, chance: random.Random) -> Changes:
     """Return what becomes of a run after an attempt: its end, or its return to the queue for a retry."""
-    told: Changes = {"error": outcome.error, "output": outcome.output}
+    told: Changes = {
+        name: value
+        for name in ("result", "error", "output")
+        if (value := getattr(outcome, name)) is not None or getattr(run, name) is not None  # left by an attempt before
+    }
     if outcome.state == SUCCEEDED:
-        return closed(SUCCEEDED, now, result=outcome.result, **told)
-    failures = run.failures + 1
-    told["failures"] = failures
+        return closed(SUCCEEDED, now, **told)
+    told["failures"] = failures = run.failures + 1
     if not outcome.retriable or failures > run.retries:
         return closed(outcome.state, now, **told)
     if outcome.again_in is None:

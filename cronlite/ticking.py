@@ -48,10 +48,12 @@ class Count:
 class Ticker:
     """Does ticks for one daemon at a time; `daemon` names the one that it claims for.
 
+    `add_runs` writes its runs as the store's own does, and may claim some of them on the way.
     `is_dead` tells of an owner of ticks whether it is known to be dead.
     """
 
     store: Store
+    add_runs: Callable[[list[Run]], set[str]]
     daemon: Callable[[], str]
     is_dead: Callable[[str], bool]
     grace: timedelta
@@ -139,7 +141,7 @@ class Ticker:
             if run.lane:
                 _fit_in(run, last.get(run.lane), now)
                 last[run.lane] = run
-        refused = self.store.add_runs(new)
+        refused = self.add_runs(new)
         for run in new:
             if run.id in refused:
                 continue  # a tick done before, in part or in full

@@ -28,7 +28,14 @@ def store() -> Iterator[Store]:
 
 
 def ticker(store: Store, daemon: str = "me", dead: tuple[str, ...] = ()) -> Ticker:
-    return Ticker(store, lambda: daemon, dead.__contains__, timedelta(minutes=5), timedelta(days=1))
+    return Ticker(
+        store,
+        lambda new: store.add_runs(new),
+        lambda: daemon,
+        dead.__contains__,
+        timedelta(minutes=5),
+        timedelta(days=1),
+    )
 
 
 def add(store: Store, id_: str, **given: Any) -> None:

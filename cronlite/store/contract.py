@@ -164,7 +164,9 @@ class Store(Protocol):
     # runs
 
     def add_runs(self, runs: Sequence[Run]) -> set[str]:
-        """Insert runs; return the ids that were refused because the id, or the key of a queued run, is taken."""
+        """Insert runs; return the ids that were refused because the id, the key of a queued run, or the lane of a
+        running one is taken.
+        """
 
     def at_work(self, lanes: Collection[str]) -> list[Run]:
         """List, for each of these lanes where runs are queued or running, the one of them that was due last."""

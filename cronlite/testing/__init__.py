@@ -67,7 +67,9 @@ class Rehearsal:
         self._call: Call = partial(in_this_thread, self._is_running)
         if in_pool:
             self._call = self._end.enter_context(InPool(self._is_running, self._registry))
-        self._ticker = Ticker(self._store, lambda: DAEMON, lambda _: False, GRACE, CATCH_UP_WINDOW)
+        self._ticker = Ticker(
+            self._store, self._store.add_runs, lambda: DAEMON, lambda _: False, GRACE, CATCH_UP_WINDOW
+        )
         self._ticker.step(self.now)  # or schedules would be due at the very minute in which a test makes them
         self.use(self.cron)
 

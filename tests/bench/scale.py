@@ -128,7 +128,7 @@ def examined(uri: str) -> dict[str, dict[str, int]]:
 
 
 def _ticker(store: Store) -> Ticker:
-    return Ticker(store, lambda: "bench", lambda _: False, _GRACE, _WINDOW)
+    return Ticker(store, store.add_runs, lambda: "bench", lambda _: False, _GRACE, _WINDOW)
 
 
 def _forget(uri: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,8 +11,8 @@ from heapq import merge
 from itertools import chain, islice
 from operator import attrgetter
 
-from bson import ObjectId, decode, encode
-from pymongo import DESCENDING, UpdateMany, UpdateOne
+from bson import ObjectId
+from pymongo import DESCENDING, UpdateOne
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError
 
 from cronlite import runs
@@ -21,7 +20,8 @@ from cronlite.errors import InvalidInput, shown
 from cronlite.runs import ABANDONED, AT_WORK, QUEUED, RUNNING, Changes, Run
 from cronlite.schedules import Document
 from cronlite.store.contract import RunQuery
-from cronlite.store.mongo.connection import CODEC, Collections
+from cronlite.store.mongo.changes import TELLING, Update, kind, shows, together
+from cronlite.store.mongo.connection import Collections
 from cronlite.store.mongo.documents import (
     batches,
     id_to_store,
@@ -40,8 +40,6 @@ _LANES = 10_000
 # Others may empty the same queue at the same time; whoever loses every race comes back with the next poll.
 _FRUITLESS_ROUNDS = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-# What tells one change of a run from another; the rest of it follows from these.
-_TELLING = ("state", "daemon", "attempt", "run_at", "finished_at")
 
 
 class Runs(Collections):
@@ -142,12 +140,12 @@ class Runs(Collections):
         token = ObjectId()
         taken = {"state": RUNNING, "daemon": daemon, "started_at": now, "claim": token}
         matched, blocked = self._update(
-            [(_queued(run), {"$set": {**taken, "attempt": run.attempt + 1}}) for run in found]
+            [Update(run.attempt, _queued(run), {**taken, "attempt": run.attempt + 1}) for run in found]
         )
         self._let_wait([found[place] for place in blocked])
         won = found if matched == len(found) else self._holding(token, found)
         for run in won:
-            run.state, run.daemon, run.started_at, run.attempt = RUNNING, daemon, now, run.attempt + 1
+            runs.claim(run, daemon, now)
         return list(won)
 
     def _holding(self, token: ObjectId, found: Sequence[Run]) -> list[Run]:
@@ -165,12 +163,12 @@ class Runs(Collections):
     def change_runs(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
         lost: set[str] = set()
         for batch in batches(changes, _BATCH):
-            matched, refused = self._update([(_fence(run), update(change)) for run, change in batch])
+            matched, refused = self._update([Update(kind(run, change), _fence(run), change) for run, change in batch])
             if matched < len(batch):
                 lost |= self._not_made(batch) | {batch[place][0].id for place in refused}
         return lost
 
-    def _update(self, updates: Sequence[tuple[Document, Document]]) -> tuple[int, set[int]]:
+    def _update(self, updates: Sequence[Update]) -> tuple[int, set[int]]:
         """Make updates, each of the one run that its filter finds.
 
         Return how many found theirs (with trouble on the way, perhaps fewer), and the places of those that met a unique
@@ -178,12 +176,12 @@ class Runs(Collections):
         """
         try:
             # Several times as fast; but MongoDB ends one at its first conflict, and pymongo never repeats one.
-            return self._runs.bulk_write(_together(updates), ordered=False).matched_count, set()
+            return self._runs.bulk_write(together(updates), ordered=False).matched_count, set()
         except BulkWriteError as partly:
             refusals(partly, DUPLICATE_KEY)
         except AutoReconnect:
             pass  # whatever was written without an answer is not found again, and so not written twice
-        singly = [UpdateOne(filter, change) for filter, change in updates]
+        singly = [UpdateOne(one.filter, update(one.changes)) for one in updates]
         try:
             return self._runs.bulk_write(singly, ordered=False).matched_count, set()
         except BulkWriteError as partly:
@@ -192,8 +190,8 @@ class Runs(Collections):
     def _not_made(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
         """Find the runs that do not show their change: it may have been made, but its answer lost, a while ago."""
         ids = {"_id": {"$in": [run.id for run, _ in changes]}}
-        stored = {document["_id"]: document for document in self._runs.find(ids, dict.fromkeys(_TELLING, True))}
-        return {run.id for run, change in changes if not _shows(stored.get(run.id), run, change)}
+        stored = {document["_id"]: document for document in self._runs.find(ids, dict.fromkeys(TELLING, True))}
+        return {run.id for run, change in changes if not shows(stored.get(run.id), run, change)}
 
     @translated
     def abandon_unreadable(self, daemon: str, now: datetime) -> int:
@@ -294,32 +292,6 @@ def _queued(run: Run) -> Document:
 def _fence(run: Run) -> Document:
     # To MongoDB, null equals missing: a queued run has no daemon.
     return {"_id": run.id, "state": run.state, "daemon": run.daemon, "attempt": run.attempt}
-
-
-def _together(updates: Sequence[tuple[Document, Document]]) -> list[UpdateMany | UpdateOne]:
-    """Join the updates that differ in nothing but the id."""
-    alike: dict[bytes, list[tuple[Document, Document]]] = defaultdict(list)
-    for filter, change in updates:
-        fence = {name: value for name, value in filter.items() if name != "_id"}
-        alike[encode({"fence": fence, "change": change})].append((filter, change))
-    joined: list[UpdateMany | UpdateOne] = []
-    for group in alike.values():
-        filter, change = group[0]
-        if len(group) == 1:
-            joined.append(UpdateOne(filter, change))
-        else:
-            joined.append(UpdateMany({**filter, "_id": {"$in": [filter["_id"] for filter, _ in group]}}, change))
-    return joined
-
-
-def _shows(stored: Document | None, run: Run, change: Changes) -> bool:
-    """Tell whether a run looks as the change leaves it."""
-    if stored is None:
-        return False
-    before = {"state": run.state, "daemon": run.daemon, "attempt": run.attempt}
-    after = before | {name: change[name] for name in _TELLING if name in change}
-    after = decode(encode(after), CODEC)  # instants to their milliseconds
-    return all(stored.get(name) == value for name, value in after.items())
 
 
 def _abandoned(now: datetime, reason: str) -> Changes:

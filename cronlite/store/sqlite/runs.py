@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from cronlite import runs
 from cronlite.errors import InvalidInput
-from cronlite.runs import ABANDONED, DEFAULT_QUEUE, RUNNING, Changes, Run
+from cronlite.runs import ABANDONED, DEFAULT_QUEUE, Changes, Run
 from cronlite.schedules import Document
 from cronlite.store.contract import RunQuery
 from cronlite.store.sqlite.connection import Tables
@@ -217,7 +217,7 @@ def _claimed(
         except sqlite3.IntegrityError:  # the lane has a running run
             connection.execute(_WAIT, [rowid])
         else:
-            run.state, run.daemon, run.started_at, run.attempt = RUNNING, daemon, now, run.attempt + 1
+            runs.claim(run, daemon, now)
             claimed.append(run)
     return claimed
 

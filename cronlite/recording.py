@@ -1,0 +1,159 @@
+"""How do ended attempts become outcomes in the store, many with one write, and none of them lost?"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+
+from cronlite import runs
+from cronlite.errors import StoreError, StoreUnavailable, shown
+from cronlite.liveness import StoreClock, steady
+from cronlite.runs import Changes, Outcome, Run
+from cronlite.store.contract import Store
+
+log = logging.getLogger("cronlite.run")
+
+AT_ONCE = 1_000
+
+Ended = queue.SimpleQueue["tuple[Run, Outcome | None, datetime] | None"]
+"""Attempts that ended, and when; None as the outcome of one that was not started, for want of a lease or of time. A
+None in place of all is a nudge."""
+Recorded = Callable[[list[tuple[Run, Changes]], set[str]], None]
+
+
+class Pace:
+    """How many runs a second end: in the last second, or since there was nothing to do."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._since = float("-inf")
+        self._ended: deque[tuple[float, int]] = deque()  # when, and how many
+
+    def begin(self) -> None:
+        """Note that there is something to do again."""
+        self._since = steady()
+
+    def note(self, ended: int) -> None:
+        """Note how many have just ended."""
+        with self._lock:
+            self._ended.append((steady(), ended))
+
+    def per_second(self) -> float:
+        """Return the pace."""
+        now = steady()
+        since = max(now - 1, self._since)
+        with self._lock:
+            while self._ended and self._ended[0][0] < since:
+                self._ended.popleft()
+            return sum(count for _, count in self._ended) / max(now - since, 0.001)
+
+
+class Recorder:
+    """Writes ended attempts to the store; for one thread of several that share what has ended.
+
+    `recorded` hears of each write: the changes, and the ids of the runs that were another's by then.
+    """
+
+    def __init__(self, store: Store, clock: StoreClock, ended: Ended, pace: Pace, recorded: Recorded) -> None:
+        self._store, self._clock = store, clock
+        self._ended, self._pace, self._recorded = ended, pace, recorded
+        self._unrecorded: list[tuple[Run, Changes]] = []
+        self._chance = random.Random()
+
+    @property
+    def unrecorded(self) -> int:
+        """Count the outcomes that it has taken up and not written yet."""
+        return len(self._unrecorded)
+
+    def record(self, seconds: float) -> int:
+        """Wait up to `seconds` for outcomes and write them down together; those that cannot be written are kept.
+
+        Return how many it wrote.
+        """
+        self._gather(seconds)
+        changes = self._unrecorded
+        if changes:
+            lost = self._written(changes)
+            self._unrecorded = []
+            self._recorded(changes, lost)
+            for run, change in changes:
+                _tell(run, change, was_lost=run.id in lost)
+        return len(changes)
+
+    def record_all(self) -> None:
+        """Write down everything that there is."""
+        while self.record(0):
+            pass
+
+    def _gather(self, seconds: float) -> None:
+        before = len(self._unrecorded)
+        try:
+            if not self._unrecorded:
+                self._settle(self._ended.get(timeout=seconds))
+            while len(self._unrecorded) < AT_ONCE:
+                self._settle(self._ended.get_nowait())
+        except queue.Empty:
+            pass
+        self._pace.note(len(self._unrecorded) - before)
+
+    def _settle(self, ended: tuple[Run, Outcome | None, datetime] | None) -> None:
+        # Settled once, however often it takes to write it: the store tells by the change whether it was made before.
+        if ended is None:
+            return
+        run, outcome, at = ended
+        if outcome is None:
+            change = runs.too_late(run, at) or runs.queued_again(run.run_at or at)
+        else:
+            change = {"started_at": run.started_at} | runs.settled(run, outcome, at, self._chance)
+        self._unrecorded.append((run, change))
+
+    def _written(self, changes: list[tuple[Run, Changes]]) -> set[str]:
+        """Write outcomes down, and return the lost ones. One that the store refuses stops no other, nor itself."""
+        try:
+            return self._store.change_runs(changes)
+        except StoreUnavailable:
+            raise
+        except StoreError as refused:
+            if len(changes) > 1:
+                return set().union(*(self._written([change]) for change in changes))
+            (run, change), why = changes[0], f"the store refused it: {refused}"[:500]
+            lost = self._store.change_runs([(run, _bare(change, why))])
+            log.error("run %s attempt %d: its result and output are left out, %s", run.id, run.attempt, why)
+            return lost
+
+
+def _bare(change: Changes, why: str) -> Changes:
+    """Return a change without what the handler brought, in the hope that the store takes that."""
+    result, error = change.get("result"), change.get("error")
+    return change | {
+        "result": None if result is None else {"not_stored": why},
+        "output": None if change.get("output") is None else why,
+        "error": None if error is None else {"type": error["type"], "message": why, "traceback": ""},
+    }
+
+
+def _tell(run: Run, change: Changes, *, was_lost: bool) -> None:
+    """Log a run that did not succeed, with who asked and what for."""
+    if was_lost:
+        log.warning("run %s attempt %d: its outcome came too late, it is another's now", run.id, run.attempt)
+        return
+    state, error = change["state"], change.get("error") or {}
+    if state == runs.SUCCEEDED or (state == runs.QUEUED and not error):
+        return
+    what = f"will be retried at {change['run_at']:%H:%M:%S}Z" if state == runs.QUEUED else state
+    log.warning(
+        "run %s attempt %d of %s for %r with %s %s: %s: %s",
+        run.id,
+        run.attempt,
+        run.handler,
+        run.user,
+        shown(dict(run.params), 200),
+        what,
+        error.get("type", ""),
+        error.get("message") or change.get("reason", ""),
+    )
