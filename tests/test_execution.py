@@ -1,0 +1,225 @@
+"""Does a daemon run the ticks' runs that it may claim on the way, leave the others in the queue, and lose none?"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cronlite import liveness, recording, runs
+from cronlite.errors import StoreUnavailable
+from cronlite.execution import Execution
+from cronlite.handlers import Registry
+from cronlite.liveness import Membership, StoreClock
+from cronlite.recording import Pace
+from cronlite.runs import QUEUED, RUNNING, SUCCEEDED, Run
+from cronlite.store import open_store
+from cronlite.store.contract import RunQuery, Store
+from tests.store.samples import a_daemon, a_run, a_run_in, a_running, add, stored
+from tests.waiting import wait_until
+
+MakeExecution = Callable[..., Execution]
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    opened = open_store("memory:")
+    opened.prepare()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """What the handlers wait for."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture
+def execution(store: Store, gate: threading.Event) -> Iterator[MakeExecution]:
+    made: list[Execution] = []
+
+    def extract(params: Mapping[str, Any]) -> None:
+        gate.wait(20)
+
+    def make(seats: int = 4, *, joined: bool = True, **options: Any) -> Execution:
+        registry, clock = Registry(), StoreClock()
+        registry.add("extract", extract)
+        member = Membership(store, clock, a_daemon, lambda: None)
+        if joined:
+            member.join()
+        made.append(Execution(store, clock, member, registry, seats, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.pool.close()
+
+
+def a_tick(count: int, **given: Any) -> list[Run]:
+    return [a_run_in(f"lane-{number}", **given) for number in range(count)]
+
+
+def states(store: Store, runs: Sequence[Run]) -> list[str]:
+    return [stored(store, run).state for run in runs]
+
+
+def test_as_many_runs_as_seats_are_claimed_on_the_way_and_the_others_queued(
+    store: Store, execution: MakeExecution
+) -> None:
+    busy, new = execution(seats=4), a_tick(6)
+    assert busy.add(new) == set()
+    assert states(store, new) == [RUNNING] * 4 + [QUEUED] * 2
+    assert [stored(store, run).attempt for run in new] == [1] * 4 + [0] * 2
+    wait_until(lambda: busy.pool.running == 4, what="all seats are taken")
+    assert busy.claim_soon.is_set()
+
+
+def test_what_was_claimed_on_the_way_is_called_and_recorded(
+    store: Store, execution: MakeExecution, gate: threading.Event
+) -> None:
+    gate.set()
+    busy, new = execution(), a_tick(4)
+    busy.add(new)
+    assert busy.pool.drain(10) == []
+    busy.record_all()
+    assert states(store, new) == [SUCCEEDED] * 4
+    assert busy.unrecorded == 0
+
+
+@pytest.mark.parametrize(
+    ("made", "given"),
+    [
+        ({"seats": 1}, {}),  # one seat keeps the order of the queue
+        ({"seats": 0}, {}),
+        ({"joined": False}, {}),  # no lease
+        ({"queues": ["reports"]}, {}),
+        ({}, {"handler": "elsewhere"}),
+        ({}, {"run_at": None}),
+        ({}, {"state": "skipped"}),
+    ],
+    ids=str,
+)
+def test_what_this_daemon_may_not_start_is_left_to_the_queue(
+    store: Store, execution: MakeExecution, made: dict[str, Any], given: dict[str, Any]
+) -> None:
+    new = a_tick(2, **given)
+    assert execution(**made).add(new) == set()
+    assert states(store, new) == [given.get("state", QUEUED)] * 2
+
+
+def test_none_is_claimed_on_the_way_while_it_stops(store: Store, execution: MakeExecution) -> None:
+    stopping, new = execution(), a_tick(2)
+    stopping.stop_claiming()
+    stopping.add(new)
+    assert states(store, new) == [QUEUED] * 2
+
+
+def test_a_run_whose_lane_was_taken_meanwhile_waits_in_the_queue(store: Store, execution: MakeExecution) -> None:
+    add(store, a_running("lane-0", due_at=a_run().due_at.replace(minute=1)))
+    new = a_tick(2)
+    assert execution().add(new) == set()
+    blocked, free = (stored(store, run) for run in new)
+    assert (blocked.state, blocked.daemon, blocked.attempt) == (QUEUED, None, 0)
+    assert free.state == RUNNING
+
+
+def test_a_tick_that_was_done_before_starts_nothing(store: Store, execution: MakeExecution) -> None:
+    first, second = execution(), execution()
+    first.add(a_tick(2))
+    assert second.add(a_tick(2)) == {run.id for run in a_tick(2)}
+    assert (second.pool.running, second.pool.waiting) == (0, 0)
+
+
+def test_what_was_written_without_an_answer_is_given_back_and_not_run_twice(
+    store: Store, execution: MakeExecution, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate.set()
+    cut_off, new, add_runs = execution(), a_tick(2), store.add_runs
+
+    def landed(runs: Sequence[Run]) -> set[str]:
+        add_runs(runs)
+        raise StoreUnavailable("the connection is lost")
+
+    with monkeypatch.context() as lost:
+        lost.setattr(store, "add_runs", landed)
+        with pytest.raises(StoreUnavailable):
+            cut_off.add(new)
+    assert states(store, new) == [RUNNING] * 2
+    assert cut_off.claim() == 2, "given back, and claimed like any other"
+    assert cut_off.add(a_tick(2)) == {run.id for run in new}, "the tick is done again"
+    cut_off.pool.drain(10)
+    cut_off.record_all()
+    assert states(store, new) == [SUCCEEDED] * 2
+    assert [stored(store, run).attempt for run in new] == [2, 2]
+
+
+def test_a_tick_that_adds_while_unanswered_claims_are_looked_for_keeps_its_runs(
+    store: Store, execution: MakeExecution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, new, listed = execution(), a_tick(2), store.runs
+    monkeypatch.setattr(store, "add_runs", _raise)
+    with pytest.raises(StoreUnavailable):
+        busy.add(a_tick(1))
+    monkeypatch.undo()
+
+    def at_the_same_time(query: RunQuery) -> Iterator[Run]:
+        busy.add(new)
+        return listed(query)
+
+    monkeypatch.setattr(store, "runs", at_the_same_time)
+    busy.claim()
+    assert [stored(store, run).attempt for run in new] == [1, 1]
+
+
+def test_no_more_is_claimed_while_outcomes_pile_up(
+    store: Store, execution: MakeExecution, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate.set()
+    monkeypatch.setattr("cronlite.execution.MAX_UNRECORDED", 3)
+    busy = execution()
+    busy.add(a_tick(4))
+    busy.pool.drain(10)
+    add(store, a_run("next"))
+    assert busy.claim() == 0
+    busy.record_all()
+    assert busy.claim() == 1
+
+
+def test_the_pace_is_that_of_the_last_second_or_since_there_was_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = itertools.count(1_000.0, 0.0)
+    for module in (liveness, recording):
+        monkeypatch.setattr(module, "steady", lambda: next(now))
+    pace = Pace()
+    assert pace.per_second() == 0
+    pace.begin()
+    now = itertools.count(1_000.1, 0.0)
+    pace.note(20)
+    assert pace.per_second() == pytest.approx(200)
+    now = itertools.count(1_000.8, 0.0)
+    pace.note(20)
+    assert pace.per_second() == pytest.approx(50)
+    now = itertools.count(1_001.5, 0.0)
+    assert pace.per_second() == pytest.approx(20)
+    pace.begin()
+    now = itertools.count(1_001.6, 0.0)
+    assert pace.per_second() == 0
+
+
+def test_a_claim_can_be_undone() -> None:
+    run = a_run()
+    before = replace(run)
+    runs.claim(run, "d1", run.queued_at)
+    assert (run.state, run.daemon, run.attempt) == (RUNNING, "d1", 1)
+    runs.unclaim(run)
+    assert run == before
+
+
+def _raise(*_: object) -> set[str]:
+    raise StoreUnavailable("the store is away")
