@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
@@ -136,7 +137,12 @@ def check(run: Run) -> Run:
 
 def scheduled_id(schedule: str, tick: datetime) -> str:
     """Name the one run of a schedule at a tick; the store's refusal of a second is the once-only guarantee."""
-    return f"{schedule}@{tick:%Y-%m-%dT%H:%MZ}"
+    return f"{schedule}@{_stamp(tick)}"
+
+
+@lru_cache(maxsize=16)
+def _stamp(tick: datetime) -> str:
+    return f"{tick:%Y-%m-%dT%H:%MZ}"
 
 
 def of_schedule(schedule: Schedule, tick: datetime, now: datetime) -> Run:

@@ -61,12 +61,12 @@ class Schedule:
         faults = list(_complaints(_OWN_CHECKS, _own(self)))
         shared = _shared(self)
         try:
-            timetable, spelled = _read_shared(*shared)
+            timetable, respelled = _read_shared(*shared)
         except InvalidInput as refused:
             faults.extend(refused.faults)
         except TypeError:  # an array or an object is no key of a cache
             try:
-                timetable, spelled = _read_shared.__wrapped__(*shared)
+                timetable, respelled = _read_shared.__wrapped__(*shared)
             except InvalidInput as refused:
                 faults.extend(refused.faults)
         if faults:
@@ -74,7 +74,7 @@ class Schedule:
         set_field = object.__setattr__  # the dataclass is frozen; these are its canonical forms
         set_field(self, "timetable", timetable)
         set_field(self, "tags", tuple(self.tags))
-        for name, value in zip(cron.FIELDS, spelled, strict=True):
+        for name, value in respelled.items():
             set_field(self, name, value)
 
     def matches(self, instant: datetime) -> bool:
@@ -150,7 +150,8 @@ def new(*, now: datetime, **given: Any) -> Schedule:
 # Most schedules differ from many others only in whose they are: what they share is checked once. Typed, because to a
 # cache True, 1 and 1.0 are one key, and only to us is one of them no minute.
 @lru_cache(maxsize=8192, typed=True)
-def _read_shared(*shared: Any) -> tuple[Timetable, tuple[Spelling, ...]]:
+def _read_shared(*shared: Any) -> tuple[Timetable, dict[str, Spelling]]:
+    """Return when they are due, and those of the time fields that have another canonical form."""
     given = dict(zip(_SHARED, shared, strict=True))
     faults = list(_complaints(_SHARED_CHECKS, (given[name] for name in _SHARED_CHECKS)))
     try:
@@ -164,7 +165,13 @@ def _read_shared(*shared: Any) -> tuple[Timetable, tuple[Spelling, ...]]:
         faults.extend(refused.faults)
     if faults:
         raise InvalidInput(*faults)
-    return Timetable(pattern, zone), tuple(pattern.expressions().values())
+    canonical = pattern.expressions().items()
+    respelled = {
+        name: value
+        for name, value in canonical
+        if value != spelled[name] or type(value) is not type(spelled[name])  # 5.0 equals 5
+    }
+    return Timetable(pattern, zone), respelled
 
 
 def _complaints(checks: Mapping[str, values.Check], given: Iterable[Any]) -> Iterator[Fault]:

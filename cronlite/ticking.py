@@ -6,6 +6,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -191,9 +192,18 @@ def _allowed(schedule: Schedule) -> int:
 
 
 def _batches(wanted: Iterable[tuple[Schedule, datetime]]) -> Iterator[list[tuple[Schedule, datetime]]]:
+    """Cut into batches; once there is more than one, the next is read in another thread while one is worked on."""
     stream = iter(wanted)
-    while batch := list(islice(stream, BATCH)):
-        yield batch
+
+    def read() -> list[tuple[Schedule, datetime]]:
+        return list(islice(stream, BATCH))
+
+    batch = read()
+    with ThreadPoolExecutor(1, "cronlite-read") as reader:  # which has no thread before it has work
+        while batch:
+            following = reader.submit(read) if len(batch) == BATCH else None
+            yield batch
+            batch = following.result() if following else []
 
 
 def _named(entry: Tick) -> str:

@@ -99,7 +99,9 @@ def batches(items: Iterable[T], size: int) -> Iterator[Sequence[T]]:
 
 def _with_schedule_ids(document: Mapping[str, Any], turn: Any) -> Document:
     turned = dict(document)
-    for name in ("schedule", "lane"):
-        if turned.get(name) is not None:
-            turned[name] = turn(turned[name])
+    schedule, lane = turned.get("schedule"), turned.get("lane")
+    if schedule is not None:
+        turned["schedule"] = turn(schedule)
+    if lane is not None:  # nearly always the same
+        turned["lane"] = turned["schedule"] if lane == schedule else turn(lane)
     return turned
