@@ -26,10 +26,11 @@ from cronlite.version import VERSION
 log = logging.getLogger("cronlite.daemon")
 
 POLL_SECONDS = 1.0
+POLL_SECONDS_HEARING = 5.0  # where the store tells of new runs
 AGAIN_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 5.0
 JOIN_SECONDS = 6.0  # a little more than the limit of one store call
-WATCH_SECONDS = 30.0
+WATCH_SECONDS = 10.0
 PRUNE_SECONDS = 600.0
 DEAD_KEPT = timedelta(days=1)
 
@@ -129,6 +130,7 @@ class Daemon:
         self._wake_at: datetime | None = None
         self._prune_at = float("-inf")
         self._queued = 0
+        self._hears = False
 
     def start(self) -> None:
         """Start the loops in the background and return at once; a store out of reach is waited for."""
@@ -221,7 +223,13 @@ class Daemon:
         return min(self.clock.seconds_until(self._wake_at), LONGEST_WAIT_SECONDS)
 
     def _claim(self) -> float:
-        return 0 if self.execution.claim() else POLL_SECONDS
+        if self.execution.claim():
+            return 0
+        if not self._hears:
+            return POLL_SECONDS
+        run_at = self._store.next_run_at(self._registry.names())
+        wait = self.clock.seconds_until(run_at) if run_at else POLL_SECONDS_HEARING
+        return min(wait, POLL_SECONDS_HEARING) if wait > 0 else POLL_SECONDS  # what is due now is for others, or later
 
     def _write(self, recorder: Recorder) -> float:
         recorder.record(POLL_SECONDS)
@@ -229,12 +237,13 @@ class Daemon:
 
     def _watch(self) -> float:
         try:
-            can_tell = self._store.watch(WATCH_SECONDS)
+            self._hears = self._store.watch(WATCH_SECONDS)
         except StoreError:
+            self._hears = False
             if self._stopping.is_set():
                 return 0  # nobody waits for this loop before the store is closed
             raise
-        if not can_tell:
+        if not self._hears:
             return WATCH_SECONDS
         # Not the sending: all daemons hear this at the same time, and each of them would send.
         self.execution.claim_soon.set()
