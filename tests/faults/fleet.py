@@ -72,9 +72,13 @@ class Node:
             raise OSError(ctypes.get_errno(), "tgkill")
 
     def pause(self) -> None:
-        """Let it stand still; return when it does."""
-        self.process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+        """Let it stand still; return when it does.
+
+        On a file, not in the middle of a write: SQLite's lock belongs to the process, and for as long as that stands
+        still, nobody else could write.
+        """
+        what = f"node {self.name} stands still without the lock of its file"
+        wait_until(self._stands_still_without_a_lock, limit_seconds=20, what=what, instead=self._tail)
 
     def go_on(self) -> None:
         """End the pause."""
@@ -110,6 +114,14 @@ class Node:
     def wait_for_line(self, text: str, limit_seconds: float = 20) -> None:
         """Wait until its log holds a text."""
         wait_until(lambda: text in self.text, limit_seconds=limit_seconds, what=f"a line {text!r}", instead=self._tail)
+
+    def _stands_still_without_a_lock(self) -> bool:
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+        free = evidence.can_be_written(self.settings.uri)
+        if not free:
+            self.go_on()
+        return free
 
     def _wait_for_file(self, name: str, limit_seconds: float) -> None:
         def there() -> bool:
