@@ -15,7 +15,7 @@ from tests.services.rabbitmq import RabbitMQ
 
 MARKED_BY_FIXTURE = {
     "mongod": {"mongod", "mongo_uri", "start_mongod", "replica_set"},
-    "rabbitmq": {"rabbitmq", "broker"},
+    "rabbitmq": {"rabbitmq", "broker", "own_broker"},
 }
 
 
@@ -105,9 +105,9 @@ def start_mongod() -> Iterator[Callable[..., Mongod]]:
         yield start
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def replica_set() -> Iterator[ReplicaSet]:
-    """A replica set of three, of this test's own."""
+    """A replica set of three for the tests of one file, which find it with any member as its primary."""
     try:
         members = ReplicaSet(3)
     except MissingService as missing:
@@ -116,14 +116,24 @@ def replica_set() -> Iterator[ReplicaSet]:
         yield members
 
 
-@pytest.fixture(scope="session")
-def rabbitmq() -> Iterator[RabbitMQ]:
-    """One broker for the whole session; a test that breaks it makes it ready again."""
+def a_broker() -> RabbitMQ:
     try:
-        broker = RabbitMQ()
+        return RabbitMQ()
     except MissingService as missing:
         skip_or_fail(missing)
-    with broker:
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    """One broker for the whole session. A test that stops it makes it ready again; one that kills it has its own."""
+    with a_broker() as broker:
+        yield broker
+
+
+@pytest.fixture
+def own_broker() -> Iterator[RabbitMQ]:
+    """A broker of this test's own, to be killed."""
+    with a_broker() as broker:
         yield broker
 
 

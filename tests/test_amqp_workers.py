@@ -279,7 +279,7 @@ def test_with_the_broker_down_runs_stay_queued_and_the_record_says_why(
 
 @pytest.mark.faults
 def test_nothing_is_lost_when_the_broker_is_killed_and_connections_are_cut_under_load(
-    cron: Cronlite, broker: RabbitMQ, start: Start, impatient: None
+    cron: Cronlite, own_broker: RabbitMQ, start: Start, impatient: None
 ) -> None:
     ran: list[int] = []
 
@@ -289,15 +289,16 @@ def test_nothing_is_lost_when_the_broker_is_killed_and_connections_are_cut_under
 
     cron.registry.add("work", work)
     for _ in range(2):
-        start(broker.uri)
-        start(broker.uri, worker=True, seats=3)
+        start(own_broker.uri)
+        start(own_broker.uri, worker=True, seats=3)
     for n in range(600):
         cron.enqueue("work", {"n": n})
         if n in (100, 200):
-            broker.ctl("close_all_connections", "test")
+            own_broker.ctl("close_all_connections", "test")
         if n == 300:
-            broker.kill()
-            broker.start()
+            own_broker.write_down()
+            own_broker.kill()
+            own_broker.start()
     all_done(cron, 600, limit_seconds=60)
     assert sorted(ran) == list(range(600)), "each of them once"
 

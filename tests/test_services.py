@@ -20,7 +20,7 @@ import tests.services.mongod as mongod_module
 from tests.services import MissingService, ServiceFailed, skip_or_fail
 from tests.services.mongod import Document, Mongod, ReplicaSet, find_mongod, with_database
 from tests.services.process import Scratch, Server
-from tests.services.rabbitmq import RabbitMQ, find_scripts
+from tests.services.rabbitmq import RabbitMQ
 from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).parent.parent
@@ -386,19 +386,9 @@ def test_nothing_of_this_machine_leaks_in(tmp_path: Path) -> None:
 # RabbitMQ
 
 
-def _no_rabbitmq() -> str:
-    try:
-        find_scripts()
-    except MissingService as missing:
-        return str(missing)
-    return ""
-
-
-# Skipped even where services are required: as long as nothing of cronlite's needs a broker, none need be installed.
-@pytest.mark.skipif(bool(_no_rabbitmq()), reason=_no_rabbitmq() or "it is there")
-def test_a_broker_survives_a_kill_and_a_memory_alarm(rabbitmq: RabbitMQ) -> None:
-    rabbitmq.kill()
-    rabbitmq.start()
-    with rabbitmq.memory_alarm():
-        assert "memory" in rabbitmq.ctl("eval", "rabbit_alarm:get_alarms().")
-    assert "memory" not in rabbitmq.ctl("eval", "rabbit_alarm:get_alarms().")
+def test_a_broker_survives_a_kill_and_a_memory_alarm(own_broker: RabbitMQ) -> None:
+    own_broker.kill()
+    own_broker.start()
+    with own_broker.memory_alarm():
+        assert "memory" in own_broker.ctl("eval", "rabbit_alarm:get_alarms().")
+    assert "memory" not in own_broker.ctl("eval", "rabbit_alarm:get_alarms().")

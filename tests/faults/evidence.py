@@ -38,6 +38,21 @@ def read(uri: str) -> Evidence:
     return Evidence({run["_id"]: run for run in kinds["runs"]}, of_minutes, kinds["daemons"])
 
 
+def can_be_written(uri: str) -> bool:
+    """Return whether nobody holds the lock of a store in a file for longer than a write takes; a server has none."""
+    if not uri.startswith("sqlite:"):
+        return True
+    with closing(sqlite3.connect(_file(uri), timeout=0.5, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as refused:
+            if "locked" not in str(refused):
+                raise
+            return False
+        connection.execute("ROLLBACK")
+    return True
+
+
 def _documents(uri: str, collection: str) -> Iterator[Document]:
     if uri.startswith("mongodb:"):
         with MongoClient[Document](uri, tz_aware=True, timeoutMS=10_000, serverSelectionTimeoutMS=2_000) as client:

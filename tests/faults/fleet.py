@@ -72,21 +72,25 @@ class Node:
             raise OSError(ctypes.get_errno(), "tgkill")
 
     def pause(self) -> None:
-        """Let it stand still; return when it does."""
-        self.process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+        """Let it stand still; return when it does.
+
+        On a file, not in the middle of a write: SQLite's lock belongs to the process, and for as long as that stands
+        still, nobody else could write.
+        """
+        what = f"node {self.name} stands still without the lock of its file"
+        wait_until(self._stands_still_without_a_lock, limit_seconds=20, what=what, instead=self._tail)
 
     def go_on(self) -> None:
         """End the pause."""
         self.process.send_signal(signal.SIGCONT)
 
-    def stop(self, limit_seconds: float = 30) -> int:
+    def stop(self, limit_seconds: float = 60) -> int:
         """End it with SIGTERM, and return its status."""
         self.process.send_signal(signal.SIGCONT)
         self.process.send_signal(signal.SIGTERM)
         return self.wait_ended(limit_seconds)
 
-    def wait_ended(self, limit_seconds: float = 20) -> int:
+    def wait_ended(self, limit_seconds: float = 60) -> int:
         """Wait until it has ended, and return its status."""
         try:
             return self.process.wait(limit_seconds)
@@ -95,11 +99,11 @@ class Node:
                 f"node {self.name} still runs after {limit_seconds} s; its log:\n{self.text}"
             ) from None
 
-    def wait_ready(self, limit_seconds: float = 20) -> None:
+    def wait_ready(self, limit_seconds: float = 60) -> None:
         """Wait until it is on the store's list."""
         self._wait_for_file("ready", limit_seconds)
 
-    def wait_held(self, when: str, method: str, number: int = 1, limit_seconds: float = 20) -> None:
+    def wait_held(self, when: str, method: str, number: int = 1, limit_seconds: float = 60) -> None:
         """Wait until it holds at a point."""
         self._wait_for_file(f"{when}-{method}-{number}.reached", limit_seconds)
 
@@ -107,9 +111,17 @@ class Node:
         """End a hold, be it reached or not."""
         (self.folder / f"{when}-{method}-{number}.go").touch()
 
-    def wait_for_line(self, text: str, limit_seconds: float = 20) -> None:
+    def wait_for_line(self, text: str, limit_seconds: float = 60) -> None:
         """Wait until its log holds a text."""
         wait_until(lambda: text in self.text, limit_seconds=limit_seconds, what=f"a line {text!r}", instead=self._tail)
+
+    def _stands_still_without_a_lock(self) -> bool:
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+        free = evidence.can_be_written(self.settings.uri)
+        if not free:
+            self.go_on()
+        return free
 
     def _wait_for_file(self, name: str, limit_seconds: float) -> None:
         def there() -> bool:
@@ -202,20 +214,20 @@ class Fleet:
         """Read what all the daemons logged."""
         return [node.text for node in self.nodes]
 
-    def wait_minutes(self, count: int, *, limit_seconds: float = 40) -> datetime:
+    def wait_minutes(self, count: int, *, limit_seconds: float = 100) -> datetime:
         """Wait until the runs of the first so many minutes have all ended; return the last of these minutes."""
         last = self.first + (count - 1) * MINUTE
         return self.wait_until_done(last, limit_seconds=limit_seconds)
 
     def wait_minutes_from_now(
-        self, count: int, *, limit_seconds: float = 40, except_for: Collection[str] = ()
+        self, count: int, *, limit_seconds: float = 100, except_for: Collection[str] = ()
     ) -> datetime:
         """Wait until so many minutes more have passed, and all that was due in them is done."""
         last = floor_minute(self.now()) + count * MINUTE
         return self.wait_until_done(last, limit_seconds=limit_seconds, except_for=except_for)
 
     def wait_until_done(
-        self, last: datetime, *, limit_seconds: float = 40, except_for: Collection[str] = ()
+        self, last: datetime, *, limit_seconds: float = 100, except_for: Collection[str] = ()
     ) -> datetime:
         """Wait until all runs up to a minute have ended, except those of some schedules."""
         ids = list(self.expected(last, except_for=except_for).run_ids())
@@ -229,7 +241,7 @@ class Fleet:
         wait_until(all_ended, limit_seconds=limit_seconds, interval_seconds=0.2, what=what, instead=self._what_is_there)
         return last
 
-    def wait_for_run(self, id_: Any, fits: Callable[[Document], Any], *, limit_seconds: float = 20) -> Document:
+    def wait_for_run(self, id_: Any, fits: Callable[[Document], Any], *, limit_seconds: float = 60) -> Document:
         """Wait until a run is as it should be, and return it."""
 
         def look() -> Document | None:
@@ -238,7 +250,7 @@ class Fleet:
 
         return wait_until(look, limit_seconds=limit_seconds, what=f"run {id_}", instead=self._what_is_there)
 
-    def wait_started(self, count: int = 1, *, limit_seconds: float = 20) -> list[Line]:
+    def wait_started(self, count: int = 1, *, limit_seconds: float = 60) -> list[Line]:
         """Wait until so many handlers have started; return the lines about starts."""
 
         def started() -> list[Line] | None:
@@ -247,7 +259,7 @@ class Fleet:
 
         return wait_until(started, limit_seconds=limit_seconds, what=f"{count} starts", instead=self._what_is_there)
 
-    def stop_all(self, limit_seconds: float = 30) -> None:
+    def stop_all(self, limit_seconds: float = 60) -> None:
         """Stop all daemons in good order; each must end with status 0 and leave nothing on the store's list."""
         alive = [node for node in self.nodes if node.ended is None]
         for node in alive:

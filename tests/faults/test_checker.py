@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from tests.faults import checker, journal, report
 from tests.faults.checker import MINUTE, Expected
-from tests.faults.evidence import Document, Evidence, Watcher
+from tests.faults.evidence import Document, Evidence, Watcher, can_be_written
 from tests.faults.journal import Journal, Line
 
 FIRST = datetime(2026, 11, 21, 2, 30, tzinfo=timezone.utc)
@@ -133,6 +135,16 @@ def test_a_final_run_that_changes_or_goes_is_seen(monkeypatch: pytest.MonkeyPatc
     stored.pop()
     watcher.look()
     assert len(watcher.changed) == 2
+
+
+def test_who_writes_to_a_file_holds_its_lock(tmp_path: Path) -> None:
+    uri = f"sqlite:{tmp_path / 'cronlite.db'}"
+    with closing(sqlite3.connect(tmp_path / "cronlite.db", isolation_level=None)) as writer:
+        assert can_be_written(uri)
+        writer.execute("BEGIN IMMEDIATE")
+        assert not can_be_written(uri)
+        writer.execute("COMMIT")
+        assert can_be_written(uri)
 
 
 def test_a_journal_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 
 import pytest
 
@@ -15,6 +14,7 @@ from tests.faults.fleet import Fleet
 from tests.faults.rounds import a_database
 from tests.services.mongod import Mongod
 
+Case = tuple[str, str]
 KILLED = -signal.SIGKILL
 
 POINTS = {
@@ -42,12 +42,14 @@ CASES = [("mongod", name) for name in POINTS] + [("sqlite", name) for name in FO
 
 
 @pytest.fixture(scope="module")
-def deaths(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], Future[None]]]:
-    """One death at each point, each in a database of its own, several at a time: most of it is waiting."""
+def deaths(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[Case, Future[object]]]:
+    """One death at each point."""
+    folder = tmp_path_factory.mktemp("deaths")
 
-    def die(store: str, name: str, file: Path) -> None:
-        uri = mongod.uri_of(a_database()) if store == "mongod" else f"sqlite:{file}"
-        with rounds.fleet_on(uri) as fleet:
+    def die(case: Case) -> None:
+        store, name = case
+        file = folder / f"{CASES.index(case)}.db"
+        with rounds.fleet_on(mongod.uri_of(a_database()) if store == "mongod" else f"sqlite:{file}") as fleet:
             fleet.schedule(5, prepared="create_index" not in POINTS[name])
             assert fleet.start(POINTS[name]).wait_ended() == KILLED
             fleet.start()
@@ -55,13 +57,12 @@ def deaths(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             fleet.stop_all()
             fleet.verify(f"kill -9 {name} ({store})", "once", last, logs_are_whole=False)
 
-    folder = tmp_path_factory.mktemp("deaths")
-    with ThreadPoolExecutor(5) as threads:
-        yield {case: threads.submit(die, *case, folder / f"{number}.db") for number, case in enumerate(CASES)}
+    with rounds.several_at_a_time(die, CASES) as played:
+        yield played
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(case))
-def test_killed_at_a_point(deaths: dict[tuple[str, str], Future[None]], case: tuple[str, str]) -> None:
+@pytest.mark.parametrize("case", CASES, ids="-".join)
+def test_killed_at_a_point(deaths: Mapping[Case, Future[object]], case: Case) -> None:
     deaths[case].result()
 
 
@@ -82,7 +83,7 @@ def test_killed_in_the_handler(any_fleet: Fleet) -> None:
 def test_a_run_that_takes_three_daemons_with_it_is_abandoned(fleet: Fleet) -> None:
     (deadly,) = fleet.schedule(params={"action": "die", "attempts": 9}, minute=fleet.first.minute)
     for _ in range(3):
-        assert fleet.start().wait_ended(40) == KILLED
+        assert fleet.start().wait_ended() == KILLED
     survivor = fleet.start()
     run_id = f"{deadly}@{fleet.first:%Y-%m-%dT%H:%MZ}"
     run = fleet.wait_for_run(run_id, lambda run: run["state"] == "abandoned")
@@ -116,7 +117,7 @@ def test_twenty_daemons_started_in_the_same_instant_on_an_empty_database(
     fleet.schedule(40, prepared=False)
     nodes = [fleet.start() for _ in range(20)]
     for node in nodes:
-        node.wait_ready(60)
+        node.wait_ready()
     last = fleet.wait_minutes_from_now(2)
     assert len(fleet.evidence().daemons) == 20
     fleet.stop_all(60)
@@ -133,7 +134,7 @@ def test_three_daemons_share_three_hundred_schedules_and_one_is_killed_in_mid_ha
     begun = len(fleet.journal())
     fleet.wait_started(begun // 2 + 100)
     nodes[0].kill()
-    last = fleet.wait_minutes_from_now(4, limit_seconds=60)
+    last = fleet.wait_minutes_from_now(4)
     fleet.stop_all()
     verdict = fleet.verify("one of three killed with 300 runs a minute", "once", last, logs_are_whole=False)
     runs = fleet.evidence().runs.values()

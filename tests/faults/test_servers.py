@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from tests.faults.checker import MINUTE
 from tests.faults.evidence import Document
 from tests.faults.fleet import Fleet
 from tests.faults.proxy import Proxy
-from tests.faults.rounds import CLAIM, a_database
+from tests.faults.rounds import CLAIM, a_database, fleet_on, several_at_a_time
 from tests.services import MissingService, skip_or_fail
 from tests.services.mongod import Mongod, ReplicaSet
 from tests.waiting import wait_until
@@ -25,48 +27,27 @@ MakeFleet = Callable[..., Fleet]
 StartMongod = Callable[..., Mongod]
 
 
-@pytest.fixture
-def proxy(mongod: Mongod) -> Iterator[Proxy]:
-    with Proxy(mongod.port) as relay:
-        yield relay
-
-
 def wait_for_minutes(fleet: Fleet, count: int) -> None:
     """Let a fault last for so many fast minutes."""
     begun = fleet.now()
-    wait_until(lambda: fleet.now() - begun > count * MINUTE, limit_seconds=60)
+    wait_until(lambda: fleet.now() - begun > count * MINUTE, limit_seconds=90)
 
 
-@pytest.mark.parametrize(
-    ("command", "times"),
-    [("insert", 1), ("insert", 2), ("update", 1), ("update", 2), ("update", 3), ("findAndModify", 2)],
-)
-def test_answers_are_lost_after_the_commit(
-    mongod: Mongod, proxy: Proxy, make_fleet: MakeFleet, command: str, times: int
-) -> None:
-    fleet = make_fleet(proxy.uri_of(a_database()))
-    fleet.schedule(20)
-    node = fleet.start()
-    node.wait_ready()
+def lose_answers(fleet: Fleet, proxy: Proxy, command: str, times: int) -> None:
+    """Lose the answers to a command after the commit, so many in a row."""
     for _ in range(4):
         fleet.wait_minutes_from_now(1)
         proxy.lose_answers(command, times)
-        wait_until(lambda: not proxy.losing, limit_seconds=20, what=f"the answers to {command} are lost")
+        wait_until(lambda: not proxy.losing, limit_seconds=60, what=f"the answers to {command} are lost")
     last = fleet.wait_minutes_from_now(2)
     fleet.stop_all()
     fleet.verify(f"answer to {command} lost, {times} in a row", f"{len(proxy.lost)} times", last)
 
 
-def test_the_answer_to_a_claim_is_lost_and_then_the_way_to_the_server(
-    mongod: Mongod, proxy: Proxy, make_fleet: MakeFleet
-) -> None:
-    fleet = make_fleet(proxy.uri_of(a_database()), silence_seconds=20)
-    fleet.schedule(20)
-    node = fleet.start()
-    node.wait_ready()
+def lose_a_claims_answer_and_then_the_way(fleet: Fleet, proxy: Proxy) -> None:
     fleet.wait_minutes_from_now(1)
     proxy.lose_answers("update", holding=CLAIM, then_cut=True)
-    wait_until(lambda: proxy.lost, limit_seconds=20, what="the answer is lost")
+    wait_until(lambda: proxy.lost, limit_seconds=60, what="the answer is lost")
     wait_for_minutes(fleet, 6)  # all that the store's time limit allows for other tries
     proxy.mend()
     last = fleet.wait_minutes_from_now(2)
@@ -74,18 +55,42 @@ def test_the_answer_to_a_claim_is_lost_and_then_the_way_to_the_server(
     fleet.verify("answer to a claim lost, then no way to the server", "once", last)
 
 
-def test_a_claim_reaches_the_server_when_its_daemon_has_given_it_up(
-    mongod: Mongod, proxy: Proxy, make_fleet: MakeFleet
-) -> None:
-    fleet = make_fleet(proxy.uri_of(a_database()), silence_seconds=20)
-    fleet.schedule(20)
-    node = fleet.start()
-    node.wait_ready()
+def deliver_a_claim_that_was_given_up(fleet: Fleet, proxy: Proxy) -> None:
     fleet.wait_minutes_from_now(1)
     proxy.lose_answers("update", 2, holding=CLAIM, late_seconds=6)
     last = fleet.wait_minutes_from_now(10)
     fleet.stop_all()
     fleet.verify("a claim comes to the server 6 s late", "twice", last)
+
+
+LOST = [("insert", 1), ("insert", 2), ("update", 1), ("update", 2), ("update", 3), ("findAndModify", 2)]
+LINES: Mapping[str, Callable[[Fleet, Proxy], None]] = {
+    "the answer to a claim is lost and then the way to the server": lose_a_claims_answer_and_then_the_way,
+    "a claim comes when its daemon has given it up": deliver_a_claim_that_was_given_up,
+    **{
+        f"the answer to {command} is lost, {times} in a row": partial(lose_answers, command=command, times=times)
+        for command, times in LOST
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def lines(mongod: Mongod) -> Iterator[Mapping[str, Future[object]]]:
+    """A daemon at each kind of bad line to its server."""
+
+    def play(name: str) -> None:
+        with Proxy(mongod.port) as proxy, fleet_on(proxy.uri_of(a_database()), silence_seconds=20) as fleet:
+            fleet.schedule(20)
+            fleet.start().wait_ready()
+            LINES[name](fleet, proxy)
+
+    with several_at_a_time(play, LINES) as played:
+        yield played
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_bad_line(lines: Mapping[str, Future[object]], name: str) -> None:
+    lines[name].result()
 
 
 def test_mongod_is_killed_in_mid_tick(start_mongod: StartMongod, make_fleet: MakeFleet) -> None:
@@ -245,7 +250,7 @@ def test_the_disk_of_a_file_is_full(small_disk: Callable[[str], Path], make_flee
     for _ in range(2):
         fleet.wait_minutes_from_now(1)
         filler = fill(disk)
-        wait_until(lambda: any("is full" in node.text for node in nodes), limit_seconds=20, what="a full disk is told")
+        wait_until(lambda: any("is full" in node.text for node in nodes), limit_seconds=60, what="a full disk is told")
         wait_for_minutes(fleet, 3)
         filler.unlink()
     last = fleet.wait_minutes_from_now(2)

@@ -140,7 +140,7 @@ def test_a_server_that_is_not_there_is_told_within_seconds() -> None:
             started = time.monotonic()
             with pytest.raises(StoreUnavailable, match=r"^mongodb://127.0.0.1:\d+/app cannot be reached: ") as failed:
                 ask()
-            assert time.monotonic() - started < 8
+            assert time.monotonic() - started < 10
             told = str(failed.value)
             assert "Connection refused" in told
             assert "Topology" not in told
@@ -153,7 +153,7 @@ def test_a_shorter_time_limit_of_the_uri_is_kept() -> None:
         started = time.monotonic()
         with pytest.raises(StoreUnavailable):
             store.now()
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 4
 
 
 def test_a_stalled_server_holds_nobody_longer_than_the_time_limit(start_mongod: StartMongod) -> None:
@@ -165,7 +165,7 @@ def test_a_stalled_server_holds_nobody_longer_than_the_time_limit(start_mongod: 
             started = time.monotonic()
             with pytest.raises(StoreUnavailable):
                 ask()
-            assert time.monotonic() - started < 7
+            assert time.monotonic() - started < 10
         server.go_on()
         wait_until(lambda: reached(store.now), what="it is back")
 
@@ -175,7 +175,7 @@ def test_a_slow_answer_is_cut_off(store: MongoStore, mongod: Mongod) -> None:
         started = time.monotonic()
         with pytest.raises(StoreUnavailable):
             store.run("r1")
-        assert time.monotonic() - started < 7
+        assert time.monotonic() - started < 10
 
 
 def test_a_full_disk_is_called_so(store: MongoStore, mongod: Mongod) -> None:

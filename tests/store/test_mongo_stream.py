@@ -85,7 +85,7 @@ def test_closing_the_store_ends_the_wait_of_another_thread(store: MongoStore, mo
     wait_until(lambda: waiting._stream._await_ms == 60_000 and waiting._stream._cursor, what="it waits")
     started = time.monotonic()
     waiting.close()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     wait_until(lambda: store.join(a_daemon()) and answers, what="the wait has ended", limit_seconds=20)
     thread.join()
     assert answers == [False]
@@ -98,7 +98,7 @@ def test_a_lone_server_says_at_once_that_it_cannot_tell_and_is_not_asked_again(s
     for _ in range(3):
         started = time.monotonic()
         assert store.watch(10) is False
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 5
     assert len(commands.sent) == 1
     store.close()
 

@@ -185,7 +185,7 @@ def test_connections_are_closed_after_each_run(handler: str) -> None:
     with mock.patch("cronlite.contrib.django.connections.close_old_connections", close):
         gallery().start()
         try:
-            assert isinstance(gallery().enqueue(handler).wait(10).result, int)
+            assert isinstance(gallery().enqueue(handler).wait(30).result, int)
         finally:
             gallery().stop()
     assert len(closed) == 2
@@ -198,7 +198,7 @@ def test_a_connection_that_a_run_opened_is_not_open_afterwards() -> None:
 
     connections_used.clear()
     gallery().start()
-    assert gallery().enqueue("gallery.count").wait(10).state == "succeeded"
+    assert gallery().enqueue("gallery.count").wait(30).state == "succeeded"
     gallery().stop()
     (used,) = connections_used
     assert used.connection is None

@@ -53,7 +53,7 @@ def test_it_runs_what_is_queued_from_start_to_stop_and_can_be_started_again(cron
         cron.start(seats=2)
         cron.start(seats=2)
         running = [cron.running]
-        assert cron.enqueue("greet", {"name": name}).wait(10).result == f"hello {name}"
+        assert cron.enqueue("greet", {"name": name}).wait(30).result == f"hello {name}"
         assert cron.stop() == []
         assert [*running, cron.running] == [True, False]
         assert cron.store.daemons() == []
@@ -66,7 +66,7 @@ def test_it_takes_no_signals(cron: cronlite.Cronlite) -> None:
 
     before, wake_up = taken(), signal.set_wakeup_fd(-1)
     cron.start()
-    cron.enqueue("greet", {"name": "ann"}).wait(10)
+    cron.enqueue("greet", {"name": "ann"}).wait(30)
     assert taken() == before
     cron.stop()
     assert taken() == before
@@ -94,7 +94,7 @@ def test_stop_tells_of_handlers_that_go_on_and_lets_them_be(cron: cronlite.Cronl
     cron.registry.add("hold", hold)
     cron.start(drain_seconds=0.1)
     handle = cron.enqueue("hold")
-    assert begun.wait(10)
+    assert begun.wait(30)
     assert [run.id for run in cron.stop()] == [handle.id]
     gate.set()
 
@@ -109,7 +109,7 @@ def test_what_a_run_logs_is_kept_with_it_and_stdout_is_left_alone(cron: cronlite
     stdout = sys.stdout
     cron.start()
     assert sys.stdout is stdout
-    output = cron.enqueue("tell").wait(10).output
+    output = cron.enqueue("tell").wait(30).output
     assert output is not None
     assert "WARNING out of stock" in output
 
@@ -294,5 +294,5 @@ def test_the_start_of_a_store_that_is_out_of_reach_is_waited_for(tmp_path: Path)
     cron.start()
     folder.unlink()
     wait_until(lambda: (folder / "jobs.db").exists())
-    assert cron.enqueue("greet").wait(10).result == "hello"
+    assert cron.enqueue("greet").wait(30).result == "hello"
     cron.close()
