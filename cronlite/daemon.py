@@ -15,7 +15,16 @@ from cronlite.errors import Fault, InvalidInput, StoreError, suggestion
 from cronlite.execution import Execution
 from cronlite.feeding import Feeding
 from cronlite.handlers import Registry
-from cronlite.liveness import BEATS_PER_SILENCE, SILENCE_SECONDS, Membership, Peers, StoreClock, host_and_pid, steady
+from cronlite.liveness import (
+    BEATS_PER_SILENCE,
+    SILENCE_SECONDS,
+    Membership,
+    Peers,
+    Reach,
+    StoreClock,
+    host_and_pid,
+    steady,
+)
 from cronlite.recording import Recorder
 from cronlite.runs import DEFAULT_QUEUE, QUEUED, Run
 from cronlite.sending import Sending
@@ -125,7 +134,7 @@ class Daemon:
         self._send_soon = threading.Event()
         self._stopping, self._drained = threading.Event(), threading.Event()
         self._ready, self._tick_soon = threading.Event(), threading.Event()
-        self._reach = _Reach(store.address)
+        self._reach = Reach(store.address)
         self._threads: dict[str, threading.Thread] = {}
         self._wake_at: datetime | None = None
         self._prune_at = float("-inf")
@@ -332,28 +341,6 @@ class Daemon:
         for name in names:
             if name in self._threads:
                 self._threads[name].join(JOIN_SECONDS)
-
-
-class _Reach:
-    """Says once that the store fails, and once that it is back, however many loops notice."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._failing: set[str] = set()
-        self._lock = threading.Lock()
-
-    def lost(self, name: str, refused: StoreError) -> None:
-        with self._lock:
-            if not self._failing:
-                log.error("the store %s fails: %s; trying again every second", self._address, refused)
-            self._failing.add(name)
-
-    def back(self, name: str) -> None:
-        with self._lock:
-            if name in self._failing:
-                self._failing.remove(name)
-                if not self._failing:
-                    log.warning("the store %s answers again", self._address)
 
 
 def _nobody(event: str, status: str) -> None:

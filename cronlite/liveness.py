@@ -1,4 +1,4 @@
-"""Who is alive: this daemon's beat and lease, the store's clock, and the silence of the others."""
+"""Who is alive: this daemon by its beat and lease, the others by theirs, and the store by its answers and its clock."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import logging
 import os
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
+from cronlite.errors import StoreError
 from cronlite.store.contract import DaemonRecord, Store
 
 log = logging.getLogger("cronlite.daemon")
@@ -152,6 +154,28 @@ class Peers:
     def _since(self, name: str, beat: int, now: float) -> tuple[int, float]:
         before = self._seen.get(name)
         return before if before and before[0] == beat else (beat, now)
+
+
+class Reach:
+    """Says once that the store fails, and once that it is back, however many loops notice."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._failing: set[str] = set()
+        self._lock = threading.Lock()
+
+    def lost(self, name: str, refused: StoreError) -> None:
+        with self._lock:
+            if not self._failing:
+                log.error("the store %s fails: %s; trying again every second", self._address, refused)
+            self._failing.add(name)
+
+    def back(self, name: str) -> None:
+        with self._lock:
+            if name in self._failing:
+                self._failing.remove(name)
+                if not self._failing:
+                    log.warning("the store %s answers again", self._address)
 
 
 def host_and_pid() -> tuple[str, int]:
