@@ -159,6 +159,8 @@ class Daemon:
         self._join("tick", "claim", "send")
         pool = self.execution.pool
         self._guarded("give back", lambda: self.execution.give_back(self.execution.withdraw()))
+        if link := self._feeding or self._sending:
+            link.close()
         pool.drain(self.options.drain_seconds)
         self._drained.set()
         self.execution.record_soon()
@@ -169,8 +171,6 @@ class Daemon:
             self._guarded("give back", lambda: self.execution.cut_off(left))
         if self._ready.is_set() and (hard or not left):
             self._guarded("leave", self.membership.leave)
-        if link := self._feeding or self._sending:
-            link.close()
         pool.close()
         log.info("stopped%s", f" while {len(left)} handlers were still at it" if left else "")
         return left
