@@ -275,6 +275,7 @@ class Daemon:
             handlers=sorted(self._registry.names()),
             seats=self.options.seats,
             ticks=self._feeding is None,
+            queues=self._feeding.queues if self._feeding else self.options.queues,
         )
 
     def _linked(self, worker: bool) -> tuple[Feeding | None, Sending | None]:

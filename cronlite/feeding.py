@@ -53,7 +53,7 @@ class Feeding:
     ) -> None:
         self.trouble = Trouble()
         self._store, self._clock, self._execution, self._registry = store, clock, execution, registry
-        self._queues = list(queues)
+        self.queues = list(queues)
         self._consumer = load_amqp().Consumer(uri, queues)
         self._owed: deque[tuple[float, Message]] = deque()  # claimed at, the oldest first
         self._poll_at = steady() + STORE_POLL_SECONDS
@@ -157,6 +157,6 @@ class Feeding:
         self._poll_at = steady() + STORE_POLL_SECONDS
         now = self._clock.now()
         known = self._registry.names()
-        lost = self._store.unsent_runs(now, 10 * room, sent_before=now - LOST_AFTER, queues=self._queues)
+        lost = self._store.unsent_runs(now, 10 * room, sent_before=now - LOST_AFTER, queues=self.queues)
         ids = [run.id for run in lost if run.handler in known][:room]
         self._execution.claim_named(ids, now)

@@ -132,7 +132,8 @@ def test_a_worker_runs_what_a_daemon_without_seats_sends(cron: Cronlite, broker:
     assert sorted(ran) == list(range(30))
     assert [run.attempt for run in cron.runs()] == [1] * len(cron.runs())
     records = {record.id: record for record in cron.store.daemons()}
-    assert not records[worker.daemon.membership.id].ticks
+    record = records[worker.daemon.membership.id]
+    assert (record.ticks, record.queues) == (False, ["default"])
     assert sum(record.ticks for record in records.values()) == 1
     assert cron.store.ledger(TICK - timedelta(days=9999), TICK + timedelta(days=9999)) is not None
 
