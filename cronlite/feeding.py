@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -25,7 +24,6 @@ log = logging.getLogger("cronlite.amqp")
 ROUND_SECONDS = 1.0
 BUSY_ROUND_SECONDS = 0.05
 OWED_SECONDS = 10.0
-GATHER_SECONDS = 0.003
 STORE_POLL_SECONDS = 30.0
 # The daemon that sent a message judged by its own idea of the store's time that the run may start.
 AHEAD = timedelta(seconds=1)
@@ -62,7 +60,7 @@ class Feeding:
     def feed(self) -> float:
         """Claim what one round of messages tells of; return the seconds to wait until the next round."""
         self._execution.claim_named((), self._clock.now())  # settles a claim that went without an answer
-        room = self._room()
+        room = self._execution.room()
         try:
             self._settle(room)
             if room > 0 and steady() >= self._poll_at:
@@ -80,14 +78,6 @@ class Feeding:
         with suppress(BrokerUnavailable):
             self._settle_all()
         self._let_go()
-
-    def _room(self) -> int:
-        """Count the free seats; when the first of several gets free, wait for others, so that claims come together."""
-        room = self._execution.room()
-        if self._owed and 0 < room <= self._execution.pool.seats // 2:
-            time.sleep(GATHER_SECONDS)
-            room = self._execution.room()
-        return room
 
     def _settle(self, room: int) -> None:
         """Acknowledge as many messages as brings the room that is wanted, or all when one is owed for too long."""

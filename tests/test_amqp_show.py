@@ -78,7 +78,6 @@ def show(uri: str, broker: RabbitMQ, folder: Path, count: int) -> Counter[str]:
     return shares
 
 
-@pytest.mark.slow
 @pytest.mark.faults
 @pytest.mark.timeout(180)
 def test_1_000_runs_survive_a_killed_worker_and_one_that_joins_late_has_its_share(
