@@ -59,17 +59,20 @@ class Feeding:
 
     def feed(self) -> float:
         """Claim what one round of messages tells of; return the seconds to wait until the next round."""
-        self._execution.claim_named((), self._clock.now())  # settles a claim that went without an answer
-        room = self._execution.room()
         try:
+            self._execution.claim_named((), self._clock.now())  # settles a claim that went without an answer
+            room = self._execution.room()
             self._settle(room)
             if room > 0 and steady() >= self._poll_at:
                 self._poll(room)
                 return 0
             self._receive(room)
         except BrokerUnavailable as broken:
-            self._owed.clear()
+            self._let_go()
             return self.trouble.begins(broken)
+        except BaseException:
+            self._let_go()  # no claim is possible now, and others may have what is under way
+            raise
         self.trouble.ends()
         return 0 if room > 0 else ROUND_SECONDS  # or until a seat is free
 
@@ -103,15 +106,11 @@ class Feeding:
             self._consumer.beat()
 
     def _take(self, messages: Sequence[Message]) -> None:
-        try:
-            told = [(message, id) for message in messages if (id := self._run_of(message)) is not None]
-            if self._execution.claim_named({id for _, id in told if id}, self._clock.now() + AHEAD):
-                self._owed.extend((steady(), message) for message, _ in told)
-            else:
-                self._let_go()  # no claim is possible now, and others may have them
-        except BaseException:
+        told = [(message, id) for message in messages if (id := self._run_of(message)) is not None]
+        if self._execution.claim_named({id for _, id in told if id}, self._clock.now() + AHEAD):
+            self._owed.extend((steady(), message) for message, _ in told)
+        else:
             self._let_go()
-            raise
 
     def _let_go(self) -> None:
         self._owed.clear()
