@@ -174,6 +174,8 @@ class Daemon:
         self._join("tick", "claim", "send")
         pool = self.execution.pool
         self._guarded("give back", lambda: self.execution.give_back(self.execution.withdraw()))
+        if link := self._feeding or self._sending:
+            link.close()
         pool.drain(self.options.drain_seconds)
         self._drained.set()
         self.execution.record_soon()
@@ -184,8 +186,6 @@ class Daemon:
             self._guarded("give back", lambda: self.execution.cut_off(left))
         if self._ready.is_set() and (hard or not left):
             self._guarded("leave", self.membership.leave)
-        if link := self._feeding or self._sending:
-            link.close()
         pool.close()
         log.info("stopped%s", f" while {len(left)} handlers were still at it" if left else "")
         return left
@@ -298,6 +298,7 @@ class Daemon:
             handlers=sorted(self._registry.names()),
             seats=self.options.seats,
             ticks=self._feeding is None,
+            queues=self._feeding.queues if self._feeding else self.options.queues,
         )
 
     def _linked(self, worker: bool) -> tuple[Feeding | None, Sending | None]:

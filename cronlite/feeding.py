@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("cronlite.amqp")
 
 ROUND_SECONDS = 1.0
+BUSY_ROUND_SECONDS = 0.05
+OWED_SECONDS = 10.0
 STORE_POLL_SECONDS = 30.0
 # The daemon that sent a message judged by its own idea of the store's time that the run may start.
 AHEAD = timedelta(seconds=1)
@@ -28,9 +32,12 @@ AHEAD = timedelta(seconds=1)
 class Feeding:
     """Claims the runs that messages tell of, as many as there are free seats; `feed` is the round of a loop.
 
-    A message is acknowledged as soon as its claim is won or lost: from then on the store alone knows of the run, and
-    the broker's limit of 30 minutes does not matter. A run whose handler this worker lacks is left in the store; a
-    worker that has the handler finds it there, or gets it when a daemon sends it again, a minute or two later.
+    From its claim on, won or lost, the store alone knows of the run. Its message is acknowledged when there is room for
+    another, which the broker then sends: so no more are under way than there are free seats. It is owed for seconds at
+    most, and the broker's limit of 30 minutes does not matter; then nothing may come until a seat is free.
+
+    A run whose handler this worker lacks is offered to others once, and then left in the store; a worker that has the
+    handler finds it there, or gets it when a daemon sends it again, a minute or two later.
     """
 
     def __init__(
@@ -44,47 +51,73 @@ class Feeding:
     ) -> None:
         self.trouble = Trouble()
         self._store, self._clock, self._execution, self._registry = store, clock, execution, registry
-        self._queues = list(queues)
+        self.queues = list(queues)
         self._consumer = load_amqp().Consumer(uri, queues)
+        self._owed: deque[tuple[float, Message]] = deque()  # claimed at, the oldest first
         self._poll_at = steady() + STORE_POLL_SECONDS
         self._unknown: set[str] = set()
 
     def feed(self) -> float:
         """Claim what one round of messages tells of; return the seconds to wait until the next round."""
-        self._execution.claim_named((), self._clock.now())  # settles a claim that went without an answer
-        room = self._execution.room()
         try:
-            if room <= 0:
-                self._consumer.beat()
-                return ROUND_SECONDS  # or until a seat is free
-            if steady() >= self._poll_at:
+            self._execution.claim_named((), self._clock.now())  # settles a claim that went without an answer
+            room = self._execution.room()
+            self._settle(room)
+            if room > 0 and steady() >= self._poll_at:
                 self._poll(room)
                 return 0
-            messages = self._consumer.receive(room, ROUND_SECONDS)
-            if messages:
-                self._take(messages)
+            self._receive(room)
         except BrokerUnavailable as broken:
+            self._let_go()
             return self.trouble.begins(broken)
+        except BaseException:
+            self._let_go()  # no claim is possible now, and others may have what is under way
+            raise
         self.trouble.ends()
-        return 0
+        return 0 if room > 0 else ROUND_SECONDS  # or until a seat is free
 
     def close(self) -> None:
-        """Part from the broker; unsettled messages go back to their queues."""
-        self._consumer.close()
+        """Part from the broker; messages that tell of nothing claimed go back to their queues."""
+        with suppress(BrokerUnavailable):
+            self._settle_all()
+        self._let_go()
+
+    def _settle(self, room: int) -> None:
+        """Acknowledge as many messages as brings the room that is wanted, or all when one is owed for too long."""
+        if self._owed and steady() >= self._owed[0][0] + OWED_SECONDS:
+            self._settle_all()
+        while self._owed and (short := room - self._consumer.coming) > 0:
+            count = min(short, len(self._owed))
+            self._consumer.settle([self._owed.popleft()[1] for _ in range(count)])
+
+    def _settle_all(self) -> None:
+        self._consumer.pause()
+        owed, self._owed = self._owed, deque()
+        if owed:
+            self._consumer.settle(message for _, message in owed)
+
+    def _receive(self, room: int) -> None:
+        # A seat that gets free ends no wait for messages, and then there may be more in another queue.
+        seconds = BUSY_ROUND_SECONDS if self._owed else ROUND_SECONDS
+        messages = self._consumer.receive(len(self._owed) + room, seconds if room > 0 else 0)
+        if messages:
+            self._take(messages)
+        elif room <= 0:
+            self._consumer.beat()
 
     def _take(self, messages: Sequence[Message]) -> None:
-        try:
-            told = {message.tag: self._run_of(message) for message in messages}
-            if not self._execution.claim_named({id for id in told.values() if id}, self._clock.now() + AHEAD):
-                self._consumer.close()  # no claim is possible now, and others may have them
-                return
-        except BaseException:
-            self._consumer.close()
-            raise
-        self._consumer.settle(message for message in messages if told[message.tag] is not None)
+        told = [(message, id) for message in messages if (id := self._run_of(message)) is not None]
+        if self._execution.claim_named({id for _, id in told if id}, self._clock.now() + AHEAD):
+            self._owed.extend((steady(), message) for message, _ in told)
+        else:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._owed.clear()
+        self._consumer.close()
 
     def _run_of(self, message: Message) -> str | None:
-        """Return the id of the run that a message tells of; None for one that was set aside, "" for one to leave."""
+        """Return the id of the run that a message tells of, "" for one to leave; None where it is dealt with."""
         try:
             found = message.read()
             id, handler = found.get("run"), found.get("handler")
@@ -96,7 +129,10 @@ class Feeding:
             return None
         if handler not in self._registry.names():
             self._tell_unknown(handler, message.queue)
-            return ""
+            if message.again:
+                return ""
+            self._consumer.requeue([message])  # once: perhaps it comes to a worker that has the handler
+            return None
         return id
 
     def _tell_unknown(self, handler: str, queue: str) -> None:
@@ -110,6 +146,6 @@ class Feeding:
         self._poll_at = steady() + STORE_POLL_SECONDS
         now = self._clock.now()
         known = self._registry.names()
-        lost = self._store.unsent_runs(now, 10 * room, sent_before=now - LOST_AFTER, queues=self._queues)
+        lost = self._store.unsent_runs(now, 10 * room, sent_before=now - LOST_AFTER, queues=self.queues)
         ids = [run.id for run in lost if run.handler in known][:room]
         self._execution.claim_named(ids, now)

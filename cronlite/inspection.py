@@ -105,7 +105,8 @@ def doctor(store: Store) -> list[Finding]:
         *_clock_skew(asked, seen.now, datetime.now(timezone.utc)),
         *_indexes(store),
         *_daemons(store, seen),
-        *_queue(seen),
+        *_handlers(seen),
+        *_queues(store, seen),
         *_gaps(seen),
         *_documents(store, seen),
     ]
@@ -154,10 +155,21 @@ def _daemons(store: Store, seen: Status) -> Iterator[Finding]:
             yield Finding("warning", _named(daemon), told, "restart it; give such handlers isolation='process'")
 
 
-def _queue(seen: Status) -> Iterator[Finding]:
+def _handlers(seen: Status) -> Iterator[Finding]:
     for handler in seen.unknown_handlers if seen.alive else ():
         waiting = _counted(seen.queue[runs.QUEUED, handler], "queued run")
         yield Finding("error", f"handler {handler}", f"no daemon alive has it: {waiting}", _register(handler, seen))
+
+
+def _queues(store: Store, seen: Status) -> Iterator[Finding]:
+    served = [daemon.queues for daemon in seen.alive if daemon.seats]
+    if not seen.alive or any(queues is None for queues in served):
+        return
+    known = {queue for queues in served for queue in queues or ()}
+    for queue, count in sorted(store.count_queues().items()):
+        if queue not in known:
+            told = f"no daemon alive serves it: {_counted(count, 'queued run')}"
+            yield Finding("error", f"queue {queue}", told, f"start a worker for it: cronlite worker --queue {queue}")
 
 
 def _gaps(seen: Status) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import cronlite
+from tests.waiting import wait_until
 
 
 def note(params: dict[str, Any]) -> None:
@@ -18,6 +19,8 @@ def note(params: dict[str, Any]) -> None:
 def work(params: dict[str, Any]) -> int:
     note(params)
     time.sleep(params.get("seconds", 0))
+    if "gate" in params:
+        wait_until(Path(params["gate"]).exists, limit_seconds=100, what="the gate is open")
     return os.getpid()
 
 

@@ -9,8 +9,8 @@ from collections import Counter
 import pytest
 
 from cronlite.daemon import Options
-from cronlite.dispatch import amqp as link
-from cronlite.dispatch.amqp import Consumer, Message, Publisher
+from cronlite.dispatch.amqp import Consumer, Message, Publisher, link
+from cronlite.dispatch.amqp import consumer as receiving
 from cronlite.errors import BrokerUnavailable, ConfigurationError
 from tests.amqp_queues import empty
 from tests.services.rabbitmq import RabbitMQ
@@ -34,12 +34,62 @@ def test_messages_come_through_whole_and_only_as_many_as_asked_for(broker: Rabbi
         wait_until(lambda: publisher.waiting("reports") == 0, what="all of them are gone")
 
 
-def test_what_is_settled_brings_nothing_new_before_it_is_asked_for(broker: RabbitMQ) -> None:
+def test_what_is_settled_makes_room_for_as_many(broker: RabbitMQ) -> None:
     with Publisher(broker.uri) as publisher, Consumer(broker.uri, ["reports"]) as consumer:
         publisher.send(("reports", {"n": n}) for n in range(20))
-        consumer.settle(consumer.receive(3, 1))
+        first = consumer.receive(3, 1)
+        assert consumer.receive(3, 0.1) == [], "there is no room"
+        consumer.settle(first[:2])
+        assert [one.read()["n"] for one in consumer.receive(3, 1)] == [3, 4]
+        assert publisher.waiting("reports") == 15
+        assert [one.read()["n"] for one in consumer.receive(4, 1)] == [5], "more room"
+        consumer.settle(first[2:])
+        assert consumer.receive(3, 0.1) == [], "less room"
+        assert publisher.waiting("reports") == 14
+
+
+def test_many_messages_come_by_one_standing_consumer(broker: RabbitMQ, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+    begin = Consumer._begin
+
+    def noted(self: Consumer, chosen: list[str], room: int) -> None:
+        begun.append(room)
+        begin(self, chosen, room)
+
+    monkeypatch.setattr(Consumer, "_begin", noted)
+    with Publisher(broker.uri) as publisher, Consumer(broker.uri, ["reports"]) as consumer:
+        publisher.send(("reports", {"n": n}) for n in range(200))
+        got: list[int] = []
+        while len(got) < 200 and (messages := consumer.receive(7, 5)):
+            got += [one.read()["n"] for one in messages]
+            consumer.settle(messages)
+    assert got == list(range(200))
+    assert begun == [7]
+
+
+def test_a_pause_leaves_everything_to_others(broker: RabbitMQ) -> None:
+    with Publisher(broker.uri) as publisher, Consumer(broker.uri, ["reports"]) as consumer:
+        publisher.send(("reports", {"n": n}) for n in range(20))
+        messages = consumer.receive(3, 1)
+        consumer.settle(messages[:1])
+        wait_until(lambda: publisher.waiting("reports") == 16, what="another one is under way")
+        consumer.pause()
+        consumer.settle(messages)
+        wait_until(lambda: publisher.waiting("reports") == 17, what="that one is back")
         with Consumer(broker.uri, ["reports"]) as late:
-            assert [one.read()["n"] for one in late.receive(100, 1)] == list(range(3, 20))
+            assert {one.read()["n"] for one in late.receive(100, 1)} == set(range(3, 20))
+            assert consumer.receive(3, 0.1) == []
+        assert len(consumer.receive(3, 2)) == 3, "it goes on"
+
+
+def test_what_is_given_back_is_known_by_that(broker: RabbitMQ) -> None:
+    with Publisher(broker.uri) as publisher, Consumer(broker.uri, ["reports"]) as consumer:
+        publisher.send([("reports", {})])
+        (first,) = consumer.receive(5, 1)
+        consumer.requeue([first])
+        (again,) = consumer.receive(5, 1)
+        assert (first.again, again.again) == (False, True)
+        consumer.settle([again])
 
 
 def test_what_is_not_settled_is_delivered_again(broker: RabbitMQ) -> None:
@@ -58,8 +108,38 @@ def test_several_queues_share_what_is_asked_for(broker: RabbitMQ) -> None:
         publisher.send([("default", {})] * 10)
         publisher.send([("reports", {})] * 10)
         assert Counter(one.queue for one in consumer.receive(6, 1)) == {"default": 3, "reports": 3}
-        one_at_a_time = [consumer.receive(1, 1)[0].queue for _ in range(4)]
-        assert set(one_at_a_time) == {"default", "reports"}, "neither starves"
+
+
+def test_where_there_is_room_for_one_no_queue_starves(broker: RabbitMQ) -> None:
+    with Publisher(broker.uri) as publisher, Consumer(broker.uri, ["default", "reports"]) as consumer:
+        publisher.send([("default", {})] * 5_000)
+        publisher.send([("reports", {})] * 5_000)
+        found: set[str] = set()
+
+        def one_more() -> bool:
+            (message,) = consumer.receive(1, 5)
+            consumer.settle([message])
+            found.add(message.queue)
+            return found == {"default", "reports"}
+
+        wait_until(one_more, what="one of each", interval_seconds=0)
+
+
+def test_all_room_goes_to_the_queue_that_has_something(broker: RabbitMQ) -> None:
+    with Publisher(broker.uri) as publisher, Consumer(broker.uri, ["default", "reports"]) as consumer:
+        assert consumer.receive(6, 0.1) == []
+        publisher.send([("default", {})] * 20)
+        got: list[Message] = []
+
+        def all_room() -> bool:
+            got.extend(consumer.receive(6, 0.1))
+            return len(got) == 6
+
+        wait_until(all_room, what="all room is used", instead=lambda: got)
+        publisher.send([("reports", {})])
+        consumer.pause()
+        consumer.settle(got)
+        assert {one.queue for one in consumer.receive(6, 1)} == {"default", "reports"}
 
 
 def test_messages_and_queues_outlive_the_broker(broker: RabbitMQ) -> None:
@@ -91,7 +171,13 @@ def test_a_deleted_queue_is_made_again(broker: RabbitMQ) -> None:
         publisher.send([("reports", {})])
         empty(broker.uri, "reports")
         publisher.send([("reports", {"n": 2})])
-        assert [one.read() for one in consumer.receive(5, 1)] == [{"n": 2}]
+        (message,) = consumer.receive(5, 1)
+        assert message.read() == {"n": 2}
+        empty(broker.uri, "reports")  # while it stands, with something unsettled
+        assert consumer.receive(5, 0.5) == []
+        consumer.settle([message])
+        publisher.send([("reports", {"n": 3})])
+        assert [one.read() for one in consumer.receive(5, 2)] == [{"n": 3}]
 
 
 def test_a_blocked_publisher_comes_back_in_time_and_says_why(broker: RabbitMQ, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +229,7 @@ def test_no_answer_is_waited_for_longer_than_that(broker: RabbitMQ, monkeypatch:
         (b'{"a": ' * 100_000, link.JSON, "no JSON"),
         (b"{}", "application/x-python-serialize", "content type"),
         (b"{}", None, "content type"),
-        (b'"' + b"a" * link.MAX_BODY + b'"', link.JSON, "bytes long"),
+        (b'"' + b"a" * receiving.MAX_BODY + b'"', link.JSON, "bytes long"),
     ],
     ids=["broken", "a list", "no text", "deep", "pickle", "untyped", "large"],
 )

@@ -19,8 +19,8 @@ from click.testing import CliRunner
 from cronlite import Cronlite, feeding, sending
 from cronlite.cli import cli
 from cronlite.daemon import Daemon, Options
-from cronlite.dispatch import amqp as link
-from cronlite.dispatch.amqp import Consumer, Message, Publisher, Raw
+from cronlite.dispatch.amqp import Consumer, Message, Publisher, Raw, link
+from cronlite.dispatch.amqp import consumer as receiving
 from cronlite.errors import ConfigurationError, InvalidInput
 from cronlite.handlers import Registry
 from cronlite.runs import MISSED, QUEUED, SUCCEEDED, Run
@@ -132,7 +132,8 @@ def test_a_worker_runs_what_a_daemon_without_seats_sends(cron: Cronlite, broker:
     assert sorted(ran) == list(range(30))
     assert [run.attempt for run in cron.runs()] == [1] * len(cron.runs())
     records = {record.id: record for record in cron.store.daemons()}
-    assert not records[worker.daemon.membership.id].ticks
+    record = records[worker.daemon.membership.id]
+    assert (record.ticks, record.queues) == (False, ["default"])
     assert sum(record.ticks for record in records.values()) == 1
     assert cron.store.ledger(TICK - timedelta(days=9999), TICK + timedelta(days=9999)) is not None
 
@@ -174,6 +175,46 @@ def test_the_backlog_stays_at_the_broker_for_whoever_joins_late(cron: Cronlite, 
     all_done(cron, 20)
 
 
+def test_while_seats_are_taken_for_long_nothing_is_kept_from_the_broker(
+    cron: Cronlite, broker: RabbitMQ, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeding, "OWED_SECONDS", 0.5)
+    let_go = threading.Event()
+    cron.registry.add("work", lambda _: let_go.wait(90))
+    start(broker.uri)
+    worker = start(broker.uri, worker=True, seats=3)
+    for _ in range(10):
+        cron.enqueue("work")
+
+    def unsettled_and_waiting() -> str:
+        return broker.ctl("list_queues", "--no-table-headers", "messages_unacknowledged", "messages_ready").strip()
+
+    wait_until(lambda: worker.daemon.execution.pool.running == 3, limit_seconds=40, what="all seats are taken")
+    wait_until(lambda: "0\t7" in unsettled_and_waiting(), limit_seconds=40, what="all is settled that was taken")
+    let_go.set()
+    all_done(cron, 10)
+
+
+def test_a_worker_that_stops_leaves_no_message_of_what_it_ran(cron: Cronlite, broker: RabbitMQ, start: Start) -> None:
+    let_go = threading.Event()
+    cron.registry.add("work", lambda _: let_go.wait(90))
+    start(broker.uri)
+    worker = start(broker.uri, worker=True, seats=2, drain_seconds=60).daemon
+    for _ in range(5):
+        cron.enqueue("work")
+    wait_until(lambda: worker.execution.pool.running == 2, limit_seconds=40, what="its seats are taken")
+    stopping = threading.Thread(target=worker.stop)
+    stopping.start()
+    wait_until(lambda: "default" not in broker.ctl("list_consumers"), limit_seconds=20, what="it has parted")
+    with Publisher(broker.uri) as publisher:
+        assert publisher.waiting("default") == 3
+    let_go.set()
+    stopping.join(60)
+    assert states(cron) == {SUCCEEDED: 2, QUEUED: 3}
+    start(broker.uri, worker=True)
+    all_done(cron, 5)
+
+
 def test_doubled_messages_and_those_of_gone_runs_run_nothing(
     cron: Cronlite, broker: RabbitMQ, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,7 +247,7 @@ def test_what_is_not_ours_is_set_aside_with_the_reason(
         Raw("default", b"not json"),
         Raw("default", b"\x80\x04K*.", "application/x-python-serialize"),
         Raw("default", b'{"run": 7}'),
-        Raw("default", b'"' + b"a" * link.MAX_BODY + b'"'),
+        Raw("default", b'"' + b"a" * receiving.MAX_BODY + b'"'),
     ]
     with Publisher(broker.uri) as publisher, caplog.at_level(logging.WARNING, "cronlite.amqp"):
         publisher.send_raw(poison)
@@ -216,7 +257,7 @@ def test_what_is_not_ours_is_set_aside_with_the_reason(
         wait_until(lambda: publisher.waiting("set_aside") == 4, what="four are set aside")
         kept = [publisher._channel.basic_get(link.queue_of("set_aside")) for _ in poison]
     assert {bytes(one.body) for one in kept} == {one.body for one in poison}
-    assert all(one.headers[link.REASON] and one.headers["cronlite-queue"] == "default" for one in kept)
+    assert all(one.headers[receiving.REASON] and one.headers["cronlite-queue"] == "default" for one in kept)
     assert sum("set aside" in record.getMessage() for record in caplog.records) == 4
 
 
@@ -234,6 +275,18 @@ def test_a_run_whose_handler_a_worker_lacks_comes_to_one_that_has_it(
     assert handle.state == QUEUED
     start(broker.uri, worker=True, registry=having)
     assert handle.wait(20).state == SUCCEEDED
+
+
+def test_a_worker_that_lacks_a_handler_offers_its_runs_to_others_at_once(
+    cron: Cronlite, broker: RabbitMQ, start: Start
+) -> None:
+    lacking, having = Registry(), Registry()
+    having.add("rare", lambda _: None)
+    start(broker.uri, worker=True, registry=lacking)
+    start(broker.uri, worker=True, registry=having)
+    start(broker.uri)
+    for _ in range(6):  # they take turns, so that the first to get it is the wrong one half the time
+        assert cron.enqueue("rare").wait(20).state == SUCCEEDED  # long before anybody looks for what is lost
 
 
 def test_a_run_past_its_deadline_is_missed(cron: Cronlite, broker: RabbitMQ, start: Start) -> None:

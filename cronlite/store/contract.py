@@ -52,6 +52,8 @@ class DaemonRecord:
     """False for a worker."""
     trouble: str = ""
     """What keeps it from its work, in a sentence."""
+    queues: Sequence[str] | None = None
+    """Whose runs it claims; None means all."""
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> DaemonRecord | None:
@@ -67,6 +69,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "started_at": datetime,
     **dict.fromkeys(("seen_at", "dead_at"), (datetime, type(None))),
     "handlers": (list, tuple),
+    "queues": (list, tuple, type(None)),
 }
 _NEEDED = {"id", "host", "pid", "version", "started_at"}
 
@@ -224,6 +227,9 @@ class Store(Protocol):
 
     def count_runs(self) -> dict[tuple[str, str], int]:
         """Count the runs at work by (state, handler)."""
+
+    def count_queues(self) -> dict[str, int]:
+        """Count the queued runs by the queue that they are in. Reads all of them."""
 
     def next_run_at(self, handlers: Collection[str]) -> datetime | None:
         """Say when the earliest queued run of these handlers may start."""

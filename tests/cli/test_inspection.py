@@ -126,6 +126,20 @@ def test_handlers_that_nobody_has_are_named_with_what_was_meant(typed: Typed, cr
     assert "did you mean 'double'?" in found["handler duoble"]
 
 
+def test_queues_that_nobody_serves_are_named_with_what_waits_in_them(typed: Typed, cron: Cronlite) -> None:
+    for name, queue in (("1", "reports"), ("2", "reports"), ("3", "mail"), ("4", "default")):
+        queued(cron, "double", id=name, queue=queue)
+    assert set(problems(typed)) == {"daemons"}
+    joined(cron, "sends", seats=0)
+    joined(cron, "mails", queues=("mail",), ticks=False)
+    found = problems(typed)
+    assert set(found) == {"queue reports", "queue default"}
+    assert "2 queued runs" in found["queue reports"]
+    assert "--queue reports" in found["queue reports"]
+    joined(cron, "all")
+    assert problems(typed, code=0) == {}
+
+
 def test_dead_owners_stuck_threads_and_gaps_are_found(typed: Typed, cron: Cronlite) -> None:
     joined(cron)
     cron.store.beat("d", running=0, stuck=1)

@@ -305,6 +305,12 @@ def test_the_runs_at_work_are_counted_by_state_and_handler(store: Store) -> None
     assert store.count_runs() == {(QUEUED, "extract"): 3, (QUEUED, "load"): 1, (RUNNING, "extract"): 1}
 
 
+def test_the_queued_runs_are_counted_by_queue(store: Store) -> None:
+    assert store.count_queues() == {}
+    add(store, a_run(), a_run(), a_run(queue="mail"), a_running(LANE, queue="mail"), a_run(state=SUCCEEDED))
+    assert store.count_queues() == {"default": 2, "mail": 1}
+
+
 def test_the_next_start_is_the_earliest_of_these_handlers(store: Store) -> None:
     assert store.next_run_at(HANDLERS) is None
     later = a_run(run_at=NOW + MINUTE)

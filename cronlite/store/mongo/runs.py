@@ -17,7 +17,7 @@ from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError
 
 from cronlite import runs
 from cronlite.errors import InvalidInput, shown
-from cronlite.runs import ABANDONED, AT_WORK, QUEUED, RUNNING, Changes, Run
+from cronlite.runs import ABANDONED, AT_WORK, DEFAULT_QUEUE, QUEUED, RUNNING, Changes, Run
 from cronlite.schedules import Document
 from cronlite.store.contract import RunQuery
 from cronlite.store.mongo.changes import TELLING, Update, kind, shows, together
@@ -243,14 +243,15 @@ class Runs(Collections):
 
     @translated
     def count_runs(self) -> dict[tuple[str, str], int]:
-        return {
-            (state, group["_id"]): group["runs"]
-            for state in AT_WORK
-            for group in self._runs.aggregate(
-                [{"$match": {"state": state}}, {"$group": {"_id": "$handler", "runs": {"$sum": 1}}}]
-            )
-            if isinstance(group["_id"], str)
-        }
+        return {(state, handler): n for state in AT_WORK for handler, n in self._counted(state, "$handler").items()}
+
+    @translated
+    def count_queues(self) -> dict[str, int]:
+        return self._counted(QUEUED, {"$ifNull": ["$queue", DEFAULT_QUEUE]})
+
+    def _counted(self, state: str, by: str | Document) -> dict[str, int]:
+        groups = self._runs.aggregate([{"$match": {"state": state}}, {"$group": {"_id": by, "runs": {"$sum": 1}}}])
+        return {group["_id"]: group["runs"] for group in groups if isinstance(group["_id"], str)}
 
     @translated
     def next_run_at(self, handlers: Collection[str]) -> datetime | None:

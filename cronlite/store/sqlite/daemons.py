@@ -18,7 +18,8 @@ class Daemons(Tables):
     def join(self, daemon: DaemonRecord) -> datetime:
         now = self.now()
         given = {name: getattr(daemon, name) for name in _FIELDS}
-        joined = given | {"_id": daemon.id, "handlers": list(daemon.handlers), "seen_at": now}
+        queues = None if daemon.queues is None else list(daemon.queues)
+        joined = given | {"_id": daemon.id, "handlers": list(daemon.handlers), "queues": queues, "seen_at": now}
         self._change(DAEMONS.insert.replace("INSERT", "INSERT OR REPLACE", 1), DAEMONS.row(joined))
         return now
 

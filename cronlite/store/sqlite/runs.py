@@ -151,6 +151,11 @@ class Runs(Tables):
         rows = self._read(f"{counted.format('queued')} UNION ALL {counted.format('running')}")
         return {(state, handler): count for state, handler, count in rows if isinstance(handler, str)}
 
+    def count_queues(self) -> dict[str, int]:
+        of_queue = f"SELECT ifnull(queue, '{DEFAULT_QUEUE}') AS its, count(*) FROM runs"
+        rows = self._read(f"{of_queue} WHERE state = 'queued' GROUP BY its")
+        return {queue: count for queue, count in rows if isinstance(queue, str)}
+
     def next_run_at(self, handlers: Collection[str]) -> datetime | None:
         rows = self._read(_EARLIEST, [milliseconds(_LAST_INSTANT), listed(handlers)])
         found = [instant(run_at) for (run_at,) in rows if run_at is not None]

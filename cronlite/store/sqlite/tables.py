@@ -253,6 +253,7 @@ DAEMONS = Table(
         "dead_at": DATE,
         "ticks": BOOL,
         "trouble": TEXT,
+        "queues": JSON,
     },
 )
 
