@@ -6,15 +6,14 @@ import logging
 import queue
 import threading
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
-from itertools import islice
+from datetime import datetime, timedelta
 
 from cronlite import runs
 from cronlite.dispatch.pool import Pool
 from cronlite.errors import InvalidInput, StoreError
 from cronlite.handlers import Registry
 from cronlite.liveness import Membership, StoreClock, steady
-from cronlite.recording import Ended, Pace, Recorder
+from cronlite.recording import Durations, Ended, Pace, Recorder
 from cronlite.runs import Changes, Outcome, Run
 from cronlite.store.contract import RunQuery, Store
 
@@ -52,8 +51,10 @@ class Execution:
         self._doubtful_until = float("-inf")
         self._stopping = False
         self._ended: Ended = queue.SimpleQueue()
-        self._pace = Pace()
-        self.recorders = [Recorder(store, clock, self._ended, self._pace, self._recorded) for _ in range(RECORDERS)]
+        self._pace, self._durations = Pace(), Durations()
+        self.recorders = [
+            Recorder(store, self._ended, self._pace, self._durations, self._recorded) for _ in range(RECORDERS)
+        ]
         self._lanes_freed = False
         self._released_at = float("-inf")
         self._backlog = False
@@ -187,12 +188,22 @@ class Execution:
         if self._seats < 2 or self._stopping or not self._membership.holds_lease():
             return []
         known, queues = self._registry.names(), self._queues
-        fitting = (
+        fitting = [
             run
             for run in new
             if run.state == runs.QUEUED and run.run_at and run.handler in known and (not queues or run.queue in queues)
-        )
-        return list(islice(fitting, max(0, self._ahead())))
+        ]
+        return fitting[: self._room_for(fitting)] if fitting else []
+
+    def _room_for(self, fitting: Sequence[Run]) -> int:
+        """Say how many of some runs the seats that are not taken for long could start within about a second."""
+        if self._is_behind():
+            return 0
+        a_second_ago = self._clock.now() - timedelta(seconds=1)
+        taken = sum(run.started_at is not None and run.started_at < a_second_ago for run in self.pool.executing())
+        mean = max(self._durations.mean([run.handler for run in fitting]), 0.001)
+        in_a_second = max(self.pool.free, int((self._seats - taken) / mean))
+        return max(0, min(in_a_second, MAX_AHEAD) - self.pool.waiting)
 
     def _hold(self, claimed: Sequence[Run]) -> None:
         if claimed and not self._held:
@@ -223,9 +234,13 @@ class Execution:
         self._all_stuck = stuck
         return stuck
 
+    def _is_behind(self) -> bool:
+        """Tell whether nothing more is to be claimed for now, be there free seats or not."""
+        return self._all_seats_stuck() or self.unrecorded > MAX_UNRECORDED
+
     def _ahead(self) -> int:
         """Say how many more runs this daemon could start within about a second."""
-        if self._all_seats_stuck() or self.unrecorded > MAX_UNRECORDED:
+        if self._is_behind():
             return 0
         return min(self.pool.free + int(self._pace.per_second()) - self.pool.waiting, MAX_AHEAD)
 

@@ -7,12 +7,12 @@ import queue
 import random
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from cronlite import runs
 from cronlite.errors import StoreError, StoreUnavailable, shown
-from cronlite.liveness import StoreClock, steady
+from cronlite.liveness import steady
 from cronlite.runs import Changes, Outcome, Run
 from cronlite.store.contract import Store
 
@@ -53,15 +53,31 @@ class Pace:
             return sum(count for _, count in self._ended) / max(now - since, 0.001)
 
 
+class Durations:
+    """How long the handlers take: a mean that follows what happens, for each."""
+
+    def __init__(self) -> None:
+        self._means: dict[str, float] = {}
+
+    def note(self, handler: str, seconds: float) -> None:
+        """Take one more call into account."""
+        mean = self._means.get(handler, seconds)
+        self._means[handler] = mean + (seconds - mean) / 8
+
+    def mean(self, handlers: Sequence[str]) -> float:
+        """Return the mean of some calls to come, in seconds; one that is not known counts for a second."""
+        return sum(self._means.get(handler, 1.0) for handler in handlers) / len(handlers)
+
+
 class Recorder:
     """Writes ended attempts to the store; for one thread of several that share what has ended.
 
     `recorded` hears of each write: the changes, and the ids of the runs that were another's by then.
     """
 
-    def __init__(self, store: Store, clock: StoreClock, ended: Ended, pace: Pace, recorded: Recorded) -> None:
-        self._store, self._clock = store, clock
-        self._ended, self._pace, self._recorded = ended, pace, recorded
+    def __init__(self, store: Store, ended: Ended, pace: Pace, durations: Durations, recorded: Recorded) -> None:
+        self._store, self._ended, self._recorded = store, ended, recorded
+        self._pace, self._durations = pace, durations
         self._unrecorded: list[tuple[Run, Changes]] = []
         self._chance = random.Random()
 
@@ -110,6 +126,7 @@ class Recorder:
             change = runs.too_late(run, at) or runs.queued_again(run.run_at or at)
         else:
             change = {"started_at": run.started_at} | runs.settled(run, outcome, at, self._chance)
+            self._durations.note(run.handler, (at - (run.started_at or at)).total_seconds())
         self._unrecorded.append((run, change))
 
     def _written(self, changes: list[tuple[Run, Changes]]) -> set[str]:
