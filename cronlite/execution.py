@@ -19,6 +19,8 @@ from cronlite.store.contract import RunQuery, Store
 
 log = logging.getLogger("cronlite.run")
 
+# Enough to keep the seats busy while more is claimed; the rest is for whoever has a free seat first.
+AHEAD_SECONDS = 0.25
 MAX_AHEAD = 2_000
 MAX_UNRECORDED = 5_000
 RECORDERS = 2
@@ -92,7 +94,7 @@ class Execution:
         return refused
 
     def claim(self) -> int:
-        """Claim what this daemon can start within about a second, and hand it to the pool."""
+        """Claim what this daemon can start before long, and hand it to the pool."""
         if not self._membership.holds_lease():
             return 0
         return self._claim(self._clock.now(), self._ahead())
@@ -196,14 +198,14 @@ class Execution:
         return fitting[: self._room_for(fitting)] if fitting else []
 
     def _room_for(self, fitting: Sequence[Run]) -> int:
-        """Say how many of some runs the seats that are not taken for long could start within about a second."""
+        """Say how many of some runs the seats that are not taken for long could start before long."""
         if self._is_behind():
             return 0
         a_second_ago = self._clock.now() - timedelta(seconds=1)
         taken = sum(run.started_at is not None and run.started_at < a_second_ago for run in self.pool.executing())
         mean = max(self._durations.mean([run.handler for run in fitting]), 0.001)
-        in_a_second = max(self.pool.free, int((self._seats - taken) / mean))
-        return max(0, min(in_a_second, MAX_AHEAD) - self.pool.waiting)
+        ahead = max(self.pool.free, int((self._seats - taken) * AHEAD_SECONDS / mean))
+        return max(0, min(ahead, MAX_AHEAD) - self.pool.waiting)
 
     def _hold(self, claimed: Sequence[Run]) -> None:
         if claimed and not self._held:
@@ -239,10 +241,11 @@ class Execution:
         return self._all_seats_stuck() or self.unrecorded > MAX_UNRECORDED
 
     def _ahead(self) -> int:
-        """Say how many more runs this daemon could start within about a second."""
+        """Say how many more runs this daemon could start before long."""
         if self._is_behind():
             return 0
-        return min(self.pool.free + int(self._pace.per_second()) - self.pool.waiting, MAX_AHEAD)
+        ahead = self.pool.free + int(self._pace.per_second() * AHEAD_SECONDS)
+        return min(ahead - self.pool.waiting, MAX_AHEAD)
 
     def _may_start(self, run: Run) -> bool:
         if run.daemon != self._membership.id or not self._membership.holds_lease():

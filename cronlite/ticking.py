@@ -22,6 +22,7 @@ from cronlite.store.contract import Store
 
 log = logging.getLogger("cronlite.tick")
 
+FIRST_BATCH = 100  # on its way to the seats while the next one is read
 BATCH = 1_000
 MAX_CATCH_UP = 1_000
 
@@ -193,17 +194,17 @@ def _allowed(schedule: Schedule) -> int:
 
 def _batches(wanted: Iterable[tuple[Schedule, datetime]]) -> Iterator[list[tuple[Schedule, datetime]]]:
     """Cut into batches; once there is more than one, the next is read in another thread while one is worked on."""
-    stream = iter(wanted)
+    stream, size = iter(wanted), FIRST_BATCH
 
-    def read() -> list[tuple[Schedule, datetime]]:
-        return list(islice(stream, BATCH))
+    def read(size: int) -> list[tuple[Schedule, datetime]]:
+        return list(islice(stream, size))
 
-    batch = read()
+    batch = read(size)
     with ThreadPoolExecutor(1, "cronlite-read") as reader:  # which has no thread before it has work
         while batch:
-            following = reader.submit(read) if len(batch) == BATCH else None
+            following = reader.submit(read, BATCH) if len(batch) == size else None
             yield batch
-            batch = following.result() if following else []
+            batch, size = following.result() if following else [], BATCH
 
 
 def _named(entry: Tick) -> str:

@@ -18,7 +18,7 @@ from cronlite.store.mongo.connection import Collections
 from cronlite.store.mongo.documents import id_prefix, id_to_store, schedule_from_store, schedule_to_store, update
 from cronlite.store.mongo.failures import translated
 
-_PAGE = 1_000
+_PAGE = 250  # small enough that the first ones are soon at hand
 
 
 class Schedules(Collections):
