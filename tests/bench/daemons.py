@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 import threading
 import time
+from array import array
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
@@ -33,8 +33,7 @@ class Calls:
 
     def __init__(self, clock: StoreClock) -> None:
         self._clock = clock
-        self._counter = itertools.count(1)
-        self.count, self.last_at = 0, 0.0
+        self._called_at = array("d")  # appended to by many threads at once, and none of it is lost
         self.delays: list[float] = []
 
     def registry(self) -> Registry:
@@ -43,8 +42,16 @@ class Calls:
             registry.add(function.__name__, function)
         return registry
 
+    @property
+    def count(self) -> int:
+        return len(self._called_at)
+
+    @property
+    def last_at(self) -> float:
+        return max(self._called_at, default=0.0)
+
     def noop(self, params: Mapping[str, Any]) -> None:
-        self.count, self.last_at = next(self._counter), steady()
+        self._called_at.append(steady())
 
     def slow(self, params: Mapping[str, Any]) -> None:
         time.sleep(SLOW_SECONDS)
