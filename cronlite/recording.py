@@ -96,9 +96,9 @@ class Recorder:
         if changes:
             lost = self._written(changes)
             self._unrecorded = []
-            self._recorded(changes, lost)
             for run, change in changes:
                 _tell(run, change, was_lost=run.id in lost)
+            self._recorded(changes, lost)
         return len(changes)
 
     def record_all(self) -> None:
