@@ -25,6 +25,7 @@ POINTS = {
     "before the tick's claim": "kill before claim_tick 1",
     "after the tick's claim": "kill after claim_tick 1",
     "between the query and the runs": "kill before add_runs 2",
+    "after runs that are claimed from birth, before any starts": "kill after add_runs 2",
     "after the runs, before the tick is signed off": "kill before finish_tick 1",
     "after the tick is signed off": "kill after finish_tick 1",
     "before the claim": "kill before claim_runs 2",
@@ -36,7 +37,13 @@ POINTS = {
 }
 FOR_SQLITE = {
     name: POINTS[name]
-    for name in ("after the tick's claim", "between the query and the runs", "after the claim", "after the result")
+    for name in (
+        "after the tick's claim",
+        "between the query and the runs",
+        "after runs that are claimed from birth, before any starts",
+        "after the claim",
+        "after the result",
+    )
 }
 CASES = [("mongod", name) for name in POINTS] + [("sqlite", name) for name in FOR_SQLITE]
 
@@ -51,7 +58,8 @@ def deaths(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         file = folder / f"{CASES.index(case)}.db"
         with rounds.fleet_on(mongod.uri_of(a_database()) if store == "mongod" else f"sqlite:{file}") as fleet:
             fleet.schedule(5, prepared="create_index" not in POINTS[name])
-            assert fleet.start(POINTS[name]).wait_ended() == KILLED
+            seats = 1 if "claim_runs" in POINTS[name] else 20  # with one seat, no tick claims its runs on its way
+            assert fleet.start(POINTS[name], seats=seats).wait_ended() == KILLED
             fleet.start()
             last = fleet.wait_minutes_from_now(2)
             fleet.stop_all()
