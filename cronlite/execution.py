@@ -88,7 +88,7 @@ class Execution:
             self._let_go(born)
             self._doubtful_until = steady() + DOUBT_SECONDS
             raise
-        self.pool.submit(run for run in born if run.daemon)
+        self._begin([run for run in born if run.daemon])
         if len(born) < len(new):
             self.claim_soon.set()
         return refused
@@ -176,13 +176,17 @@ class Execution:
         except StoreError:
             self._doubtful_until = steady() + DOUBT_SECONDS
             raise
-        if self._stopping:
-            self.give_back(claimed)
-            return 0
         self._backlog = len(claimed) == limit
         self._hold(claimed)
-        self.pool.submit(claimed)
+        self._begin(claimed)
         return len(claimed)
+
+    def _begin(self, claimed: list[Run]) -> None:
+        if self._stopping:
+            self._let_go(claimed)
+            self.give_back(claimed)
+        else:
+            self.pool.submit(claimed)
 
     def _startable(self, new: Sequence[Run]) -> list[Run]:
         """Pick as many of the runs of a tick as this daemon can start now."""

@@ -148,14 +148,15 @@ def test_a_second_sigterm_ends_it_at_once(fleet: Fleet) -> None:
     fleet.verify("SIGTERM twice", "once", fleet.first)
 
 
-def test_sigterm_in_the_claim(any_fleet: Fleet) -> None:
+@pytest.mark.parametrize(("method", "seats"), [("claim_runs", 1), ("add_runs", 20)])
+def test_sigterm_in_the_claim(any_fleet: Fleet, method: str, seats: int) -> None:
     fleet = any_fleet
     fleet.schedule(10, minute=fleet.first.minute)
-    node = fleet.start("hold after claim_runs 1")
-    node.wait_held("after", "claim_runs")
+    node = fleet.start(f"hold after {method} 1", seats=seats)
+    node.wait_held("after", method)
     node.send(signal.SIGTERM)
     node.wait_for_line("SIGTERM received")
-    node.let_go("after", "claim_runs")
+    node.let_go("after", method)
     assert node.wait_ended() == 0
     for run in fleet.evidence().runs.values():
         assert (run["state"], run["crashes"], run["failures"]) == ("queued", 0, 0)
@@ -163,12 +164,12 @@ def test_sigterm_in_the_claim(any_fleet: Fleet) -> None:
     fleet.start()
     fleet.wait_minutes(1)
     fleet.stop_all()
-    fleet.verify("SIGTERM in the claim", "once", fleet.first)
+    fleet.verify(f"SIGTERM in {method}", "once", fleet.first)
 
 
 def test_sigterm_in_a_claim_that_takes_longer_than_the_daemon_waits_for_it(fleet: Fleet) -> None:
     fleet.schedule(10, minute=fleet.first.minute)
-    node = fleet.start("hold after claim_runs 1", drain_seconds=10, silence_seconds=30)
+    node = fleet.start("hold after claim_runs 1", seats=1, drain_seconds=10, silence_seconds=30)
     node.wait_held("after", "claim_runs")
     node.send(signal.SIGTERM)
     node.wait_for_line("SIGTERM received")
