@@ -162,6 +162,7 @@ def use_runs(store: Any) -> None:
     assert len(store.at_work(["s1"])) == 1
     assert store.release_lanes(NOW) == 1
     assert sum(store.count_runs().values()) == 2
+    assert store.count_queues() == {"default": 1}
     assert len(list(store.runs(RunQuery()))) == 3
     assert [unsent.lane for unsent in store.unsent_runs(NOW, 10)] == ["s2"]
     assert store.abandon_unreadable("d1", NOW) == 0

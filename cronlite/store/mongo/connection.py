@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timezone
 from urllib.parse import parse_qsl, unquote_plus
 
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -20,7 +19,6 @@ SELECTION_MS = 3_000
 # One date beyond the year 9999, or one text that is no UTF-8, would make the whole batch of a find() unreadable.
 CODEC: CodecOptions[Document] = CodecOptions(
     tz_aware=True,
-    tzinfo=timezone.utc,
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
     unicode_decode_error_handler="replace",
 )

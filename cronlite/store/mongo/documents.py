@@ -7,6 +7,7 @@ refuse it. Values of other kinds pass both ways untouched.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -47,7 +48,7 @@ def schedule_to_store(document: Document) -> Document:
 
 
 def schedule_from_store(document: Document) -> Document:
-    return {**document, "_id": id_from_store(document["_id"])}
+    return {**_in_utc(document), "_id": id_from_store(document["_id"])}
 
 
 def run_to_store(run: Run) -> Document:
@@ -56,7 +57,7 @@ def run_to_store(run: Run) -> Document:
 
 
 def run_from_store(document: Document) -> Document:
-    return _with_schedule_ids(document, lambda value: str(value) if isinstance(value, ObjectId) else value)
+    return _with_schedule_ids(_in_utc(document), lambda value: str(value) if isinstance(value, ObjectId) else value)
 
 
 def update(changes: Changes) -> Document:
@@ -95,6 +96,14 @@ def batches(items: Iterable[T], size: int) -> Iterator[Sequence[T]]:
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
+
+
+def _in_utc(document: Document) -> Document:
+    """Return the instants in the standard library's UTC; pymongo, asked for that, takes as long as for all the rest."""
+    return {
+        name: value.replace(tzinfo=timezone.utc) if type(value) is datetime else value
+        for name, value in document.items()
+    }
 
 
 def _with_schedule_ids(document: Mapping[str, Any], turn: Any) -> Document:
