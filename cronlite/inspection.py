@@ -94,9 +94,6 @@ def _is_alive(daemon: DaemonRecord, now: datetime) -> bool:
     return daemon.dead_at is None and now - seen < timedelta(seconds=SILENCE_SECONDS)
 
 
-# what is wrong
-
-
 def doctor(store: Store) -> list[Finding]:
     """Look for all that keeps work from being done, errors first. Raises StoreUnavailable."""
     asked = datetime.now(timezone.utc)
@@ -104,6 +101,7 @@ def doctor(store: Store) -> list[Finding]:
     findings = [
         *_clock_skew(asked, seen.now, datetime.now(timezone.utc)),
         *_indexes(store),
+        *_streams(store),
         *_daemons(store, seen),
         *_handlers(seen),
         *_queues(store, seen),
@@ -115,11 +113,10 @@ def doctor(store: Store) -> list[Finding]:
 
 def _clock_skew(asked: datetime, answered: datetime, received: datetime) -> Iterator[Finding]:
     slack = timedelta(seconds=SKEW_SECONDS)
-    if asked - slack <= answered <= received + slack:
-        return
-    off = (asked - answered).total_seconds()
-    told = f"is {abs(off):.1f} s {'ahead of' if off > 0 else 'behind'} the store's, which counts"
-    yield Finding("warning", "this host's clock", told, "mend its time service")
+    if not asked - slack <= answered <= received + slack:
+        off = (asked - answered).total_seconds()
+        told = f"is {abs(off):.1f} s {'ahead of' if off > 0 else 'behind'} the store's, which counts"
+        yield Finding("warning", "this host's clock", told, "mend its time service")
 
 
 def _indexes(store: Store) -> Iterator[Finding]:
@@ -130,6 +127,12 @@ def _indexes(store: Store) -> Iterator[Finding]:
         raise
     except StoreError as refused:
         yield Finding("error", "indexes", f"cannot be looked at: {refused}", "let this user read and create them")
+
+
+def _streams(store: Store) -> Iterator[Finding]:
+    if store.address.startswith("mongodb") and not store.watch(0.001):
+        told = "no change streams (a standalone server, or a role without changeStream), so daemons poll each second"
+        yield Finding("warning", "MongoDB", told, "make it a replica set, of one member perhaps: rs.initiate()")
 
 
 def _daemons(store: Store, seen: Status) -> Iterator[Finding]:
@@ -225,9 +228,6 @@ def _minute(instant: datetime) -> str:
 
 def _counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
-
-
-# why
 
 
 def why(store: Store, schedule: Schedule, tick: datetime) -> Answer:

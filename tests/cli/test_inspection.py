@@ -1,6 +1,7 @@
 """What do status and doctor see?"""
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -12,6 +13,7 @@ from cronlite.ledger import Tick
 from cronlite.runs import Run
 from cronlite.store.contract import DaemonRecord
 from tests.cli.conftest import Typed
+from tests.services.mongod import Mongod
 from tests.waiting import wait_until
 
 
@@ -91,6 +93,17 @@ def test_the_doctor_finds_nothing_where_all_is_well(typed: Typed, cron: Cronlite
     typed("add", "--handler", "double", "--name", "n")
     assert problems(typed, code=0) == {}
     assert typed("doctor").stdout == "nothing is wrong\n"
+
+
+def test_a_standalone_server_is_told_from_a_replica_set(start_mongod: Callable[..., Mongod], mongo_uri: str) -> None:
+    alone = Cronlite(start_mongod(replica_set=None).uri_of("cronlite"))
+    with alone, Cronlite(mongo_uri) as of_a_set:
+        found = [
+            [one for one in inspection.doctor(cron.store) if one.subject == "MongoDB"] for cron in (alone, of_a_set)
+        ]
+    assert [one.severity for one in found[0]] == ["warning"]
+    assert "replica set" in found[0][0].remedy
+    assert found[1] == []
 
 
 def test_no_daemon_is_an_error(typed: Typed) -> None:
