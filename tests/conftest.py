@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from pymongo import MongoClient
 
+from cronlite.store import open_store
+from cronlite.store.contract import Store
 from tests.services import MissingService, skip_or_fail
 from tests.services.mongod import Mongod, ReplicaSet, existing_server, find_mongod, with_database
 from tests.services.rabbitmq import RabbitMQ
@@ -56,6 +58,15 @@ def seed() -> random.Random:
     number = int(os.environ.get("CRONLITE_TEST_SEED") or random.SystemRandom().randrange(2**32))
     print(f"CRONLITE_TEST_SEED={number}")
     return random.Random(number)
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    """A store in memory, unless a file of tests has one of its own."""
+    opened = open_store("memory:")
+    opened.prepare()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

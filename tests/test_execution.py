@@ -17,20 +17,11 @@ from cronlite.handlers import Registry
 from cronlite.liveness import Membership, StoreClock
 from cronlite.recording import Pace
 from cronlite.runs import QUEUED, RUNNING, SUCCEEDED, Run
-from cronlite.store import open_store
 from cronlite.store.contract import RunQuery, Store
 from tests.store.samples import a_daemon, a_run, a_run_in, a_running, add, stored
 from tests.waiting import wait_until
 
 MakeExecution = Callable[..., Execution]
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    opened = open_store("memory:")
-    opened.prepare()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from cronlite import liveness
 from cronlite.liveness import Membership, Peers, StoreClock
-from cronlite.store import open_store
 from cronlite.store.contract import DaemonRecord, Store
 
 
@@ -28,14 +26,6 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> Steady:
     clock = Steady()
     monkeypatch.setattr(liveness, "steady", clock)
     return clock
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    opened = open_store("memory:")
-    opened.prepare()
-    yield opened
-    opened.close()
 
 
 def describe(name: str) -> DaemonRecord:

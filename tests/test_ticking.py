@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -11,20 +10,11 @@ import pytest
 from cronlite import runs, schedules
 from cronlite.clock import MINUTE
 from cronlite.runs import Run
-from cronlite.store import open_store
 from cronlite.store.contract import RunQuery, Store
 from cronlite.ticking import Ticker
 
 START = datetime(2026, 11, 21, 10, 0, tzinfo=timezone.utc)
 WAKE = timedelta(seconds=1)
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    opened = open_store("memory:")
-    opened.prepare()
-    yield opened
-    opened.close()
 
 
 def ticker(store: Store, daemon: str = "me", dead: tuple[str, ...] = ()) -> Ticker:

@@ -48,7 +48,9 @@ def schedule_to_store(document: Document) -> Document:
 
 
 def schedule_from_store(document: Document) -> Document:
-    return {**_in_utc(document), "_id": id_from_store(document["_id"])}
+    found = _in_utc(document)
+    found["_id"] = id_from_store(found["_id"])
+    return found
 
 
 def run_to_store(run: Run) -> Document:
