@@ -59,7 +59,7 @@ class Round:
         last = self.fleet.wait_minutes_from_now(2, limit_seconds=120)
         self.fleet.stop_all(60)
         told = ", ".join(f"{self.injected.count(name)} {name}" for name in sorted(set(self.injected)))
-        self.fleet.verify("soak", told, last, lanes=True, lost_leases=True, logs_are_whole=False)
+        self.fleet.verify("soak", told, last, logs_are_whole=False)
 
     def kill(self) -> None:
         self.alive.pop(self.chance.randrange(DAEMONS)).kill()

@@ -47,7 +47,7 @@ def case() -> Case:
         runs[id_] = {"_id": id_, "schedule": "s0", "state": "succeeded", "attempt": 1, "crashes": 0, "failures": 0}
         runs[id_] |= {"finished_at": minute, "expires_at": minute, "result": {"attempt": 1, "pid": 7}}
         ticks.append({"_id": minute, "daemon": "d", "done_at": minute})
-    expected = Expected(schedules=["s0"], first=FIRST, last=FIRST + MINUTE, lanes=True)
+    expected = Expected(schedules=["s0"], first=FIRST, last=FIRST + MINUTE, lanes=["s0"])
     return Case(expected, lines, Evidence(runs, ticks, []), ["all is well"])
 
 
@@ -112,7 +112,7 @@ def test_a_crash_on_record_and_in_the_log_is_a_cause(case: Case) -> None:
     case.run.update(crashes=1, attempt=2, result={"attempt": 2, "pid": 8})
     case.lines.pop(1)
     add(case, (RUN, 2, 8, "start", 105), (RUN, 2, 8, "end", 106))
-    case.expected = replace(case.expected, lanes=False)
+    case.expected = replace(case.expected, lanes=())
     case.logs.append(f"run {RUN} of dead daemon d is queued again")
     assert case.verdict().startswith("ok: 2 succeeded, 3 starts")
 

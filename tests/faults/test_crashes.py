@@ -113,9 +113,9 @@ def test_a_started_run_that_may_not_run_twice_is_abandoned_with_its_daemon(fleet
 
 def test_three_daemons_killed_at_random(any_fleet: Fleet, seed: random.Random) -> None:
     any_fleet.schedule(20)
-    any_fleet.schedule(10, overlap="wait", params={"action": "sleep", "seconds": 0.05})
+    waiting = any_fleet.schedule(10, overlap="wait", params={"action": "sleep", "seconds": 0.05})
     last = rounds.kill_at_random(any_fleet, daemons=3, kills=10, chance=seed)
-    any_fleet.verify("random kill -9 of three daemons", "10 times", last, lanes=True, logs_are_whole=False)
+    any_fleet.verify("random kill -9 of three daemons", "10 times", last, lanes=waiting, logs_are_whole=False)
 
 
 def test_twenty_daemons_started_in_the_same_instant_on_an_empty_database(
