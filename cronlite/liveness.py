@@ -22,6 +22,7 @@ BEATS_PER_SILENCE = 6
 # A lease ends before anybody can have watched its last beat for the whole silence.
 LEASE_PER_SILENCE = 5 / 6
 SKEW_SECONDS = 1.0
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def steady() -> float:
@@ -48,7 +49,7 @@ class StoreClock:
     def now(self) -> datetime:
         """Return the store's time as an aware UTC instant."""
         instant, at = self._answered
-        return instant + timedelta(milliseconds=int((steady() - at) * 1_000))
+        return instant + _MILLISECOND * int((steady() - at) * 1_000)
 
     def seconds_until(self, instant: datetime) -> float:
         """Say how long to wait until an instant; negative when it is past."""

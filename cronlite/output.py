@@ -20,20 +20,25 @@ _CUT = "[earlier output was dropped]\n"
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
+_NOTHING: deque[str] = deque(maxlen=0)
+
+
 class Tail:
     """The last 64 Ki characters of a text that comes in pieces, however long it gets."""
 
-    __slots__ = ("_cut", "_lock", "_pieces", "_size")
+    __slots__ = ("_cut", "_pieces", "_size")
+    _lock = threading.Lock()  # for all: most runs print nothing, and a lock of its own would be most of a tail
 
     def __init__(self) -> None:
-        self._pieces: deque[str] = deque()
+        self._pieces = _NOTHING
         self._size, self._cut = 0, False
-        self._lock = threading.Lock()
 
     def write(self, text: str) -> None:
         """Add a piece."""
         piece = text[-TAIL_CHARACTERS:]
         with self._lock:
+            if self._pieces is _NOTHING:
+                self._pieces = deque()
             self._pieces.append(piece)
             self._size += len(piece)
             self._cut |= len(piece) < len(text)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 
 from cronlite.clock import LARGEST_CHANGE, MINUTE, utc, wall
 from cronlite.cron import Pattern
@@ -20,21 +21,16 @@ _DAY = timedelta(days=1)
 _LONGEST_WAIT_YEARS = 41
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Timetable:
-    """A pattern on the clock of a zone."""
+    """A pattern on the clock of a zone; many schedules share one."""
 
     pattern: Pattern
     zone: tzinfo
 
     def due(self, tick: datetime) -> bool:
         """Tell whether the pattern is due at a tick."""
-        now = wall(tick, self.zone)
-        if self.pattern.follows_clock:
-            return self.pattern.matches(now.minute)
-        if not now.repeated and self.pattern.matches(now.minute):
-            return True
-        return any(map(self.pattern.matches, now.skipped))
+        return _due(self, tick)
 
     def next_ticks(self, after: datetime) -> Iterator[datetime]:
         """Yield the ticks that are due, strictly after an aware instant.
@@ -110,3 +106,13 @@ class Timetable:
         put_back = self._lead(tick) - self._lead(tick + LARGEST_CHANGE)
         again = wall(tick + max(put_back, MINUTE), self.zone)
         return again.repeated and again.minute == wall(tick, self.zone).minute
+
+
+@lru_cache(maxsize=4096)  # which a timetable is found in by its identity
+def _due(table: Timetable, tick: datetime) -> bool:
+    now = wall(tick, table.zone)
+    if table.pattern.follows_clock:
+        return table.pattern.matches(now.minute)
+    if not now.repeated and table.pattern.matches(now.minute):
+        return True
+    return any(map(table.pattern.matches, now.skipped))

@@ -17,6 +17,7 @@ from cronlite.handlers import Registry
 from cronlite.liveness import StoreClock, steady
 from cronlite.output import capture_logs
 from cronlite.runs import FINAL, Changes, Run
+from cronlite.service import seldom_collecting
 from cronlite.store import Store, open_store
 from tests.bench import children, machine
 from tests.bench.staged import StagedClock
@@ -110,6 +111,7 @@ def work(
     daemon = Daemon(store, calls.registry(), Options(seats=seats), clock=clock)
     with ExitStack() as stack:
         stack.enter_context(capture_logs())
+        stack.enter_context(seldom_collecting())
         timed = stack.enter_context(Stages(store)) if stages else None
         daemon.start()
         if not daemon.wait_ready(READY_SECONDS):

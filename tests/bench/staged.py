@@ -8,10 +8,13 @@ from cronlite.clock import MINUTE
 from cronlite.liveness import StoreClock, steady
 
 _LOOK_SECONDS = 0.05
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class StagedClock(StoreClock):
     """A clock that stands in the minute before `begin` until it is set off, and then is the same in every process.
+
+    Like the real one, it shows whole milliseconds.
 
     A minute may be cut to its first seconds: with `minute_seconds=2` time runs as it does anywhere up to two seconds
     past the minute, and then it is the next one. Only the idle rest of each minute is left out, so that waits, wakes
@@ -34,7 +37,7 @@ class StagedClock(StoreClock):
         if self._at is None:
             return self._begin - MINUTE + timedelta(seconds=2)
         minutes, seconds = divmod(steady() - self._at, self._length)
-        return self._begin + minutes * MINUTE + timedelta(seconds=seconds)
+        return self._begin + MINUTE * int(minutes) + _MILLISECOND * int(seconds * 1_000)
 
     def seconds_until(self, instant: datetime) -> float:
         if self._at is None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from typing import NamedTuple
 
 from bson import decode, encode
@@ -11,7 +10,7 @@ from pymongo import UpdateMany, UpdateOne
 
 from cronlite.runs import Changes, Run
 from cronlite.schedules import Document
-from cronlite.store.mongo.connection import CODEC
+from cronlite.store.mongo.connection import NAIVE
 from cronlite.store.mongo.documents import update
 
 # What tells one change of a run from another; the rest of it follows from these.
@@ -19,39 +18,40 @@ TELLING = ("state", "daemon", "attempt", "run_at", "finished_at")
 
 
 class Update(NamedTuple):
-    """A change to make to the one run that a filter finds. Those of a kind differ in nothing but the filter's `_id`."""
+    """A change to make to each of some runs, as long as it is as `where` has it."""
 
-    kind: Hashable
-    filter: Document
+    ids: list[str]
+    where: Document
     changes: Changes
 
+    def at_once(self) -> UpdateMany | UpdateOne:
+        """Return the one operation that makes it."""
+        kind, ids = (UpdateOne, self.ids[0]) if len(self.ids) == 1 else (UpdateMany, {"$in": self.ids})
+        return kind({"_id": ids, **self.where}, update(self.changes))
 
-def kind(run: Run, change: Changes) -> Hashable:
-    """Return what two changes share that differ in nothing but the id; None where that is too hard to tell."""
-    values = tuple(change.values())
-    # With the types, because 1, 1.0 and True are equal here, and not there.
-    shared = (run.state, run.daemon, run.attempt, *change, *values, *map(type, values))
-    try:
-        hash(shared)
-    except TypeError:  # a result or an error
-        return None
-    return shared
+    def one_by_one(self) -> Iterator[UpdateOne]:
+        """Yield an operation for each of the runs."""
+        changes = update(self.changes)
+        return (UpdateOne({"_id": id_, **self.where}, changes) for id_ in self.ids)
 
 
-def together(updates: Iterable[Update]) -> list[UpdateMany | UpdateOne]:
-    """Join the updates of a kind."""
-    kinds: dict[Hashable, list[Update]] = defaultdict(list)
-    for one in updates:
-        kinds[one.kind].append(one)
-    single = kinds.pop(None, [])
-    joined: list[UpdateMany | UpdateOne] = []
-    for first, *others in kinds.values():
-        if others:
-            ids = {"_id": {"$in": [first.filter["_id"], *(one.filter["_id"] for one in others)]}}
-            joined.append(UpdateMany({**first.filter, **ids}, update(first.changes)))
+def grouped(changes: Iterable[tuple[Run, Changes]]) -> list[Update]:
+    """Join the changes that differ in nothing but the id, each under the fence of the run as it was."""
+    kinds: dict[Hashable, Update] = {}
+    for run, change in changes:
+        # The type of the result, because 1, 1.0 and True are equal here, and not there.
+        kind: Hashable = (run.state, run.daemon, run.attempt, *change, *change.values(), type(change.get("result")))
+        try:
+            alike = kinds.get(kind)
+        except TypeError:  # a result or an error that is not hashable
+            kind, alike = run.id, None
+        if alike is None:
+            # To MongoDB, null equals missing: a queued run has no daemon.
+            fence = {"state": run.state, "daemon": run.daemon, "attempt": run.attempt}
+            kinds[kind] = Update([run.id], fence, change)
         else:
-            single.append(first)
-    return joined + [UpdateOne(one.filter, update(one.changes)) for one in single]
+            alike.ids.append(run.id)
+    return list(kinds.values())
 
 
 def shows(stored: Document | None, run: Run, change: Changes) -> bool:
@@ -60,5 +60,5 @@ def shows(stored: Document | None, run: Run, change: Changes) -> bool:
         return False
     before = {"state": run.state, "daemon": run.daemon, "attempt": run.attempt}
     after = before | {name: change[name] for name in TELLING if name in change}
-    after = decode(encode(after), CODEC)  # instants to their milliseconds
+    after = decode(encode(after), NAIVE)  # instants to their milliseconds
     return all(stored.get(name) == value for name, value in after.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,7 +21,7 @@ from cronlite.errors import InvalidInput, shown
 from cronlite.runs import ABANDONED, AT_WORK, DEFAULT_QUEUE, QUEUED, RUNNING, Changes, Run
 from cronlite.schedules import Document
 from cronlite.store.contract import RunQuery
-from cronlite.store.mongo.changes import TELLING, Update, kind, shows, together
+from cronlite.store.mongo.changes import TELLING, Update, grouped, shows
 from cronlite.store.mongo.connection import Collections
 from cronlite.store.mongo.documents import (
     batches,
@@ -104,7 +105,7 @@ class Runs(Collections):
                 break
             found = list(self._runs.find(ready).sort([("run_at", 1), ("_id", 1)]).limit(page))
             first, behind = _first_in_lane(self._whole(found, now))
-            self._let_wait(behind)
+            self._let_wait([run.id for run in behind])
             claimed += self._claim(daemon, first, now)
             if len(found) < page:
                 break
@@ -139,10 +140,13 @@ class Runs(Collections):
         # Marks what this very call wins; the daemon alone would not, with two calls at the same time.
         token = ObjectId()
         taken = {"state": RUNNING, "daemon": daemon, "started_at": now, "claim": token}
+        by_attempt: dict[int, list[str]] = defaultdict(list)
+        for run in found:
+            by_attempt[run.attempt].append(run.id)
         matched, blocked = self._update(
-            [Update(run.attempt, _queued(run), {**taken, "attempt": run.attempt + 1}) for run in found]
+            [Update(ids, _queued(attempt), {**taken, "attempt": attempt + 1}) for attempt, ids in by_attempt.items()]
         )
-        self._let_wait([found[place] for place in blocked])
+        self._let_wait(blocked)
         won = found if matched == len(found) else self._holding(token, found)
         for run in won:
             runs.claim(run, daemon, now)
@@ -153,39 +157,37 @@ class Runs(Collections):
         won = {document["_id"] for document in self._runs.find(mine, {"_id": True})}
         return [run for run in found if run.id in won]
 
-    def _let_wait(self, blocked: Sequence[Run]) -> None:
-        if not blocked:
-            return
-        still_queued = {"_id": {"$in": [run.id for run in blocked]}, "state": QUEUED}
-        self._runs.update_many(still_queued, {"$unset": {"run_at": "", "sent_at": ""}})
+    def _let_wait(self, ids: Collection[str]) -> None:
+        if ids:
+            still_queued = {"_id": {"$in": list(ids)}, "state": QUEUED}
+            self._runs.update_many(still_queued, {"$unset": {"run_at": "", "sent_at": ""}})
 
     @translated
     def change_runs(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
         lost: set[str] = set()
         for batch in batches(changes, _BATCH):
-            matched, refused = self._update([Update(kind(run, change), _fence(run), change) for run, change in batch])
+            matched, refused = self._update(grouped(batch))
             if matched < len(batch):
-                lost |= self._not_made(batch) | {batch[place][0].id for place in refused}
+                lost |= self._not_made(batch) | refused
         return lost
 
-    def _update(self, updates: Sequence[Update]) -> tuple[int, set[int]]:
-        """Make updates, each of the one run that its filter finds.
-
-        Return how many found theirs (with trouble on the way, perhaps fewer), and the places of those that met a unique
-        index.
+    def _update(self, updates: Sequence[Update]) -> tuple[int, set[str]]:
+        """Make updates; return how many runs were found (with trouble on the way, perhaps fewer), and the ids of those
+        that met a unique index.
         """
         try:
             # Several times as fast; but MongoDB ends one at its first conflict, and pymongo never repeats one.
-            return self._runs.bulk_write(together(updates), ordered=False).matched_count, set()
+            return self._runs.bulk_write([one.at_once() for one in updates], ordered=False).matched_count, set()
         except BulkWriteError as partly:
             refusals(partly, DUPLICATE_KEY)
         except AutoReconnect:
             pass  # whatever was written without an answer is not found again, and so not written twice
-        singly = [UpdateOne(one.filter, update(one.changes)) for one in updates]
+        ids = [id_ for one in updates for id_ in one.ids]
+        singly = [operation for one in updates for operation in one.one_by_one()]
         try:
             return self._runs.bulk_write(singly, ordered=False).matched_count, set()
         except BulkWriteError as partly:
-            return 0, set(refusals(partly, DUPLICATE_KEY))
+            return 0, {ids[place] for place in refusals(partly, DUPLICATE_KEY)}
 
     def _not_made(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
         """Find the runs that do not show their change: it may have been made, but its answer lost, a while ago."""
@@ -258,7 +260,7 @@ class Runs(Collections):
         timed = {"state": QUEUED, "handler": {"$in": list(handlers)}, "run_at": {"$gt": _EPOCH}}
         found = self._runs.find_one(timed, {"_id": False, "run_at": True}, sort=[("run_at", 1)])
         run_at = found and found["run_at"]
-        return run_at if isinstance(run_at, datetime) else None
+        return run_at.replace(tzinfo=timezone.utc) if isinstance(run_at, datetime) else None
 
     @translated
     def owners(self) -> set[str]:
@@ -285,14 +287,9 @@ def _first_in_lane(found: Iterable[Run]) -> tuple[list[Run], list[Run]]:
     return first, behind
 
 
-def _queued(run: Run) -> Document:
+def _queued(attempt: int) -> Document:
     # A run from elsewhere may leave the attempt out.
-    return {"_id": run.id, "state": QUEUED, "attempt": run.attempt or {"$in": [0, None]}}
-
-
-def _fence(run: Run) -> Document:
-    # To MongoDB, null equals missing: a queued run has no daemon.
-    return {"_id": run.id, "state": run.state, "daemon": run.daemon, "attempt": run.attempt}
+    return {"state": QUEUED, "attempt": attempt or {"$in": [0, None]}}
 
 
 def _abandoned(now: datetime, reason: str) -> Changes:
