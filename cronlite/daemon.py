@@ -38,6 +38,7 @@ POLL_SECONDS = 1.0
 POLL_SECONDS_HEARING = 5.0  # where the store tells of new runs
 AGAIN_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 5.0
+PREPARE_SECONDS = 0.2
 JOIN_SECONDS = 6.0  # a little more than the limit of one store call
 WATCH_SECONDS = 10.0
 PRUNE_SECONDS = 600.0
@@ -114,7 +115,7 @@ class Daemon:
     ) -> None:
         self.options = options or Options()
         self.clock = clock or StoreClock()
-        self._store, self._registry, self._notify = store, registry, notify or _nobody
+        self._store, self._registry, self._notify = store, registry, notify or (lambda _event, _status: None)
         silence = self.options.silence_seconds
         self.membership = Membership(store, self.clock, self._record, self._forget, silence)
         self.peers = Peers(store, silence)
@@ -229,7 +230,12 @@ class Daemon:
         pool = self.execution.pool
         status = f"next wake {self._wake_at:%H:%M:%S}Z, {pool.running} running, {self._queued} queued in the store"
         self._notify("tick", status)
-        return min(self.clock.seconds_until(self._wake_at), LONGEST_WAIT_SECONDS)
+        wait = self.clock.seconds_until(self._wake_at)
+        if wait > PREPARE_SECONDS:
+            return min(wait - PREPARE_SECONDS, LONGEST_WAIT_SECONDS)
+        if not self._feeding:
+            self.ticker.prepare(self.clock.now(), self._wake_at)
+        return self.clock.seconds_until(self._wake_at)
 
     def _claim(self) -> float:
         if self.execution.claim():
@@ -342,7 +348,3 @@ class Daemon:
         for name in names:
             if name in self._threads:
                 self._threads[name].join(JOIN_SECONDS)
-
-
-def _nobody(event: str, status: str) -> None:
-    """Hear notices when nobody else does."""

@@ -16,6 +16,7 @@ from cronlite import due, runs
 from cronlite.clock import MINUTE, floor_minute
 from cronlite.errors import InvalidInput, shown
 from cronlite.ledger import Tick, oldest_in_grace, to_do
+from cronlite.liveness import steady
 from cronlite.runs import Run
 from cronlite.schedules import Document, Schedule
 from cronlite.store.contract import Store
@@ -25,6 +26,7 @@ log = logging.getLogger("cronlite.tick")
 FIRST_BATCH = 100  # on its way to the seats while the next one is read
 BATCH = 1_000
 MAX_CATCH_UP = 1_000
+PREPARED_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -61,7 +63,17 @@ class Ticker:
     grace: timedelta
     catch_up_window: timedelta
     _settled: datetime | None = None
+    _prepared_for: datetime | None = None
+    _prepared: tuple[float, dict[str, list[Any]]] | None = None
     _told: dict[str, str] = field(default_factory=dict)
+
+    def prepare(self, now: datetime, wake_at: datetime) -> None:
+        """Ask for the expressions in use once the minute of a wake has begun, while there is time; once for each.
+
+        What comes into use after that counts from the next minute.
+        """
+        if floor_minute(wake_at) <= now < wake_at and self._prepared_for != wake_at:
+            self._prepared_for, self._prepared = wake_at, (steady(), self.store.expressions())
 
     def step(self, now: datetime) -> int:
         """Do every minute that is left to do at `now`; return how many runs were queued.
@@ -156,8 +168,11 @@ class Ticker:
                 count.queued += 1
 
     def _expressions(self) -> dict[str, list[Any]]:
-        """Ask for the expressions in use, and report those that keep schedules from ever being due."""
-        expressions = self.store.expressions()
+        """Return the expressions in use, and report those that keep schedules from ever being due."""
+        asked, expressions = self._prepared or (float("-inf"), {})
+        self._prepared = None
+        if steady() - asked > PREPARED_SECONDS:
+            expressions = self.store.expressions()
         for field_name, value in due.unreadable(expressions):
             if (subject := f"{field_name} {shown(value)}") not in self._told:
                 fault = due.refusal(field_name, value)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from cronlite import runs, schedules
+from cronlite import runs, schedules, ticking
 from cronlite.clock import MINUTE
+from cronlite.liveness import steady
 from cronlite.runs import Run
 from cronlite.store.contract import RunQuery, Store
 from cronlite.ticking import Ticker
@@ -91,6 +92,30 @@ def test_a_tick_that_failed_half_way_is_done_by_the_next_step(store: Store, monk
             one.step(START + 10 * MINUTE + WAKE)
     one.step(START + 11 * MINUTE + WAKE)
     assert minutes_of(store, "every")[-2:] == [10, 11]
+
+
+def test_what_is_prepared_serves_one_tick_and_not_after_a_pause(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, asked, expressions = started_at(store, 9), 0, store.expressions
+
+    def counted() -> dict[str, list[Any]]:
+        nonlocal asked
+        asked += 1
+        return expressions()
+
+    monkeypatch.setattr(store, "expressions", counted)
+    add(store, "known", minute="10,12")
+    for milliseconds in (-1, 0, 800, 800):
+        one.prepare(START + 10 * MINUTE + timedelta(milliseconds=milliseconds), START + 10 * MINUTE + WAKE)
+        assert asked == (milliseconds >= 0)
+    one.step(START + 10 * MINUTE + WAKE)
+    assert (asked, minutes_of(store, "known")) == (1, [10])
+    one.step(START + 11 * MINUTE + WAKE)
+    assert asked == 2
+    one.prepare(START + 12 * MINUTE, START + 12 * MINUTE + WAKE)
+    add(store, "came since", minute=12)
+    monkeypatch.setattr(ticking, "steady", lambda: steady() + 2)  # a machine that slept
+    one.step(START + 12 * MINUTE + WAKE)
+    assert (minutes_of(store, "known"), minutes_of(store, "came since")) == ([10, 12], [12])
 
 
 @pytest.mark.parametrize(

@@ -18,15 +18,18 @@ class Ticks(Collections):
 
     @translated
     def ledger(self, since: datetime, until: datetime) -> list[Tick]:
-        before = self._ticks.find({"_id": {"$lt": since}}).sort("_id", -1).limit(1)
-        within = self._ticks.find({"_id": {"$gte": since, "$lte": until}}).sort("_id")
-        return [tick for document in (*before, *within) if (tick := _tick(document))]
+        found: list[Document] = []
+        for document in self._ticks.find({"_id": {"$lte": until}}).sort("_id", -1):
+            found.append(document)
+            if document["_id"] < since:
+                break
+        return [tick for document in reversed(found) if (tick := _tick(document))]
 
     @translated
     def claim_tick(self, tick: Tick) -> Tick:
         while True:
             try:
-                self._ticks.insert_one(_document(tick))
+                self._tick_claims.insert_one(_document(tick))
                 return tick
             except DuplicateKeyError:
                 standing = self._ticks.find_one({"_id": tick.minute})
