@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from tests.bench import burst, idle, machine, peers, profiled, punctual, scale, sharing, sqlite, start
+from tests.bench import burst, idle, machine, peers, profiled, punctual, safety, scale, sharing, sqlite, start
 from tests.bench.rows import Row, table
 from tests.bench.setting import FULL, QUICK, Setting, Sizes, say
 from tests.services import MissingService, ServiceFailed
@@ -31,6 +31,7 @@ BENCHMARKS: Mapping[str, Callable[[Setting], list[Row]]] = {
     "sharing": sharing.measure,
     "sqlite": sqlite.measure,
     "start": start.measure,
+    "safety": safety.measure,
 }
 WITH_PEERS = ("burst", "idle", "sqlite")
 # A cache as on a small server: that of the tests is smaller, and the default would take half of this machine.

@@ -111,6 +111,27 @@ def test_thousands_of_changes_are_told_apart(open_rival: Open) -> None:
     assert stored(store, many[1_234]).result == 1_234
 
 
+def test_results_that_are_equal_to_python_are_stored_each_as_it_is(store: Store) -> None:
+    given = [1, True, 1.0, 1, [1], [1], {"a": 1}, "1", None]
+    many = [a_running(f"lane{number}") for number in range(len(given))]
+    add(store, *many)
+    outcomes = [(run, runs.closed(SUCCEEDED, NOW, result=result)) for run, result in zip(many, given, strict=True)]
+    assert store.change_runs(outcomes) == set()
+    assert [repr(stored(store, run).result) for run in many] == [repr(result) for result in given]
+
+
+def test_of_changes_that_are_alike_those_of_lost_runs_are_left_out_and_named(store: Store) -> None:
+    many = [a_running(f"lane{number}") for number in range(9)]
+    add(store, *many)
+    gone, others, made = many[2:4], many[4], many[5]
+    outcome = runs.closed(SUCCEEDED, NOW, result="ok")
+    assert store.change_runs([(run, {"daemon": "d2"}) for run in gone]) == set()
+    assert store.change_runs([(others, {"attempt": 7}), (made, outcome)]) == set()
+    assert store.change_runs([(run, outcome) for run in many]) == {run.id for run in [*gone, others]}
+    ended = {run.id for run in many if stored(store, run).state == SUCCEEDED}
+    assert ended == {run.id for run in many} - {run.id for run in [*gone, others]}
+
+
 def test_of_all_who_close_a_run_one_succeeds(open_rival: Open) -> None:
     stores = [open_rival() for _ in range(6)]
     run = a_running(LANE)

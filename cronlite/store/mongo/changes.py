@@ -1,15 +1,15 @@
-"""How are the changes of many runs written with few updates, and how is one known that was made before?"""
+"""How is a change written that many runs have in common, and how is one known that was made before?"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator
 
 from bson import decode, encode
 from pymongo import UpdateMany, UpdateOne
 
 from cronlite.runs import Changes, Run
 from cronlite.schedules import Document
+from cronlite.store.alike import Alike
 from cronlite.store.mongo.connection import NAIVE
 from cronlite.store.mongo.documents import update
 
@@ -17,41 +17,16 @@ from cronlite.store.mongo.documents import update
 TELLING = ("state", "daemon", "attempt", "run_at", "finished_at")
 
 
-class Update(NamedTuple):
-    """A change to make to each of some runs, as long as it is as `where` has it."""
-
-    ids: list[str]
-    where: Document
-    changes: Changes
-
-    def at_once(self) -> UpdateMany | UpdateOne:
-        """Return the one operation that makes it."""
-        kind, ids = (UpdateOne, self.ids[0]) if len(self.ids) == 1 else (UpdateMany, {"$in": self.ids})
-        return kind({"_id": ids, **self.where}, update(self.changes))
-
-    def one_by_one(self) -> Iterator[UpdateOne]:
-        """Yield an operation for each of the runs."""
-        changes = update(self.changes)
-        return (UpdateOne({"_id": id_, **self.where}, changes) for id_ in self.ids)
+def at_once(one: Alike) -> UpdateMany | UpdateOne:
+    """Return the one operation that makes a change. To MongoDB, null in a fence equals missing."""
+    kind, ids = (UpdateOne, one.ids[0]) if len(one.ids) == 1 else (UpdateMany, {"$in": one.ids})
+    return kind({"_id": ids, **one.fence}, update(one.changes))
 
 
-def grouped(changes: Iterable[tuple[Run, Changes]]) -> list[Update]:
-    """Join the changes that differ in nothing but the id, each under the fence of the run as it was."""
-    kinds: dict[Hashable, Update] = {}
-    for run, change in changes:
-        # The type of the result, because 1, 1.0 and True are equal here, and not there.
-        kind: Hashable = (run.state, run.daemon, run.attempt, *change, *change.values(), type(change.get("result")))
-        try:
-            alike = kinds.get(kind)
-        except TypeError:  # a result or an error that is not hashable
-            kind, alike = run.id, None
-        if alike is None:
-            # To MongoDB, null equals missing: a queued run has no daemon.
-            fence = {"state": run.state, "daemon": run.daemon, "attempt": run.attempt}
-            kinds[kind] = Update([run.id], fence, change)
-        else:
-            alike.ids.append(run.id)
-    return list(kinds.values())
+def one_by_one(one: Alike) -> Iterator[UpdateOne]:
+    """Yield an operation for each of the runs."""
+    changes = update(one.changes)
+    return (UpdateOne({"_id": id_, **one.fence}, changes) for id_ in one.ids)
 
 
 def shows(stored: Document | None, run: Run, change: Changes) -> bool:

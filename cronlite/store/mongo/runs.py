@@ -20,8 +20,9 @@ from cronlite import runs
 from cronlite.errors import InvalidInput, shown
 from cronlite.runs import ABANDONED, AT_WORK, DEFAULT_QUEUE, QUEUED, RUNNING, Changes, Run
 from cronlite.schedules import Document
+from cronlite.store.alike import Alike, alike
 from cronlite.store.contract import RunQuery
-from cronlite.store.mongo.changes import TELLING, Update, grouped, shows
+from cronlite.store.mongo.changes import TELLING, at_once, one_by_one, shows
 from cronlite.store.mongo.connection import Collections
 from cronlite.store.mongo.documents import (
     batches,
@@ -144,7 +145,7 @@ class Runs(Collections):
         for run in found:
             by_attempt[run.attempt].append(run.id)
         matched, blocked = self._update(
-            [Update(ids, _queued(attempt), {**taken, "attempt": attempt + 1}) for attempt, ids in by_attempt.items()]
+            [Alike(ids, _queued(attempt), {**taken, "attempt": attempt + 1}) for attempt, ids in by_attempt.items()]
         )
         self._let_wait(blocked)
         won = found if matched == len(found) else self._holding(token, found)
@@ -166,24 +167,24 @@ class Runs(Collections):
     def change_runs(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
         lost: set[str] = set()
         for batch in batches(changes, _BATCH):
-            matched, refused = self._update(grouped(batch))
+            matched, refused = self._update(alike(batch))
             if matched < len(batch):
                 lost |= self._not_made(batch) | refused
         return lost
 
-    def _update(self, updates: Sequence[Update]) -> tuple[int, set[str]]:
-        """Make updates; return how many runs were found (with trouble on the way, perhaps fewer), and the ids of those
+    def _update(self, changes: Sequence[Alike]) -> tuple[int, set[str]]:
+        """Make changes; return how many runs were found (with trouble on the way, perhaps fewer), and the ids of those
         that met a unique index.
         """
         try:
             # Several times as fast; but MongoDB ends one at its first conflict, and pymongo never repeats one.
-            return self._runs.bulk_write([one.at_once() for one in updates], ordered=False).matched_count, set()
+            return self._runs.bulk_write([at_once(one) for one in changes], ordered=False).matched_count, set()
         except BulkWriteError as partly:
             refusals(partly, DUPLICATE_KEY)
         except AutoReconnect:
             pass  # whatever was written without an answer is not found again, and so not written twice
-        ids = [id_ for one in updates for id_ in one.ids]
-        singly = [operation for one in updates for operation in one.one_by_one()]
+        ids = [id_ for one in changes for id_ in one.ids]
+        singly = [operation for one in changes for operation in one_by_one(one)]
         try:
             return self._runs.bulk_write(singly, ordered=False).matched_count, set()
         except BulkWriteError as partly:

@@ -13,6 +13,7 @@ from cronlite import runs
 from cronlite.errors import InvalidInput
 from cronlite.runs import ABANDONED, DEFAULT_QUEUE, Changes, Run
 from cronlite.schedules import Document
+from cronlite.store.alike import Alike, alike
 from cronlite.store.contract import RunQuery
 from cronlite.store.sqlite.connection import Tables
 from cronlite.store.sqlite.tables import IN_LIST, RUNS, distinct, instant, listed, milliseconds
@@ -110,7 +111,7 @@ class Runs(Tables):
 
     def change_runs(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
         with self._write() as connection:
-            return {run.id for run, changed in changes if not _changed(connection, run, changed)}
+            return {id_ for one in alike(changes) for id_ in _not_changed(connection, one)}
 
     def abandon_unreadable(self, daemon: str, now: datetime) -> int:
         owned = "WHERE state = 'running' AND (daemon = ? OR typeof(daemon) != 'text')"
@@ -236,19 +237,21 @@ def _abandon(
     connection.execute(f"{RUNS.update(ended)} WHERE rowid = ?", [*RUNS.values(ended), rowid])
 
 
-def _changed(connection: sqlite3.Connection, run: Run, changes: Changes) -> bool:
-    """Make a change if the run is as it was given, or find it made."""
-    fence = [run.id, run.state, run.daemon, run.attempt]
-    values = RUNS.values(changes)
+def _not_changed(connection: sqlite3.Connection, one: Alike) -> list[str]:
+    """Make a change; return the runs that are not as the fence has them, and do not show it either."""
+    values = RUNS.values(one.changes)
     try:
-        statement = f"{RUNS.update(changes)} WHERE _id = ? AND state = ? AND daemon IS ? AND attempt = ?"
-        if connection.execute(statement, [*values, *fence]).rowcount:
-            return True
-    except sqlite3.IntegrityError:  # its lane, or its key, is another's
-        return False
-    made = f"SELECT {', '.join(changes)} FROM runs WHERE _id = ? AND attempt = ?"
-    stored = connection.execute(made, [run.id, run.attempt]).fetchone()
-    return stored is not None and list(stored) == values
+        statement = f"{RUNS.update(one.changes)} WHERE _id {IN_LIST} AND state = ? AND daemon IS ? AND attempt = ?"
+        if connection.execute(statement, [*values, listed(one.ids), *one.fence.values()]).rowcount == len(one.ids):
+            return []
+    except sqlite3.IntegrityError:  # the lane, or the key, of one of them is another's
+        if len(one.ids) == 1:
+            return one.ids
+    if len(one.ids) > 1:
+        return [id_ for each in one.ids for id_ in _not_changed(connection, one._replace(ids=[each]))]
+    made = f"SELECT {', '.join(one.changes)} FROM runs WHERE _id = ? AND attempt = ?"
+    stored = connection.execute(made, [*one.ids, one.fence["attempt"]]).fetchone()
+    return [] if stored is not None and list(stored) == values else one.ids
 
 
 def _readable(documents: Iterator[Document]) -> Iterator[Run]:

@@ -37,7 +37,7 @@ def instant(value: Any) -> Any:
     if type(value) is not int:
         return value
     try:
-        return _EPOCH + timedelta(milliseconds=value)
+        return _EPOCH + _MILLISECOND * value
     except OverflowError:
         return value
 
@@ -128,8 +128,9 @@ class Table:
 
     def row(self, document: Mapping[str, Any]) -> list[Any]:
         """Return the values to insert."""
-        given = dict(zip(document, self.values(document), strict=True))
-        return [given.get(name) for name in self.columns]
+        self._refuse_unknown(document)
+        given = map(document.get, self.columns)
+        return [kind.write(value) for kind, value in zip(self.columns.values(), given, strict=True)]
 
     def document(self, row: Sequence[Any]) -> dict[str, Any]:
         """Return the document of a selected row."""
