@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
@@ -58,7 +58,7 @@ class Schedule:
     timetable: Timetable = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        faults = _complaints(_OWN_CHECKS, _own(self))
+        faults = _complaints(_OWN_CHECKS, self.__dict__)
         shared = _shared(self)
         try:
             timetable, respelled = _read_shared(*shared)
@@ -160,7 +160,7 @@ def new(*, now: datetime, **given: Any) -> Schedule:
 def _read_shared(*shared: Any) -> tuple[Timetable, dict[str, Spelling]]:
     """Return when they are due, and those of the time fields that have another canonical form."""
     given = dict(zip(_SHARED, shared, strict=True))
-    faults = _complaints(_SHARED_CHECKS, [given[name] for name in _SHARED_CHECKS])
+    faults = _complaints(_SHARED_CHECKS, given)
     try:
         spelled = {name: given[name] for name in cron.FIELDS}
         pattern = cron.Pattern.of(**spelled, either_day=given["either_day"] is True)
@@ -181,12 +181,8 @@ def _read_shared(*shared: Any) -> tuple[Timetable, dict[str, Spelling]]:
     return Timetable(pattern, zone), respelled
 
 
-def _complaints(checks: Mapping[str, values.Check], given: Iterable[Any]) -> list[Fault]:
-    return [
-        Fault(name, value, *complaint)
-        for (name, check), value in zip(checks.items(), given, strict=True)
-        if (complaint := check(value))
-    ]
+def _complaints(checks: Mapping[str, values.Check], given: Mapping[str, Any]) -> list[Fault]:
+    return [Fault(name, given[name], *complaint) for name, check in checks.items() if (complaint := check(given[name]))]
 
 
 def _name(value: object) -> values.Complaint:
@@ -222,4 +218,4 @@ _OWN_CHECKS: dict[str, values.Check] = {
 }
 CHECKS = _SHARED_CHECKS | _OWN_CHECKS
 _SHARED = (*cron.FIELDS, "tz", *_SHARED_CHECKS)
-_own, _shared = attrgetter(*_OWN_CHECKS), attrgetter(*_SHARED)
+_shared = attrgetter(*_SHARED)
