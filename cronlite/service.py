@@ -66,7 +66,7 @@ def seldom_collecting() -> Iterator[None]:
         gc.unfreeze()
 
 
-_COLLECT_AFTER = 10_000  # objects more, instead of 700
+_COLLECT_AFTER = 50_000  # objects more, instead of 700
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -16,7 +17,7 @@ import pytest
 
 from cronlite import Cronlite
 from cronlite.runs import Run
-from cronlite.service import Notifier
+from cronlite.service import Notifier, seldom_collecting
 from tests.services.mongod import Mongod
 from tests.services.process import free_port
 from tests.waiting import wait_until
@@ -318,3 +319,11 @@ def test_what_only_a_person_can_mend_ends_with_2(service: Service) -> None:
     service.uri = "nonsense:"
     service.start()
     assert service.wait() == 2
+
+
+def test_the_garbage_collector_is_left_as_it_was_found() -> None:
+    before = gc.get_threshold()
+    with seldom_collecting():
+        assert gc.get_threshold()[0] > before[0]
+        assert gc.get_freeze_count() > 1_000
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)

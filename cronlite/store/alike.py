@@ -13,7 +13,7 @@ class Alike(NamedTuple):
 
     ids: list[str]
     fence: dict[str, Any]
-    """Their state, daemon and attempt."""
+    """What each must still be like: its state, daemon and attempt."""
     changes: Changes
 
 

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -52,6 +52,13 @@ def raw(mongo_database: str) -> Iterator[Database[Document]]:
 
 
 # documents from elsewhere
+
+
+def test_instants_deep_in_foreign_params_come_aware_in_utc(store: Store, raw: Database[Document]) -> None:
+    raw.schedules.insert_one({"params": {"since": NOW, "at": [{"times": [NOW, None]}, []], "none": {}}})
+    (found,) = store.schedules()
+    assert found["params"] == {"since": NOW, "at": [{"times": [NOW, None]}, []], "none": {}}
+    assert found["params"]["at"][0]["times"][0].tzinfo is timezone.utc
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,13 @@ class Ticks(Collections):
 
     @translated
     def ledger(self, since: datetime, until: datetime) -> list[Tick]:
-        found: list[Document] = []
+        found: list[Tick] = []
         for document in self._ticks.find({"_id": {"$lte": until}}).sort("_id", -1):
-            found.append(document)
-            if document["_id"] < since:
-                break
-        return [tick for document in reversed(found) if (tick := _tick(document))]
+            if tick := _tick(document):
+                found.append(tick)
+                if tick.minute < since:
+                    break
+        return found[::-1]
 
     @translated
     def claim_tick(self, tick: Tick) -> Tick:

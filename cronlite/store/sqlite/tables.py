@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from cronlite.errors import StoreError
@@ -20,10 +21,10 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class Kind(NamedTuple):
-    """How the values of a column are declared, written and read."""
+    """How the values of a column are declared, and written and read where they are not stored as they are."""
 
     declared: str
-    write: Callable[[Any], Any]
+    write: Callable[[Any], Any] | None = None
     read: Callable[[Any], Any] | None = None
 
 
@@ -49,36 +50,33 @@ def _text(value: Any) -> Any:
     return value
 
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, default=dict)
+_ENCODER, _DECODER = json.JSONEncoder(ensure_ascii=False, default=dict), json.JSONDecoder()
 
 
 def _json(value: Any) -> Any:
-    return None if value is None else _text(_ENCODER.encode(value))
+    return _text(_ENCODER.encode(value))
 
 
 def _parsed(value: Any) -> Any:
     try:
-        return json.loads(value)
+        return _DECODER.decode(value)
     except (ValueError, TypeError, RecursionError):
         return value
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
 
 
 def _truth(value: Any) -> Any:
     return {0: False, 1: True}.get(value, value)
 
 
-KEY = Kind("TEXT NOT NULL UNIQUE", _as_it_is)
-TEXT = Kind("TEXT", _text)
-NUMBER = Kind("NUMERIC", _as_it_is)
-BOOL = Kind("INTEGER", _as_it_is, _truth)
+KEY = Kind("TEXT NOT NULL UNIQUE")
+TEXT = Kind("TEXT")
+WORDS = Kind("TEXT", _text)  # of handlers and errors, which nobody has checked
+NUMBER = Kind("NUMERIC")
+BOOL = Kind("INTEGER", read=_truth)
 DATE = Kind("INTEGER", milliseconds, instant)
 JSON = Kind("TEXT", _json, _parsed)
 # Without a type SQLite converts nothing: 5 and '5' stay what they are.
-SPELLING = Kind("", _as_it_is)
+SPELLING = Kind("")
 
 
 # One variable for a list of any length: a statement has but 999 before SQLite 3.32.
@@ -129,21 +127,28 @@ class Table:
     def row(self, document: Mapping[str, Any]) -> list[Any]:
         """Return the values to insert."""
         self._refuse_unknown(document)
-        given = map(document.get, self.columns)
-        return [kind.write(value) for kind, value in zip(self.columns.values(), given, strict=True)]
+        return _written(zip(self._writers, map(document.get, self.columns), strict=True))
 
     def document(self, row: Sequence[Any]) -> dict[str, Any]:
         """Return the document of a selected row."""
         return {
-            name: kind.read(value) if kind.read else value
-            for (name, kind), value in zip(self.columns.items(), row, strict=True)
+            name: read(value) if read else value
+            for (name, read), value in zip(self._readers, row, strict=True)
             if value is not None
         }
 
     def values(self, changes: Mapping[str, Any]) -> list[Any]:
         """Return the values of some fields, as they are stored."""
         self._refuse_unknown(changes)
-        return [self.columns[name].write(value) for name, value in changes.items()]
+        return _written((self.columns[name].write, value) for name, value in changes.items())
+
+    @cached_property
+    def _writers(self) -> list[Callable[[Any], Any] | None]:
+        return [kind.write for kind in self.columns.values()]
+
+    @cached_property
+    def _readers(self) -> list[tuple[str, Callable[[Any], Any] | None]]:
+        return [(name, kind.read) for name, kind in self.columns.items()]
 
     def update(self, names: Iterable[str]) -> str:
         """Return the beginning of the statement that sets these columns."""
@@ -153,6 +158,10 @@ class Table:
         if not document.keys() <= self.columns.keys():
             unknown = ", ".join(sorted(map(str, document.keys() - self.columns.keys())))
             raise StoreError(f"the table {self.name} has no column for {unknown}")
+
+
+def _written(given: Iterable[tuple[Callable[[Any], Any] | None, Any]]) -> list[Any]:
+    return [write(value) if write and value is not None else value for write, value in given]
 
 
 SCHEDULES = Table(
@@ -214,8 +223,8 @@ RUNS = Table(
         "finished_at": DATE,
         "result": JSON,
         "error": JSON,
-        "output": TEXT,
-        "reason": TEXT,
+        "output": WORDS,
+        "reason": WORDS,
         "retry_of": TEXT,
         "deadline_at": DATE,
         "sent_at": DATE,
@@ -241,7 +250,7 @@ DAEMONS = Table(
     "daemons",
     {
         "_id": KEY,
-        "host": TEXT,
+        "host": WORDS,
         "pid": NUMBER,
         "version": TEXT,
         "started_at": DATE,
@@ -253,7 +262,7 @@ DAEMONS = Table(
         "seats": NUMBER,
         "dead_at": DATE,
         "ticks": BOOL,
-        "trouble": TEXT,
+        "trouble": WORDS,
         "queues": JSON,
     },
 )
