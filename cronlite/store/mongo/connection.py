@@ -49,9 +49,6 @@ class Collections:
         self._schedules: Collection[Document] = self._database.get_collection("schedules", NAIVE)
         self._runs: Collection[Document] = self._database.get_collection("runs", NAIVE)
         self._ticks: Collection[Document] = self._database["ticks"]
-        # A claim saves others work and guards nothing, as the ids of a tick's runs are fixed: if it is forgotten, the
-        # minute is claimed again.
-        self._tick_claims = self._ticks.with_options(write_concern=WriteConcern(w=1))
         self._daemons: Collection[Document] = self._database["daemons"]
         self._due_index: str | None = None
         """The index to hint at in the due query, once it is known to be there."""

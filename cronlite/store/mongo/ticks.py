@@ -30,7 +30,7 @@ class Ticks(Collections):
     def claim_tick(self, tick: Tick) -> Tick:
         while True:
             try:
-                self._tick_claims.insert_one(_document(tick))
+                self._ticks.insert_one(_document(tick))
                 return tick
             except DuplicateKeyError:
                 standing = self._ticks.find_one({"_id": tick.minute})
