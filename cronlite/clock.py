@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from cronlite.errors import Fault, InvalidInput, suggestion
 
 MINUTE = timedelta(minutes=1)
+MILLISECOND = timedelta(milliseconds=1)
 # Debian's cron takes a larger jump for a corrected clock: nothing is made up, nothing is held back.
 LARGEST_CHANGE = timedelta(hours=3)
 

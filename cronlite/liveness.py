@@ -10,8 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
+from cronlite.clock import MILLISECOND
 from cronlite.errors import StoreError
 from cronlite.store.contract import DaemonRecord, Store
 
@@ -22,7 +23,6 @@ BEATS_PER_SILENCE = 6
 # A lease ends before anybody can have watched its last beat for the whole silence.
 LEASE_PER_SILENCE = 5 / 6
 SKEW_SECONDS = 1.0
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 def steady() -> float:
@@ -49,7 +49,7 @@ class StoreClock:
     def now(self) -> datetime:
         """Return the store's time as an aware UTC instant."""
         instant, at = self._answered
-        return instant + _MILLISECOND * int((steady() - at) * 1_000)
+        return instant + MILLISECOND * int((steady() - at) * 1_000)
 
     def seconds_until(self, instant: datetime) -> float:
         """Say how long to wait until an instant; negative when it is past."""

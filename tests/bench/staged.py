@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from cronlite.clock import MINUTE
+from cronlite.clock import MILLISECOND, MINUTE
 from cronlite.liveness import StoreClock, steady
 
 _LOOK_SECONDS = 0.05
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 class StagedClock(StoreClock):
@@ -37,7 +36,7 @@ class StagedClock(StoreClock):
         if self._at is None:
             return self._begin - MINUTE + timedelta(seconds=2)
         minutes, seconds = divmod(steady() - self._at, self._length)
-        return self._begin + MINUTE * int(minutes) + _MILLISECOND * int(seconds * 1_000)
+        return self._begin + MINUTE * int(minutes) + MILLISECOND * int(seconds * 1_000)
 
     def seconds_until(self, instant: datetime) -> float:
         if self._at is None:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from cronlite.clock import MILLISECOND
 from cronlite.errors import StoreError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Kind(NamedTuple):
@@ -30,7 +30,7 @@ class Kind(NamedTuple):
 
 def milliseconds(value: Any) -> Any:
     """Return an instant as it is stored."""
-    return (value - _EPOCH) // _MILLISECOND if isinstance(value, datetime) else value
+    return (value - _EPOCH) // MILLISECOND if isinstance(value, datetime) else value
 
 
 def instant(value: Any) -> Any:
@@ -38,7 +38,7 @@ def instant(value: Any) -> Any:
     if type(value) is not int:
         return value
     try:
-        return _EPOCH + _MILLISECOND * value
+        return _EPOCH + MILLISECOND * value
     except OverflowError:
         return value
 
