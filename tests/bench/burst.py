@@ -46,10 +46,10 @@ def best_peer(setting: Setting) -> tuple[str, float]:
     return best, speeds.get(best, 0.0)
 
 
-def cronlite(uri: str, due: int, **more: Any) -> Answer:
+def cronlite(uri: str, due: int, *, by: str = "daemons:work", overlap: str = "skip", **more: Any) -> Answer:
     """Let one daemon run a burst on a fresh store."""
-    stored.fill(uri, stored.in_burst(due, "noop"))
-    answer: Answer = children.call("daemons:work", uri=uri, tick=stored.BURST_AT.isoformat(), expected=due, **more)
+    stored.fill(uri, stored.in_burst(due, "noop", overlap=overlap))
+    answer: Answer = children.call(by, uri=uri, tick=stored.BURST_AT.isoformat(), expected=due, **more)
     if (answer["calls"], answer["stored"]) != (due, due):
         raise RuntimeError(f"of {due} runs, {answer['calls']} were called and {answer['stored']} stored")
     return answer

@@ -13,7 +13,7 @@ from pymongo import WriteConcern
 from cronlite.store.alike import Alike, alike
 from cronlite.store.mongo import connection
 from cronlite.store.mongo import runs as mongo_runs
-from tests.bench import children, daemons, stored
+from tests.bench import burst, daemons
 from tests.bench.rows import Row
 from tests.bench.setting import Setting, say
 
@@ -33,8 +33,8 @@ def measure(setting: Setting) -> list[Row]:
         for side, without in SIDES.items():
             say(f"burst of {due:,}, {side}, {repeat + 1} of {setting.sizes.repeats}")
             with setting.mongodb() as uri:
-                stored.fill(uri, stored.in_burst(due, "noop", overlap="allow" if "lanes" in without else "skip"))
-                answer = children.call("safety:careless", uri=uri, due=due, without=without)
+                overlap = "allow" if "lanes" in without else "skip"
+                answer = burst.cronlite(uri, due, by="safety:careless", overlap=overlap, without=without)
             speeds[side].append(due / answer["stored_seconds"])
     whole = median(speeds["cronlite as it is"])
     return [
@@ -51,14 +51,14 @@ def measure(setting: Setting) -> list[Row]:
     ]
 
 
-def careless(uri: str, due: int, without: Sequence[str]) -> dict[str, Any]:
-    """Run a burst in this process without some of the guarantees."""
+def careless(without: Sequence[str], **given: Any) -> dict[str, Any]:
+    """Work in this process without some of the guarantees."""
     with ExitStack() as left_out:
         if "majority" in without:
             left_out.enter_context(patch.object(connection, "_WRITE_CONCERN", WriteConcern(w=1)))
         if "fences" in without:
             left_out.enter_context(patch.object(mongo_runs, "alike", _unfenced))
-        return daemons.work(uri, tick=stored.BURST_AT.isoformat(), expected=due)
+        return daemons.work(**given)
 
 
 def _unfenced(given: Any) -> list[Alike]:
