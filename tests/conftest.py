@@ -71,9 +71,12 @@ def store() -> Iterator[Store]:
 
 @pytest.fixture(scope="session")
 def mongod() -> Iterator[Mongod]:
-    """One replica set of one for the whole session. A test that kills it or loses its data asks for `start_mongod`."""
+    """One replica set of one for the whole session. A test that kills it or loses its data asks for `start_mongod`.
+
+    It removes no expired documents: tests have clocks of their own, and what ends there may long have expired here.
+    """
     try:
-        server = Mongod()
+        server = Mongod(parameters={"ttlMonitorEnabled": 0})
     except MissingService as missing:
         skip_or_fail(missing)
     with server:

@@ -241,6 +241,19 @@ class Fleet:
         wait_until(all_ended, limit_seconds=limit_seconds, interval_seconds=0.2, what=what, instead=self._what_is_there)
         return last
 
+    def wait_until_ticks_done(self, last: datetime, *, limit_seconds: float = 60) -> None:
+        """Wait until each minute up to `last` that the ledger knows is done, and all its runs have succeeded."""
+
+        def all_done() -> bool:
+            found = self.evidence()
+            ticks = [tick for tick in found.ticks if "from_at" not in tick and tick["_id"] <= last]
+            ids = [f"{id_}@{tick['_id']:%Y-%m-%dT%H:%MZ}" for tick in ticks for id_ in self.schedules]
+            succeeded = all(found.runs.get(id_, {}).get("state") == "succeeded" for id_ in ids)
+            return succeeded and all("done_at" in tick for tick in ticks)
+
+        what = f"all ticks up to {last:%Y-%m-%d %H:%M}"
+        wait_until(all_done, limit_seconds=limit_seconds, what=what, instead=self._what_is_there)
+
     def wait_for_run(self, id_: Any, fits: Callable[[Document], Any], *, limit_seconds: float = 60) -> Document:
         """Wait until a run is as it should be, and return it."""
 

@@ -43,15 +43,10 @@ def step_and_set_right(fleet: Fleet, offset: float) -> None:
         for id_ in fleet.schedules:
             for number in (2, 3):
                 fleet.wait_for_run(f"{id_}@{begun + number * MINUTE:%Y-%m-%dT%H:%MZ}", succeeded)
+    # what was queued just before the clock was put back is looked for again within seconds, not at once
+    fleet.wait_until_ticks_done(begun)
     fleet.stop_all()
     found = fleet.evidence()
-    for tick in found.ticks:
-        minute = tick["_id"]
-        if "from_at" not in tick:
-            runs = [f"{id_}@{minute:%Y-%m-%dT%H:%MZ}" for id_ in fleet.schedules]
-            missing = [id_ for id_ in runs if found.runs.get(id_, {}).get("state") != "succeeded"]
-            assert "done_at" in tick, tick
-            assert minute > begun or not missing, (minute, missing)
     fleet.first = min(run["due_at"] for run in found.runs.values())
     injected = "there and back"
     fleet.verify(f"the server's clock steps by {offset:g} s", injected, fleet.first - MINUTE)
