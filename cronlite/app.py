@@ -108,6 +108,7 @@ class Cronlite(Asking):
         return self._daemon[1] if self._daemon and self._daemon[0] == os.getpid() else None
 
     def _new_daemon(self, options: Mapping[str, Any], notify: Callable[[str, str], None] | None = None) -> Daemon:
-        from cronlite.daemon import Daemon, read_options
+        from cronlite.daemon import Daemon
+        from cronlite.options import read_options
 
         return Daemon(self.store, self.registry, read_options(options), notify=notify)

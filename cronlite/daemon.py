@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
-from cronlite import clock, values
-from cronlite.errors import Fault, InvalidInput, StoreError, suggestion
+from cronlite import clock
+from cronlite.errors import StoreError
 from cronlite.execution import Execution
 from cronlite.feeding import Feeding
 from cronlite.handlers import Registry
 from cronlite.liveness import (
     BEATS_PER_SILENCE,
-    SILENCE_SECONDS,
     Membership,
     Peers,
     Reach,
@@ -25,6 +22,7 @@ from cronlite.liveness import (
     host_and_pid,
     steady,
 )
+from cronlite.options import Options
 from cronlite.recording import Recorder
 from cronlite.runs import DEFAULT_QUEUE, QUEUED, Run
 from cronlite.sending import Sending
@@ -38,61 +36,11 @@ POLL_SECONDS = 1.0
 POLL_SECONDS_HEARING = 5.0  # where the store tells of new runs
 AGAIN_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 5.0
-PREPARE_SECONDS = 0.2
+PREPARE_SECONDS = 0.5
 JOIN_SECONDS = 6.0  # a little more than the limit of one store call
 WATCH_SECONDS = 10.0
 PRUNE_SECONDS = 600.0
 DEAD_KEPT = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How a daemon runs; times are in seconds. Raises InvalidInput, with all faults at once."""
-
-    seats: int = 20
-    drain_seconds: float = 30
-    grace_seconds: float = 300
-    catch_up_window_seconds: float = 86_400
-    silence_seconds: float = SILENCE_SECONDS
-    dispatch: str | None = field(default=None, repr=False)
-    """The URI of the broker that tells workers of queued runs."""
-    queues: tuple[str, ...] | None = None
-    """Whose runs it claims itself; None means all."""
-
-    def __post_init__(self) -> None:
-        faults = [Fault("queues", name, *bad) for name in self.queues or () if (bad := values.queue_name(name))]
-        if self.dispatch is not None and not self.dispatch.startswith(("amqp://", "amqps://")):
-            remedy = "give amqp://user:password@host:5672/vhost"  # what was given may hold a password
-            faults.append(Fault("dispatch", "…", "does not begin with amqp:// or amqps://", remedy))
-        faults += [
-            Fault(name, getattr(self, name), *complaint)
-            for name, check in _CHECKS.items()
-            if (complaint := check(getattr(self, name)))
-        ]
-        if faults:
-            raise InvalidInput(*faults)
-
-
-_CHECKS = {
-    "seats": values.number(0, 1_000, whole=True),
-    "drain_seconds": values.number(0, 86_400),
-    "grace_seconds": values.number(60, 86_400),
-    "catch_up_window_seconds": values.number(60, 30 * 86_400),
-    "silence_seconds": values.number(1, 3_600),
-}
-
-
-def read_options(given: Mapping[str, Any]) -> Options:
-    """Make Options of keyword arguments. Raises InvalidInput for one that does not exist."""
-    known = [one.name for one in fields(Options)]
-    faults = [
-        Fault(name, value, "is no option of the daemon", suggestion(name, known))
-        for name, value in given.items()
-        if name not in known
-    ]
-    if faults:
-        raise InvalidInput(*faults)
-    return Options(**given)
 
 
 class Daemon:
@@ -206,6 +154,8 @@ class Daemon:
             if not self._feeding:
                 self._spawn("watch", lambda: self._loop("watch", self._watch, self._stopping))
             self._loop("tick", self._tick, self._stopping, self._tick_soon)
+            if self.ticker.is_prepared:  # or it would wait until somebody takes this daemon for dead
+                self._guarded("tick", lambda: self.step(self.clock.now()))
 
     def _enter(self) -> float:
         for complaint in self._store.prepare():
@@ -230,17 +180,19 @@ class Daemon:
         pool = self.execution.pool
         status = f"next wake {self._wake_at:%H:%M:%S}Z, {pool.running} running, {self._queued} queued in the store"
         self._notify("tick", status)
-        wait = self.clock.seconds_until(self._wake_at)
-        if wait > PREPARE_SECONDS:
-            return min(wait - PREPARE_SECONDS, LONGEST_WAIT_SECONDS)
+        wake_at = self._wake_at
+        minute_in, wake_in = map(self.clock.seconds_until, (clock.floor_minute(wake_at), wake_at))
+        wait = max(minute_in, wake_in - PREPARE_SECONDS)
+        if wait > 0:
+            return min(wait, LONGEST_WAIT_SECONDS)
         if not self._feeding:
-            self.ticker.prepare(self.clock.now(), self._wake_at)
-        return self.clock.seconds_until(self._wake_at)
+            self.ticker.prepare(self.clock.now(), wake_at)
+        return self.clock.seconds_until(wake_at)
 
     def _claim(self) -> float:
         if self.execution.claim():
             return 0
-        if not self._hears:
+        if not self._hears or self.execution.pool.waiting:
             return POLL_SECONDS
         run_at = self._store.next_run_at(self._registry.names())
         wait = self.clock.seconds_until(run_at) if run_at else POLL_SECONDS_HEARING

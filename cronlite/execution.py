@@ -22,6 +22,7 @@ log = logging.getLogger("cronlite.run")
 # Enough to keep the seats busy while more is claimed; the rest is for whoever has a free seat first.
 AHEAD_SECONDS = 0.25
 MAX_AHEAD = 2_000
+MAX_WAIT_SECONDS = 1.0
 MAX_UNRECORDED = 5_000
 RECORDERS = 2
 RELEASE_SECONDS = 0.2
@@ -97,6 +98,8 @@ class Execution:
         """Claim what this daemon can start before long, and hand it to the pool."""
         if not self._membership.holds_lease():
             return 0
+        if self.pool.longest_wait > MAX_WAIT_SECONDS:
+            self._give_back_waiting()
         return self._claim(self._clock.now(), self._ahead())
 
     def room(self) -> int:
@@ -208,7 +211,7 @@ class Execution:
         a_second_ago = self._clock.now() - timedelta(seconds=1)
         taken = sum(run.started_at is not None and run.started_at < a_second_ago for run in self.pool.executing())
         mean = max(self._durations.mean([run.handler for run in fitting]), 0.001)
-        ahead = max(self.pool.free, int((self._seats - taken) * AHEAD_SECONDS / mean))
+        ahead = max(self.pool.free, round((self._seats - taken) * AHEAD_SECONDS / mean))
         return max(0, min(ahead, MAX_AHEAD) - self.pool.waiting)
 
     def _hold(self, claimed: Sequence[Run]) -> None:
@@ -218,6 +221,14 @@ class Execution:
 
     def _let_go(self, held: Iterable[Run]) -> None:
         self._held.difference_update([(run.id, run.attempt) for run in held])
+
+    def _give_back_waiting(self) -> None:
+        """Put runs back whose handlers keep the seats for longer than they used to: another daemon may be free."""
+        try:
+            self.give_back(self.withdraw())
+        except StoreError:
+            self._doubtful_until = steady() + DOUBT_SECONDS
+            raise
 
     def _give_back_unanswered(self) -> None:
         """Put runs back that the store has as claimed by this daemon, which never heard so.

@@ -19,6 +19,8 @@ from cronlite.store.contract import Store
 log = logging.getLogger("cronlite.run")
 
 AT_ONCE = 1_000
+UNKNOWN_SECONDS = 0.05
+"""How long a handler is taken to last until its first call has ended."""
 
 Ended = queue.SimpleQueue["tuple[Run, Outcome | None, datetime] | None"]
 """Attempts that ended, and when; None as the outcome of one that was not started, for want of a lease or of time. A
@@ -65,8 +67,8 @@ class Durations:
         self._means[handler] = mean + (seconds - mean) / 8
 
     def mean(self, handlers: Sequence[str]) -> float:
-        """Return the mean of some calls to come, in seconds; one that is not known counts for a second."""
-        return sum(self._means.get(handler, 1.0) for handler in handlers) / len(handlers)
+        """Return the mean of some calls to come, in seconds."""
+        return sum(self._means.get(handler, UNKNOWN_SECONDS) for handler in handlers) / len(handlers)
 
 
 class Recorder:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from cronlite import due, runs
@@ -26,7 +26,8 @@ log = logging.getLogger("cronlite.tick")
 FIRST_BATCH = 100  # on its way to the seats while the next one is read
 BATCH = 1_000
 MAX_CATCH_UP = 1_000
-PREPARED_SECONDS = 1.0
+MAX_READ_AHEAD = 10_000
+PREPARED_SECONDS = 1.0  # a machine that slept longer reads anew
 
 
 @dataclass(slots=True)
@@ -48,6 +49,15 @@ class Count:
         return ", ".join(f"{number} {what}" for number, what in parts if number) or "nothing due"
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A minute that was claimed before its wake, and what is due in it, partly read."""
+
+    entry: Tick
+    due: Iterator[Schedule]
+    at: float
+
+
 @dataclass(slots=True)
 class Ticker:
     """Does ticks for one daemon at a time; `daemon` names the one that it claims for.
@@ -63,17 +73,30 @@ class Ticker:
     grace: timedelta
     catch_up_window: timedelta
     _settled: datetime | None = None
-    _prepared_for: datetime | None = None
-    _prepared: tuple[float, dict[str, list[Any]]] | None = None
+    _stepped: datetime | None = None
+    _prepared: _Prepared | None = None
     _told: dict[str, str] = field(default_factory=dict)
 
-    def prepare(self, now: datetime, wake_at: datetime) -> None:
-        """Ask for the expressions in use once the minute of a wake has begun, while there is time; once for each.
+    @property
+    def is_prepared(self) -> bool:
+        """Tell whether a minute is claimed that the next step is to do."""
+        return self._prepared is not None
 
-        What comes into use after that counts from the next minute.
+    def prepare(self, now: datetime, wake_at: datetime) -> None:
+        """Claim the minute of a wake and read what is due, once that minute has begun and those before it are done.
+
+        A schedule stored since the minute began is not due in it anyway; other changes may count from the next one.
+        Raises StoreError; the step does then what is left.
         """
-        if floor_minute(wake_at) <= now < wake_at and self._prepared_for != wake_at:
-            self._prepared_for, self._prepared = wake_at, (steady(), self.store.expressions())
+        minute = floor_minute(wake_at)
+        if not minute <= now < wake_at or self._stepped != minute - MINUTE:
+            return
+        self._stepped = None  # once for each wake
+        at = steady()
+        if entry := self._claimed(Tick(minute=minute, daemon=self.daemon(), claimed_at=now)):
+            found = self._due(minute)
+            read = _read_ahead(found, at + (wake_at - now).total_seconds())
+            self._prepared = _Prepared(entry, chain(read, found), at)
 
     def step(self, now: datetime) -> int:
         """Do every minute that is left to do at `now`; return how many runs were queued.
@@ -81,20 +104,24 @@ class Ticker:
         A minute that another live daemon has claimed is left to it. Raises StoreError; what was claimed and not done
         is then done by the next step.
         """
+        queued = self._do_prepared(now)
         since = max(self._settled, now - self.catch_up_window) if self._settled else now - self.catch_up_window
         since = min(since, now - self.grace)  # the clock may have been set back
         entries = to_do(self.store.ledger(floor_minute(since), now), now, self.grace, self.daemon())
-        queued = 0
         for entry in sorted(entries, key=lambda entry: entry.is_gap):
             # Each is claimed when its turn comes: what is left then is another's to do if this daemon ends.
             if mine := self._claimed(entry):
                 queued += self._do(mine, now)
         self._settled = min([entry.first for entry in entries], default=now) - MINUTE
+        self._stepped = floor_minute(now)
         return queued
 
     def _claimed(self, entry: Tick) -> Tick | None:
         """Return the entry that stands if it is ours to do."""
-        me, entry = self.daemon(), self.store.claim_tick(entry)
+        me = self.daemon()
+        if entry.daemon != me and not self.is_dead(entry.daemon):
+            return None
+        entry = self.store.claim_tick(entry)
         if entry.done_at is not None:
             return None
         if entry.daemon == me:
@@ -104,14 +131,22 @@ class Ticker:
             return replace(entry, daemon=me)
         return None
 
-    def _do(self, entry: Tick, now: datetime) -> int:
+    def _do_prepared(self, now: datetime) -> int:
+        """Do the minute that was prepared, unless that was too long ago, or in another daemon's name."""
+        prepared, self._prepared = self._prepared, None
+        if prepared is None or steady() - prepared.at > PREPARED_SECONDS:
+            return 0
+        if prepared.entry.daemon != self.daemon() or prepared.entry.minute > now:
+            return 0
+        return self._do(prepared.entry, now, prepared.due)
+
+    def _do(self, entry: Tick, now: datetime, found: Iterator[Schedule] | None = None) -> int:
         started = time.monotonic()
         if entry.last < oldest_in_grace(now, self.grace):
             count = self._make_up(entry, now)
         else:
             count = Count()
-            found = due.due(self.store, entry.minute, self._set_aside, self._expressions())
-            for batch in _batches((schedule, entry.minute) for schedule in found):
+            for batch in _batches((schedule, entry.minute) for schedule in found or self._due(entry.minute)):
                 self._queue(batch, now, count)
         done = replace(entry, due=count.due, skipped=count.left_out, done_at=now)
         if not self.store.finish_tick(done):
@@ -167,12 +202,12 @@ class Ticker:
             else:
                 count.queued += 1
 
+    def _due(self, minute: datetime) -> Iterator[Schedule]:
+        return due.due(self.store, minute, self._set_aside, self._expressions())
+
     def _expressions(self) -> dict[str, list[Any]]:
         """Return the expressions in use, and report those that keep schedules from ever being due."""
-        asked, expressions = self._prepared or (float("-inf"), {})
-        self._prepared = None
-        if steady() - asked > PREPARED_SECONDS:
-            expressions = self.store.expressions()
+        expressions = self.store.expressions()
         for field_name, value in due.unreadable(expressions):
             if (subject := f"{field_name} {shown(value)}") not in self._told:
                 fault = due.refusal(field_name, value)
@@ -205,6 +240,17 @@ def _fit_in(run: Run, last: Run | None, now: datetime) -> None:
 def _allowed(schedule: Schedule) -> int:
     """Say how many minutes of a gap a schedule makes up for."""
     return {"skip": 0, "latest": 1, "all": MAX_CATCH_UP}[schedule.catch_up]
+
+
+def _read_ahead(found: Iterator[Schedule], until: float) -> list[Schedule]:
+    """Read some of what is due, up to a steady instant."""
+    read: list[Schedule] = []
+    while len(read) < MAX_READ_AHEAD and steady() < until:
+        page = list(islice(found, FIRST_BATCH))
+        read += page
+        if len(page) < FIRST_BATCH:
+            break
+    return read
 
 
 def _batches(wanted: Iterable[tuple[Schedule, datetime]]) -> Iterator[list[tuple[Schedule, datetime]]]:

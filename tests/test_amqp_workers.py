@@ -18,11 +18,12 @@ from click.testing import CliRunner
 
 from cronlite import Cronlite, feeding, sending
 from cronlite.cli import cli
-from cronlite.daemon import Daemon, Options
+from cronlite.daemon import Daemon
 from cronlite.dispatch.amqp import Consumer, Message, Publisher, Raw, link
 from cronlite.dispatch.amqp import consumer as receiving
 from cronlite.errors import ConfigurationError, InvalidInput
 from cronlite.handlers import Registry
+from cronlite.options import Options
 from cronlite.runs import MISSED, QUEUED, SUCCEEDED, Run
 from cronlite.sending import message
 from tests.amqp_queues import empty

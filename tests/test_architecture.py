@@ -23,7 +23,7 @@ LAYERS = [
     ["timetable", "schedules", "runs", "ledger"],
     ["store", "due"],
     ["output", "shell", "handlers", "logs", "dispatch"],
-    ["liveness", "ticking", "recording", "execution", "sending", "feeding", "daemon", "service"],
+    ["liveness", "ticking", "recording", "execution", "sending", "feeding", "options", "daemon", "service"],
     ["handle", "opened", "scheduling", "asking", "app", "defaults", "inspection", "crontab"],
     ["cli", "testing"],
     ["contrib"],

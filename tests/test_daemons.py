@@ -19,11 +19,14 @@ from typing import Any
 import pytest
 
 from cronlite import Cronlite
-from cronlite.daemon import Daemon, Options
+from cronlite.clock import MINUTE, floor_minute
+from cronlite.daemon import Daemon
 from cronlite.errors import Conflict, GiveUp, RetryLater
 from cronlite.handlers import Registry, current_run
+from cronlite.liveness import StoreClock
+from cronlite.options import Options
 from cronlite.store import open_store
-from cronlite.store.contract import Store
+from cronlite.store.contract import RunQuery, Store
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -407,6 +410,34 @@ def test_a_stop_gives_back_what_has_not_started_without_a_cost(crew: Crew) -> No
     assert {handle.wait(20).state for handle in handles} == {"succeeded"}
     assert all((handle.run.crashes, handle.run.failures) == (0, 0) for handle in handles)
     assert set(Counter(id_ for _, id_, _ in crew.calls).values()) == {1}
+
+
+class StandingClock(StoreClock):
+    """A clock that shows what it is told."""
+
+    def __init__(self, shown: datetime) -> None:
+        super().__init__()
+        self.shown = shown
+
+    def now(self) -> datetime:
+        return self.shown
+
+
+def test_a_stop_right_before_a_wake_leaves_no_minute_to_the_silence(crew: Crew) -> None:
+    store, minute = crew.cron.store, floor_minute(datetime.now(timezone.utc))
+    due_now(store, ["every"], overlap="allow")
+    clock = StandingClock(minute - timedelta(seconds=30))
+    daemon = Daemon(store, crew.cron.registry, clock=clock)
+    daemon.start()
+    assert daemon.wait_ready(20)
+    wait_until(lambda: store.ledger(minute - MINUTE, clock.shown)[-1:], what="the minute before")
+    clock.shown = minute + timedelta(seconds=0.9)
+    wait_until(lambda: daemon.ticker.is_prepared, what="the minute is prepared")
+    daemon.stop()
+    (tick,) = store.ledger(minute, clock.shown)[-1:]
+    assert (tick.minute, tick.due, tick.done_at) == (minute, 1, clock.shown)
+    (run,) = store.runs(RunQuery(schedule="every", limit=1))
+    assert (run.due_at, run.state) == (minute, "queued")
 
 
 def test_a_hard_stop_gives_back_what_runs_without_a_cost(crew: Crew) -> None:

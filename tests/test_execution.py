@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cronlite import execution as execution_module
 from cronlite import liveness, recording, runs
 from cronlite.errors import StoreUnavailable
 from cronlite.execution import Execution
@@ -61,15 +62,45 @@ def states(store: Store, runs: Sequence[Run]) -> list[str]:
     return [stored(store, run).state for run in runs]
 
 
-def test_as_many_runs_as_seats_are_claimed_on_the_way_and_the_others_queued(
+def test_as_many_runs_as_can_start_soon_are_claimed_on_the_way_and_the_others_queued(
     store: Store, execution: MakeExecution
 ) -> None:
-    busy, new = execution(seats=4), a_tick(6)
+    busy, new = execution(seats=4), a_tick(24)  # in a quarter of a second, calls of 50 ms each
     assert busy.add(new) == set()
-    assert states(store, new) == [RUNNING] * 4 + [QUEUED] * 2
-    assert [stored(store, run).attempt for run in new] == [1] * 4 + [0] * 2
+    assert states(store, new) == [RUNNING] * 20 + [QUEUED] * 4
+    assert [stored(store, run).attempt for run in new] == [1] * 20 + [0] * 4
     wait_until(lambda: busy.pool.running == 4, what="all seats are taken")
     assert busy.claim_soon.is_set()
+
+
+def test_what_waits_too_long_for_a_seat_is_given_back_for_others(
+    store: Store, execution: MakeExecution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, idle, new = execution(seats=4), execution(seats=4), a_tick(6)
+    slow.add(new)
+    assert slow.claim() == 0
+    assert states(store, new) == [RUNNING] * 6  # for a second more
+    monkeypatch.setattr(execution_module, "MAX_WAIT_SECONDS", 0.0)
+    assert slow.claim() == 0
+    assert states(store, new) == [RUNNING] * 4 + [QUEUED] * 2
+    assert [stored(store, run).run_at for run in new] == [run.run_at for run in new]
+    assert idle.claim() == 2
+    assert (slow.pool.waiting, slow.pool.running) == (0, 4)
+
+
+def test_what_could_not_be_given_back_is_so_later(
+    store: Store, execution: MakeExecution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, new = execution(seats=2), a_tick(3)
+    slow.add(new)
+    monkeypatch.setattr(execution_module, "MAX_WAIT_SECONDS", 0.0)
+    with monkeypatch.context() as pulled:
+        pulled.setattr(store, "change_runs", _raise)
+        with pytest.raises(StoreUnavailable):
+            slow.claim()
+    assert states(store, new) == [RUNNING] * 3
+    slow.claim()
+    assert states(store, new) == [RUNNING] * 2 + [QUEUED]
 
 
 def test_what_was_claimed_on_the_way_is_called_and_recorded(

@@ -33,9 +33,9 @@ def add(store: Store, id_: str, **given: Any) -> None:
     store.add_schedule(schedules.new(now=START - timedelta(days=30), **given).document() | {"_id": id_})
 
 
-def started_at(store: Store, minute: int) -> Ticker:
+def started_at(store: Store, minute: int, daemon: str = "me") -> Ticker:
     """Return a ticker that has done everything up to a minute of the hour."""
-    one = ticker(store)
+    one = ticker(store, daemon)
     one.step(START + minute * MINUTE + WAKE)
     return one
 
@@ -94,28 +94,96 @@ def test_a_tick_that_failed_half_way_is_done_by_the_next_step(store: Store, monk
     assert minutes_of(store, "every")[-2:] == [10, 11]
 
 
-def test_what_is_prepared_serves_one_tick_and_not_after_a_pause(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, asked, expressions = started_at(store, 9), 0, store.expressions
+def at(minute: int, milliseconds: int = 1_000) -> datetime:
+    return START + minute * MINUTE + timedelta(milliseconds=milliseconds)
 
-    def counted() -> dict[str, list[Any]]:
-        nonlocal asked
-        asked += 1
-        return expressions()
 
-    monkeypatch.setattr(store, "expressions", counted)
-    add(store, "known", minute="10,12")
-    for milliseconds in (-1, 0, 800, 800):
-        one.prepare(START + 10 * MINUTE + timedelta(milliseconds=milliseconds), START + 10 * MINUTE + WAKE)
-        assert asked == (milliseconds >= 0)
-    one.step(START + 10 * MINUTE + WAKE)
-    assert (asked, minutes_of(store, "known")) == (1, [10])
-    one.step(START + 11 * MINUTE + WAKE)
-    assert asked == 2
-    one.prepare(START + 12 * MINUTE, START + 12 * MINUTE + WAKE)
-    add(store, "came since", minute=12)
+def prepared(one: Ticker, minute: int, milliseconds: int = 800) -> bool:
+    one.prepare(at(minute, milliseconds), at(minute))
+    return one.is_prepared
+
+
+def test_a_minute_is_prepared_once_it_has_begun_and_done_from_what_was_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(store, "ten", minute=10)
+    one, other = started_at(store, 9), started_at(store, 9, "other")
+    assert [prepared(one, 10, milliseconds) for milliseconds in (-1, 1_000, 0, 900)] == [False, False, True, True]
+    assert not prepared(other, 10)
+    assert [tick.done_at for tick in store.ledger(at(10, 0), at(10))][-1] is None
+    assert other.step(at(10)) == 0
+    with monkeypatch.context() as unread:
+        unread.setattr(store, "candidates", _raise)
+        assert one.step(at(10)) == 1
+    assert not one.is_prepared
+    assert minutes_of(store, "ten") == [10]
+    assert (one.step(at(11)), other.step(at(11))) == (0, 0)
+
+
+def test_more_is_due_than_is_read_ahead(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ticking, "FIRST_BATCH", 2)
+    monkeypatch.setattr(ticking, "MAX_READ_AHEAD", 4)
+    for number in range(9):
+        add(store, f"s{number}", minute=10)
+    one = started_at(store, 9)
+    assert prepared(one, 10)
+    assert one.step(at(10)) == 9
+
+
+def test_nothing_is_prepared_before_all_minutes_before_are_done(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(store, "every")
+    one = ticker(store)
+    assert not prepared(one, 5)  # an empty ledger, in which this would be the first minute
+    one.step(at(5))
+    assert not prepared(one, 7)
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "add_runs", _raise)
+        with pytest.raises(OSError, match="pulled"):
+            one.step(at(7))
+    assert not prepared(one, 8)
+    one.step(at(8))
+    assert minutes_of(store, "every") == list(range(1, 9))
+    assert prepared(one, 9)
+
+
+def test_what_is_prepared_is_read_again_after_a_pause(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(store, "gone", minute=10)
+    one = started_at(store, 9)
+    assert prepared(one, 10)
+    assert store.remove_schedule("gone")
     monkeypatch.setattr(ticking, "steady", lambda: steady() + 2)  # a machine that slept
-    one.step(START + 12 * MINUTE + WAKE)
-    assert (minutes_of(store, "known"), minutes_of(store, "came since")) == ([10, 12], [12])
+    assert one.step(at(10)) == 0
+    assert [tick.done_at for tick in store.ledger(at(10, 0), at(10))][-1] == at(10)
+
+
+@pytest.mark.parametrize("method", ["expressions", "candidates"])
+def test_a_preparation_that_fails_loses_nothing(store: Store, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    add(store, "ten", minute=10)
+    one = started_at(store, 9)
+    with monkeypatch.context() as broken:
+        broken.setattr(store, method, _raise)
+        with pytest.raises(OSError, match="pulled"):
+            prepared(one, 10)
+    assert one.step(at(10)) == 1
+
+
+def test_a_minute_prepared_in_the_name_of_a_dead_daemon_is_taken_over(store: Store) -> None:
+    add(store, "ten", minute=10)
+    one = started_at(store, 9)
+    assert prepared(one, 10)
+    one.daemon = lambda: "me again"
+    assert one.step(at(10)) == 0
+    one.is_dead = {"me"}.__contains__
+    assert one.step(at(11)) == 1
+    assert minutes_of(store, "ten") == [10]
+
+
+def test_a_minute_that_was_prepared_when_the_clock_is_set_back_is_done_when_it_comes(store: Store) -> None:
+    add(store, "ten", minute=10)
+    one = started_at(store, 9)
+    assert prepared(one, 10)
+    assert one.step(at(9, 30_000)) == 0
+    assert one.step(at(10)) == 1
 
 
 @pytest.mark.parametrize(

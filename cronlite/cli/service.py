@@ -21,7 +21,7 @@ from cronlite.ledger import Tick
 from cronlite.store.contract import DaemonRecord
 
 if TYPE_CHECKING:
-    from cronlite.daemon import Options
+    from cronlite.options import Options
 
 log = logging.getLogger("cronlite.daemon")
 
@@ -80,7 +80,7 @@ def run(
     SIGTERM or SIGINT lets running handlers end, at most for --drain-seconds; a second one ends it at once. With no
     store to be reached it waits for one. With --dispatch, workers anywhere take a share; --seats 0 leaves all to them.
     """
-    from cronlite.daemon import Options
+    from cronlite.options import Options
 
     options = Options(
         seats=seats,
@@ -116,7 +116,7 @@ def worker(
     --dispatch and the same broker. The store is the same, too: give --uri and -A as for 'cronlite run'. AMQP_URI is
     amqp://user:password@host:5672/vhost, or $CRONLITE_DISPATCH.
     """
-    from cronlite.daemon import Options
+    from cronlite.options import Options
 
     options = Options(seats=seats, drain_seconds=drain_seconds, dispatch=broker, queues=tuple(queues) or None)
     _serve(session, options, worker=True, allow_shell=allow_shell, log_format=log_format)

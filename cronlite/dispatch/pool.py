@@ -34,10 +34,10 @@ CUT_SECONDS = 5.0
 class Execution:
     """A run in the pool: it waits for a seat, or has one."""
 
-    __slots__ = ("cut", "cut_off", "deadline", "handler", "run", "tail", "thread", "word")
+    __slots__ = ("cut", "cut_off", "deadline", "handler", "run", "since", "tail", "thread", "word")
 
-    def __init__(self, run: Run, handler: Handler | None) -> None:
-        self.run, self.handler = run, handler
+    def __init__(self, run: Run, handler: Handler | None, since: float) -> None:
+        self.run, self.handler, self.since = run, handler, since
         self.word = threading.Lock()  # whoever gets it says how the run ended
         self.tail = Tail()
         self.thread: int | None = None
@@ -112,6 +112,12 @@ class Pool:
         """Count the handlers that could not be cut off at their time limit and go on without a seat."""
         return len(self._stuck)
 
+    @property
+    def longest_wait(self) -> float:
+        """Say for how many seconds the first of the runs that wait has done so."""
+        first = next(iter(self._waiting), None)
+        return time.monotonic() - first.since if first else 0.0
+
     def executing(self) -> list[Run]:
         """List the runs that have a seat."""
         return [execution.run for execution in self._seated()]
@@ -120,7 +126,7 @@ class Pool:
 
     def submit(self, runs: Iterable[Run]) -> None:
         """Queue runs, and start those that find a seat. Raises CronliteError after `close`."""
-        new = [Execution(run, self._registry.get(run.handler)) for run in runs]
+        new = [Execution(run, self._registry.get(run.handler), time.monotonic()) for run in runs]
         with self._lock:
             if self._closed:
                 raise CronliteError("the pool is closed")

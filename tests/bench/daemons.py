@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cronlite import current_run
-from cronlite.daemon import Daemon, Options
+from cronlite.daemon import Daemon
 from cronlite.handlers import Registry
 from cronlite.liveness import StoreClock, steady
+from cronlite.options import Options
 from cronlite.output import capture_logs
 from cronlite.runs import FINAL, Changes, Run
 from cronlite.service import seldom_collecting

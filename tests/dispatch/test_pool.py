@@ -205,7 +205,9 @@ def test_withdrawn_runs_are_not_started(make_pool: Callable[[int], Watched], gat
     watched = make_pool(1)
     first, *others = [make_run("wait", gate="gate") for _ in range(5)]
     watched.pool.submit([first, *others])
+    wait_until(lambda: watched.pool.longest_wait > 0.05, what="some time to pass")
     assert watched.pool.withdraw() == others
+    assert watched.pool.longest_wait == 0
     gate.set()
     assert watched.pool.drain(5) == []
     assert watched.next()[0] is first

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from cronlite import current_run, liveness, output, service
-from cronlite.daemon import Daemon, Options
+from cronlite.daemon import Daemon
 from cronlite.errors import GiveUp, RetryLater
 from cronlite.handlers import Registry
+from cronlite.options import Options
 from cronlite.store import open_store
 from tests.dispatch import acting
 from tests.faults.fast import FastClock

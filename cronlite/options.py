@@ -1,0 +1,61 @@
+"""How does a daemon run?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from cronlite import values
+from cronlite.errors import Fault, InvalidInput, suggestion
+from cronlite.liveness import SILENCE_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a daemon runs; times are in seconds. Raises InvalidInput, with all faults at once."""
+
+    seats: int = 20
+    drain_seconds: float = 30
+    grace_seconds: float = 300
+    catch_up_window_seconds: float = 86_400
+    silence_seconds: float = SILENCE_SECONDS
+    dispatch: str | None = field(default=None, repr=False)
+    """The URI of the broker that tells workers of queued runs."""
+    queues: tuple[str, ...] | None = None
+    """Whose runs it claims itself; None means all."""
+
+    def __post_init__(self) -> None:
+        faults = [Fault("queues", name, *bad) for name in self.queues or () if (bad := values.queue_name(name))]
+        if self.dispatch is not None and not self.dispatch.startswith(("amqp://", "amqps://")):
+            remedy = "give amqp://user:password@host:5672/vhost"  # what was given may hold a password
+            faults.append(Fault("dispatch", "…", "does not begin with amqp:// or amqps://", remedy))
+        faults += [
+            Fault(name, getattr(self, name), *complaint)
+            for name, check in _CHECKS.items()
+            if (complaint := check(getattr(self, name)))
+        ]
+        if faults:
+            raise InvalidInput(*faults)
+
+
+_CHECKS = {
+    "seats": values.number(0, 1_000, whole=True),
+    "drain_seconds": values.number(0, 86_400),
+    "grace_seconds": values.number(60, 86_400),
+    "catch_up_window_seconds": values.number(60, 30 * 86_400),
+    "silence_seconds": values.number(1, 3_600),
+}
+
+
+def read_options(given: Mapping[str, Any]) -> Options:
+    """Make Options of keyword arguments. Raises InvalidInput for one that does not exist."""
+    known = [one.name for one in fields(Options)]
+    faults = [
+        Fault(name, value, "is no option of the daemon", suggestion(name, known))
+        for name, value in given.items()
+        if name not in known
+    ]
+    if faults:
+        raise InvalidInput(*faults)
+    return Options(**given)
