@@ -58,6 +58,7 @@ class Execution:
         self.recorders = [
             Recorder(store, self._ended, self._pace, self._durations, self._recorded) for _ in range(RECORDERS)
         ]
+        self._choosing, self._on_the_way = threading.Lock(), 0
         self._lanes_freed = False
         self._released_at = float("-inf")
         self._backlog = False
@@ -73,7 +74,10 @@ class Execution:
 
         That saves most runs the way through the queue.
         """
-        owner, now, born = self._membership.id, self._clock.now(), self._startable(new)
+        owner, now = self._membership.id, self._clock.now()
+        with self._choosing:
+            born = self._startable(new)
+            self._on_the_way += len(born)
         for run in born:
             runs.claim(run, owner, now)
         self._hold(born)  # before the store has them, or they would look unanswered
@@ -85,11 +89,14 @@ class Execution:
                 runs.unclaim(run)
             if blocked:
                 refused = refused.difference(run.id for run in blocked) | self._store.add_runs(blocked)
+            self._begin([run for run in born if run.daemon])
         except StoreError:
             self._let_go(born)
             self._doubtful_until = steady() + DOUBT_SECONDS
             raise
-        self._begin([run for run in born if run.daemon])
+        finally:
+            with self._choosing:
+                self._on_the_way -= len(born)
         if len(born) < len(new):
             self.claim_soon.set()
         return refused
@@ -212,7 +219,7 @@ class Execution:
         taken = sum(run.started_at is not None and run.started_at < a_second_ago for run in self.pool.executing())
         mean = max(self._durations.mean([run.handler for run in fitting]), 0.001)
         ahead = max(self.pool.free, round((self._seats - taken) * AHEAD_SECONDS / mean))
-        return max(0, min(ahead, MAX_AHEAD) - self.pool.waiting)
+        return max(0, min(ahead, MAX_AHEAD) - self.pool.waiting - self._on_the_way)
 
     def _hold(self, claimed: Sequence[Run]) -> None:
         if claimed and not self._held:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import chain, islice
@@ -25,8 +25,9 @@ log = logging.getLogger("cronlite.tick")
 
 FIRST_BATCH = 100  # on its way to the seats while the next one is read
 BATCH = 1_000
+WRITERS = 2  # what one server makes of three is less
 MAX_CATCH_UP = 1_000
-MAX_READ_AHEAD = 10_000
+MAX_AHEAD = 10_000
 PREPARED_SECONDS = 1.0  # a machine that slept longer reads anew
 
 
@@ -43,6 +44,13 @@ class Count:
     def due(self) -> int:
         return self.queued + self.waiting + self.skipped
 
+    def __iadd__(self, other: Count) -> Count:
+        self.queued += other.queued
+        self.waiting += other.waiting
+        self.skipped += other.skipped
+        self.left_out += other.left_out
+        return self
+
     def __str__(self) -> str:
         parts = [(self.queued, "queued"), (self.waiting, "waiting"), (self.skipped, "skipped")]
         parts.append((self.left_out, "left out by catch_up"))
@@ -51,10 +59,10 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A minute that was claimed before its wake, and what is due in it, partly read."""
+    """A minute that was claimed before its wake, and its runs, of which some are made."""
 
     entry: Tick
-    due: Iterator[Schedule]
+    runs: Iterator[Run]
     at: float
 
 
@@ -62,7 +70,7 @@ class _Prepared:
 class Ticker:
     """Does ticks for one daemon at a time; `daemon` names the one that it claims for.
 
-    `add_runs` writes its runs as the store's own does, and may claim some of them on the way.
+    `add_runs` writes its runs as the store's own does, and may claim some of them on the way; two threads call it.
     `is_dead` tells of an owner of ticks whether it is known to be dead.
     """
 
@@ -94,9 +102,9 @@ class Ticker:
         self._stepped = None  # once for each wake
         at = steady()
         if entry := self._claimed(Tick(minute=minute, daemon=self.daemon(), claimed_at=now)):
-            found = self._due(minute)
-            read = _read_ahead(found, at + (wake_at - now).total_seconds())
-            self._prepared = _Prepared(entry, chain(read, found), at)
+            new = self._due(minute, wake_at)
+            made = _ahead(new, at + (wake_at - now).total_seconds())
+            self._prepared = _Prepared(entry, chain(made, new), at)
 
     def step(self, now: datetime) -> int:
         """Do every minute that is left to do at `now`; return how many runs were queued.
@@ -138,16 +146,14 @@ class Ticker:
             return 0
         if prepared.entry.daemon != self.daemon() or prepared.entry.minute > now:
             return 0
-        return self._do(prepared.entry, now, prepared.due)
+        return self._do(prepared.entry, now, prepared.runs)
 
-    def _do(self, entry: Tick, now: datetime, found: Iterator[Schedule] | None = None) -> int:
+    def _do(self, entry: Tick, now: datetime, new: Iterator[Run] | None = None) -> int:
         started = time.monotonic()
         if entry.last < oldest_in_grace(now, self.grace):
             count = self._make_up(entry, now)
         else:
-            count = Count()
-            for batch in _batches((schedule, entry.minute) for schedule in found or self._due(entry.minute)):
-                self._queue(batch, now, count)
+            count = self._write(new or self._due(entry.minute, now), now)
         done = replace(entry, due=count.due, skipped=count.left_out, done_at=now)
         if not self.store.finish_tick(done):
             log.warning("the tick of %s was taken over by another daemon meanwhile", _named(entry))
@@ -165,25 +171,37 @@ class Ticker:
         """Apply each schedule's `catch_up` to the minutes of a gap, newest first, as far back as the window goes."""
         count = Count()
         first = max(entry.first, floor_minute(now - self.catch_up_window))
-        for batch in _batches(self._wanted(first, entry.last, count)):
-            self._queue(batch, now, count)
+        for batch in _batches(self._wanted(first, entry.last, now, count)):
+            count += self._queue(sorted(batch, key=lambda run: run.due_at), now)
         return count
 
-    def _wanted(self, first: datetime, last: datetime, count: Count) -> Iterator[tuple[Schedule, datetime]]:
+    def _wanted(self, first: datetime, last: datetime, now: datetime, count: Count) -> Iterator[Run]:
         made_up: dict[str, int] = defaultdict(int)
         minute, expressions = last, self._expressions()
         while minute >= first:
             for schedule in due.due(self.store, minute, self._set_aside, expressions):
                 if made_up[schedule.id] < _allowed(schedule):
                     made_up[schedule.id] += 1
-                    yield schedule, minute
+                    yield runs.of_schedule(schedule, minute, now)
                 else:
                     count.left_out += 1
             minute -= MINUTE
 
-    def _queue(self, wanted: list[tuple[Schedule, datetime]], now: datetime, count: Count) -> None:
-        """Write the runs of some schedules, each as its `overlap` and the runs at work have it."""
-        new = sorted((runs.of_schedule(schedule, tick, now) for schedule, tick in wanted), key=lambda run: run.due_at)
+    def _write(self, new: Iterator[Run], now: datetime) -> Count:
+        """Write runs of which no two share a lane, some batches at a time while the next is made."""
+        count, under_way = Count(), deque[Future[Count]]()
+        with ThreadPoolExecutor(WRITERS, "cronlite-write") as writers:  # which has no threads before there is work
+            for batch in _batches(new):
+                under_way.append(writers.submit(self._queue, batch, now))
+                if len(under_way) > WRITERS:
+                    count += under_way.popleft().result()
+            for written in under_way:
+                count += written.result()
+        return count
+
+    def _queue(self, new: list[Run], now: datetime) -> Count:
+        """Write some runs, each as its `overlap` and the runs at work have it."""
+        count = Count()
         lanes = {run.lane for run in new if run.lane}
         last = {run.lane: run for run in self.store.at_work(lanes)} if lanes else {}
         for run in new:
@@ -201,9 +219,12 @@ class Ticker:
                 count.waiting += 1
             else:
                 count.queued += 1
+        return count
 
-    def _due(self, minute: datetime) -> Iterator[Schedule]:
-        return due.due(self.store, minute, self._set_aside, self._expressions())
+    def _due(self, minute: datetime, now: datetime) -> Iterator[Run]:
+        """Make the runs of what is due in a minute, one by one."""
+        found = due.due(self.store, minute, self._set_aside, self._expressions())
+        return (runs.of_schedule(schedule, minute, now) for schedule in found)
 
     def _expressions(self) -> dict[str, list[Any]]:
         """Return the expressions in use, and report those that keep schedules from ever being due."""
@@ -242,30 +263,22 @@ def _allowed(schedule: Schedule) -> int:
     return {"skip": 0, "latest": 1, "all": MAX_CATCH_UP}[schedule.catch_up]
 
 
-def _read_ahead(found: Iterator[Schedule], until: float) -> list[Schedule]:
-    """Read some of what is due, up to a steady instant."""
-    read: list[Schedule] = []
-    while len(read) < MAX_READ_AHEAD and steady() < until:
-        page = list(islice(found, FIRST_BATCH))
-        read += page
+def _ahead(new: Iterator[Run], until: float) -> list[Run]:
+    """Make some runs, up to a steady instant."""
+    made: list[Run] = []
+    while len(made) < MAX_AHEAD and steady() < until:
+        page = list(islice(new, FIRST_BATCH))
+        made += page
         if len(page) < FIRST_BATCH:
             break
-    return read
+    return made
 
 
-def _batches(wanted: Iterable[tuple[Schedule, datetime]]) -> Iterator[list[tuple[Schedule, datetime]]]:
-    """Cut into batches; once there is more than one, the next is read in another thread while one is worked on."""
-    stream, size = iter(wanted), FIRST_BATCH
-
-    def read(size: int) -> list[tuple[Schedule, datetime]]:
-        return list(islice(stream, size))
-
-    batch = read(size)
-    with ThreadPoolExecutor(1, "cronlite-read") as reader:  # which has no thread before it has work
-        while batch:
-            following = reader.submit(read, BATCH) if len(batch) == size else None
-            yield batch
-            batch, size = following.result() if following else [], BATCH
+def _batches(new: Iterator[Run]) -> Iterator[list[Run]]:
+    size = FIRST_BATCH
+    while batch := list(islice(new, size)):
+        yield batch
+        size = BATCH
 
 
 def _named(entry: Tick) -> str:

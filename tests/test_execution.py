@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -71,6 +72,28 @@ def test_as_many_runs_as_can_start_soon_are_claimed_on_the_way_and_the_others_qu
     assert [stored(store, run).attempt for run in new] == [1] * 20 + [0] * 4
     wait_until(lambda: busy.pool.running == 4, what="all seats are taken")
     assert busy.claim_soon.is_set()
+
+
+def test_two_batches_at_a_time_share_the_room(
+    store: Store, execution: MakeExecution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, new, add_runs, first = execution(seats=4), a_tick(48), store.add_runs, threading.Event()
+
+    def held(batch: Sequence[Run]) -> set[str]:
+        if batch[0] is new[0]:
+            first.set()
+            assert second.wait(20)
+        return add_runs(batch)
+
+    second = threading.Event()
+    monkeypatch.setattr(store, "add_runs", held)
+    adding = threading.Thread(target=busy.add, args=(new[:24],))
+    adding.start()
+    assert first.wait(20)
+    busy.add(new[24:])
+    second.set()
+    adding.join(20)
+    assert Counter(states(store, new)) == {RUNNING: 20, QUEUED: 28}
 
 
 def test_what_waits_too_long_for_a_seat_is_given_back_for_others(

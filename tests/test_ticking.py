@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -94,6 +95,31 @@ def test_a_tick_that_failed_half_way_is_done_by_the_next_step(store: Store, monk
     assert minutes_of(store, "every")[-2:] == [10, 11]
 
 
+def test_a_batch_that_fails_beside_another_is_done_by_the_next_step(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ticking, "FIRST_BATCH", 2)
+    monkeypatch.setattr(ticking, "BATCH", 2)
+    for number in range(9):
+        add(store, f"s{number}", minute=10)
+    one, fails, lock = started_at(store, 9), iter([False, True, False, False, False]), threading.Lock()
+
+    def add_runs(new: list[Run]) -> set[str]:
+        with lock:
+            if next(fails):
+                _raise()
+        return store.add_runs(new)
+
+    one.add_runs = add_runs
+    with pytest.raises(OSError, match="pulled"):
+        one.step(START + 10 * MINUTE + WAKE)
+    written = len(made(store))
+    assert 0 < written < 9
+    one.add_runs = store.add_runs
+    assert one.step(START + 11 * MINUTE + WAKE) == 9 - written
+    assert len(made(store)) == 9
+
+
 def at(minute: int, milliseconds: int = 1_000) -> datetime:
     return START + minute * MINUTE + timedelta(milliseconds=milliseconds)
 
@@ -122,7 +148,7 @@ def test_a_minute_is_prepared_once_it_has_begun_and_done_from_what_was_read(
 
 def test_more_is_due_than_is_read_ahead(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ticking, "FIRST_BATCH", 2)
-    monkeypatch.setattr(ticking, "MAX_READ_AHEAD", 4)
+    monkeypatch.setattr(ticking, "MAX_AHEAD", 4)
     for number in range(9):
         add(store, f"s{number}", minute=10)
     one = started_at(store, 9)

@@ -103,7 +103,13 @@ INDEXES = (
         _SLOW,
         {"partialFilterExpression": {"state": QUEUED}},
     ),
-    Index("runs", "cronlite_expiry", _up("expires_at"), "finished runs are kept for ever", {"expireAfterSeconds": 0}),
+    Index(
+        "runs",
+        "cronlite_expiry",
+        _up("expires_at"),
+        "finished runs are kept for ever",
+        {"expireAfterSeconds": 0, "sparse": True},
+    ),
     Index("runs", "cronlite_newest", _up("queued_at"), _SLOW),
     Index("runs", "cronlite_of_schedule", _up("schedule", "queued_at"), _SLOW),
 )
