@@ -59,6 +59,11 @@ def floor_minute(instant: datetime) -> datetime:
     return utc(instant).replace(second=0, microsecond=0)
 
 
+def whole_milliseconds(instant: datetime) -> datetime:
+    """Return an instant as a store keeps it."""
+    return instant.replace(microsecond=instant.microsecond // 1_000 * 1_000)
+
+
 def next_wake(now: datetime) -> datetime:
     """Return the next instant that is one second after a tick, strictly after `now`."""
     wake = floor_minute(now) + _WAKE_DELAY

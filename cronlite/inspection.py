@@ -296,7 +296,7 @@ def _by_the_ledger(store: Store, schedule: Schedule, tick: datetime, now: dateti
     if entry.done_at is None:
         return (
             "in_hand",
-            f"daemon {entry.daemon} claimed that minute at {_second(entry.claimed_at)}, but did not end it",
+            f"daemon {entry.daemon} claimed that minute at {_second(entry.claimed_at)} and has not ended it",
         )
     if schedule.updated_at and entry.done_at < schedule.updated_at:
         return "changed_since", f"it was changed at {_second(schedule.updated_at)}, and was not due before that"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from cronlite.clock import MILLISECOND
+from cronlite.clock import MILLISECOND, whole_milliseconds
 from cronlite.errors import StoreError
 from cronlite.store.contract import DaemonRecord, Store
 
@@ -39,8 +39,7 @@ class StoreClock:
     """
 
     def __init__(self) -> None:
-        now = datetime.now(timezone.utc)
-        self._answered = now.replace(microsecond=now.microsecond // 1_000 * 1_000), steady()
+        self._answered = whole_milliseconds(datetime.now(timezone.utc)), steady()
 
     def set(self, answered: datetime) -> None:
         """Take the store's time from an answer that has just come."""

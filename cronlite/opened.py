@@ -55,8 +55,7 @@ class Opened:
         if steady() - self._synced > RESYNC_SECONDS:
             self._clock.set(self.store.now())
             self._synced = steady()
-        now = self._clock.now()
-        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+        return self._clock.now()
 
     def close(self) -> None:
         """Close the store's connections."""

@@ -140,7 +140,10 @@ class Ticker:
         return None
 
     def _do_prepared(self, now: datetime) -> int:
-        """Do the minute that was prepared, unless that was too long ago, or in another daemon's name."""
+        """Do the minute that was prepared, unless that was too long ago, or in another daemon's name.
+
+        It is in time, even if the clock was put on since.
+        """
         prepared, self._prepared = self._prepared, None
         if prepared is None or steady() - prepared.at > PREPARED_SECONDS:
             return 0
@@ -150,7 +153,7 @@ class Ticker:
 
     def _do(self, entry: Tick, now: datetime, new: Iterator[Run] | None = None) -> int:
         started = time.monotonic()
-        if entry.last < oldest_in_grace(now, self.grace):
+        if new is None and entry.last < oldest_in_grace(now, self.grace):
             count = self._make_up(entry, now)
         else:
             count = self._write(new or self._due(entry.minute, now), now)

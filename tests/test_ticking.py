@@ -204,6 +204,14 @@ def test_a_minute_prepared_in_the_name_of_a_dead_daemon_is_taken_over(store: Sto
     assert minutes_of(store, "ten") == [10]
 
 
+def test_a_minute_that_was_prepared_when_the_clock_is_put_on_is_in_time(store: Store) -> None:
+    add(store, "ten", minute=10)
+    one = started_at(store, 9)
+    assert prepared(one, 10)
+    assert one.step(at(40)) == 1
+    assert [(tick.due, tick.skipped) for tick in store.ledger(at(10, 0), at(10))][-1] == (1, 0)
+
+
 def test_a_minute_that_was_prepared_when_the_clock_is_set_back_is_done_when_it_comes(store: Store) -> None:
     add(store, "ten", minute=10)
     one = started_at(store, 9)

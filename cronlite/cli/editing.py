@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from cronlite import clock, schedules, values
 from cronlite import cron as cron_language
-from cronlite import schedules, values
 from cronlite.cli import documents, render
 from cronlite.cli.parameters import NO_DURATION, Duration, Name, Params, zone_names
 from cronlite.cli.schedules import as_json, next_runs, ref
@@ -135,8 +135,7 @@ def _from_line(line: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _drafted(given: Mapping[str, Any], now: datetime) -> Schedule:
-    now = now.replace(microsecond=now.microsecond // 1_000 * 1_000)
-    return schedules.new(now=now, **given)
+    return schedules.new(now=clock.whole_milliseconds(now), **given)
 
 
 def _warn(session: Session, given: Mapping[str, Any], schedule: Schedule) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from cronlite import defaults, runs
 from cronlite.app import Cronlite
-from cronlite.clock import MINUTE, floor_minute, utc
+from cronlite.clock import MINUTE, floor_minute, utc, whole_milliseconds
 from cronlite.errors import ConfigurationError, Fault, InvalidInput, suggestion
 from cronlite.handlers import Handler, Registry
 from cronlite.liveness import StoreClock
@@ -253,7 +253,7 @@ class Cranked(StoreClock):
 
     def to(self, now: datetime) -> None:
         """Show an instant from now on, to the millisecond."""
-        self._now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        self._now = whole_milliseconds(now)
 
     def now(self) -> datetime:
         """Return what it shows."""

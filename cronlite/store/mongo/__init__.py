@@ -7,6 +7,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
+from cronlite.clock import whole_milliseconds
 from cronlite.schedules import Document
 from cronlite.store.mongo.connection import connect
 from cronlite.store.mongo.daemons import Daemons
@@ -65,8 +66,7 @@ class MongoStore(Schedules, Ticks, Runs, Daemons):
             now: datetime = answer["now"]
             return now
         # mongomock, a stand-in for tests, has no $$NOW; its clock is that of this process.
-        local = datetime.now(timezone.utc)
-        return local.replace(microsecond=local.microsecond // 1000 * 1000)
+        return whole_milliseconds(datetime.now(timezone.utc))
 
     @translated
     def watch(self, seconds: float) -> bool:

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from cronlite.clock import whole_milliseconds
 from cronlite.errors import StoreUnavailable
 from cronlite.store.sqlite.failures import translation
 from cronlite.store.sqlite.opening import open_database
@@ -53,8 +54,7 @@ class Tables:
             self._disconnect()
 
     def now(self) -> datetime:
-        now = datetime.now(timezone.utc)
-        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+        return whole_milliseconds(datetime.now(timezone.utc))
 
     def before_fork(self) -> None:
         """Wait until no thread is inside the database, and let go of its file."""
