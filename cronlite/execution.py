@@ -21,6 +21,8 @@ log = logging.getLogger("cronlite.run")
 
 # Enough to keep the seats busy while more is claimed; the rest is for whoever has a free seat first.
 AHEAD_SECONDS = 0.25
+# More for a tick's own: what it has to leave to the queue costs one more write.
+TICK_AHEAD_SECONDS = 0.5
 MAX_AHEAD = 2_000
 MAX_WAIT_SECONDS = 1.0
 MAX_UNRECORDED = 5_000
@@ -218,7 +220,7 @@ class Execution:
         a_second_ago = self._clock.now() - timedelta(seconds=1)
         taken = sum(run.started_at is not None and run.started_at < a_second_ago for run in self.pool.executing())
         mean = max(self._durations.mean([run.handler for run in fitting]), 0.001)
-        ahead = max(self.pool.free, round((self._seats - taken) * AHEAD_SECONDS / mean))
+        ahead = max(self.pool.free, round((self._seats - taken) * TICK_AHEAD_SECONDS / mean))
         return max(0, min(ahead, MAX_AHEAD) - self.pool.waiting - self._on_the_way)
 
     def _hold(self, claimed: Sequence[Run]) -> None:
@@ -267,7 +269,7 @@ class Execution:
         if self._is_behind():
             return 0
         ahead = self.pool.free + int(self._pace.per_second() * AHEAD_SECONDS)
-        return min(ahead - self.pool.waiting, MAX_AHEAD)
+        return min(ahead - self.pool.waiting - self._on_the_way, MAX_AHEAD)
 
     def _may_start(self, run: Run) -> bool:
         if run.daemon != self._membership.id or not self._membership.holds_lease():

@@ -66,10 +66,10 @@ def states(store: Store, runs: Sequence[Run]) -> list[str]:
 def test_as_many_runs_as_can_start_soon_are_claimed_on_the_way_and_the_others_queued(
     store: Store, execution: MakeExecution
 ) -> None:
-    busy, new = execution(seats=4), a_tick(24)  # in a quarter of a second, calls of 50 ms each
+    busy, new = execution(seats=4), a_tick(44)  # in half a second, calls of 50 ms each
     assert busy.add(new) == set()
-    assert states(store, new) == [RUNNING] * 20 + [QUEUED] * 4
-    assert [stored(store, run).attempt for run in new] == [1] * 20 + [0] * 4
+    assert states(store, new) == [RUNNING] * 40 + [QUEUED] * 4
+    assert [stored(store, run).attempt for run in new] == [1] * 40 + [0] * 4
     wait_until(lambda: busy.pool.running == 4, what="all seats are taken")
     assert busy.claim_soon.is_set()
 
@@ -77,7 +77,7 @@ def test_as_many_runs_as_can_start_soon_are_claimed_on_the_way_and_the_others_qu
 def test_two_batches_at_a_time_share_the_room(
     store: Store, execution: MakeExecution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    busy, new, add_runs, first = execution(seats=4), a_tick(48), store.add_runs, threading.Event()
+    busy, new, add_runs, first = execution(seats=4), a_tick(88), store.add_runs, threading.Event()
 
     def held(batch: Sequence[Run]) -> set[str]:
         if batch[0] is new[0]:
@@ -87,13 +87,13 @@ def test_two_batches_at_a_time_share_the_room(
 
     second = threading.Event()
     monkeypatch.setattr(store, "add_runs", held)
-    adding = threading.Thread(target=busy.add, args=(new[:24],))
+    adding = threading.Thread(target=busy.add, args=(new[:44],))
     adding.start()
     assert first.wait(20)
-    busy.add(new[24:])
+    busy.add(new[44:])
     second.set()
     adding.join(20)
-    assert Counter(states(store, new)) == {RUNNING: 20, QUEUED: 28}
+    assert Counter(states(store, new)) == {RUNNING: 40, QUEUED: 48}
 
 
 def test_what_waits_too_long_for_a_seat_is_given_back_for_others(
