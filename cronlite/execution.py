@@ -23,7 +23,7 @@ log = logging.getLogger("cronlite.run")
 AHEAD_SECONDS = 0.25
 # More for a tick's own: what it has to leave to the queue costs one more write.
 TICK_AHEAD_SECONDS = 0.5
-MAX_AHEAD = 2_000
+MAX_AHEAD, TICK_MAX_AHEAD = 2_000, 4_000
 MAX_WAIT_SECONDS = 1.0
 MAX_UNRECORDED = 5_000
 RECORDERS = 2
@@ -221,7 +221,7 @@ class Execution:
         taken = sum(run.started_at is not None and run.started_at < a_second_ago for run in self.pool.executing())
         mean = max(self._durations.mean([run.handler for run in fitting]), 0.001)
         ahead = max(self.pool.free, round((self._seats - taken) * TICK_AHEAD_SECONDS / mean))
-        return max(0, min(ahead, MAX_AHEAD) - self.pool.waiting - self._on_the_way)
+        return max(0, min(ahead, TICK_MAX_AHEAD) - self.pool.waiting - self._on_the_way)
 
     def _hold(self, claimed: Sequence[Run]) -> None:
         if claimed and not self._held:
@@ -268,7 +268,9 @@ class Execution:
         """Say how many more runs this daemon could start before long."""
         if self._is_behind():
             return 0
-        ahead = self.pool.free + int(self._pace.per_second() * AHEAD_SECONDS)
+        ahead = self.pool.free
+        if not self._on_the_way:
+            ahead += int(self._pace.per_second() * AHEAD_SECONDS)
         return min(ahead - self.pool.waiting - self._on_the_way, MAX_AHEAD)
 
     def _may_start(self, run: Run) -> bool:

@@ -281,7 +281,7 @@ def _batches(new: Iterator[Run]) -> Iterator[list[Run]]:
     size = FIRST_BATCH
     while batch := list(islice(new, size)):
         yield batch
-        size = BATCH
+        size = min(2 * size, BATCH)
 
 
 def _named(entry: Tick) -> str:

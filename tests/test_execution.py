@@ -96,6 +96,24 @@ def test_two_batches_at_a_time_share_the_room(
     assert Counter(states(store, new)) == {RUNNING: 40, QUEUED: 48}
 
 
+def test_while_a_tick_is_written_the_queue_gets_no_more_than_free_seats(
+    store: Store, execution: MakeExecution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, new, add_runs = execution(seats=4), a_tick(3), store.add_runs
+    add(store, *(a_run(f"r{number}") for number in range(9)))
+    monkeypatch.setattr(busy._pace, "per_second", lambda: 1_000)
+    claimed: list[int] = []
+
+    def claimed_beside(batch: Sequence[Run]) -> set[str]:
+        claimed.append(busy.claim())
+        return add_runs(batch)
+
+    monkeypatch.setattr(store, "add_runs", claimed_beside)
+    busy.add(new)
+    assert claimed == [1]
+    assert busy.claim() == 8
+
+
 def test_what_waits_too_long_for_a_seat_is_given_back_for_others(
     store: Store, execution: MakeExecution, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,6 +120,24 @@ def test_a_batch_that_fails_beside_another_is_done_by_the_next_step(
     assert len(made(store)) == 9
 
 
+def test_the_first_batches_are_small_and_each_is_twice_as_large_as_the_last(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ticking, "FIRST_BATCH", 2)
+    monkeypatch.setattr(ticking, "BATCH", 6)
+    for number in range(19):
+        add(store, f"s{number}", minute=10)
+    one, sizes = started_at(store, 9), list[int]()
+
+    def add_runs(new: list[Run]) -> set[str]:
+        sizes.append(len(new))
+        return store.add_runs(new)
+
+    one.add_runs = add_runs
+    one.step(START + 10 * MINUTE + WAKE)
+    assert sorted(sizes) == [1, 2, 4, 6, 6]
+
+
 def at(minute: int, milliseconds: int = 1_000) -> datetime:
     return START + minute * MINUTE + timedelta(milliseconds=milliseconds)
 

@@ -1,11 +1,14 @@
-"""Which changes of runs can be written together?"""
+"""What can be written together, and in which parts?"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 
 from cronlite.runs import Changes, Run
+
+T = TypeVar("T")
 
 
 class Alike(NamedTuple):
@@ -32,3 +35,16 @@ def alike(given: Iterable[tuple[Run, Changes]]) -> list[Alike]:
         else:
             found.ids.append(run.id)
     return list(kinds.values())
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[Sequence[T]]:
+    """Cut into lists of at most `size`."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def halves(items: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
+    """Cut in two, to find the few that make it impossible to write all at once."""
+    middle = len(items) // 2
+    return items[:middle], items[middle:]

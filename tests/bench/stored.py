@@ -74,7 +74,7 @@ def _fill_mongo(uri: str, documents: Iterator[Document]) -> None:
 def _fill_sqlite(store: SqliteStore, documents: Iterator[Document]) -> None:
     while batch := [SCHEDULES.row({**document, "_id": ids.new_id()}) for document in islice(documents, _AT_ONCE)]:
         with store._write() as connection:
-            connection.executemany(SCHEDULES.insert, batch)
+            connection.executemany(SCHEDULES.insert(), batch)
 
 
 def _schedule(**given: object) -> Schedule:

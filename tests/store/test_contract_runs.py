@@ -125,6 +125,28 @@ def test_thousands_of_runs_are_added_and_claimed(open_rival: Open) -> None:
     assert claim(store, limit=10_000) == [run.id for run in many]
 
 
+def test_among_many_the_refused_are_told_and_all_others_added(store: Store) -> None:
+    add(store, a_running("lane-50"), a_run(key="k"))
+    many = [a_running(f"lane-{number}", due_at=TICK + MINUTE) for number in range(100)]
+    many += [a_run(f"r{number}", key="k" if number == 7 else None) for number in range(20)] + [many[3]]
+    assert store.add_runs(many) == {many[50].id, "r7", many[3].id}
+    assert {run.id for run in store.runs(RunQuery(states=[RUNNING], daemon="d1"))} == {
+        run.id for run in many[:100] if run.lane != "lane-50"
+    } | {a_running("lane-50").id}
+    assert [number for number in range(20) if store.run(f"r{number}")] == [n for n in range(20) if n != 7]
+
+
+def test_among_many_those_of_busy_lanes_wait_and_all_others_are_claimed(store: Store) -> None:
+    busy = [f"lane-{number}" for number in (0, 13, 14, 59)]
+    add(store, *map(a_running, busy))
+    many = [a_run_in(f"lane-{number}", due_at=TICK + MINUTE, run_at=NOW - SECOND) for number in range(60)]
+    second = a_run_in("lane-30", due_at=TICK + 2 * MINUTE)
+    add(store, *many, second)
+    blocked = {run.id for run in many if run.lane in busy} | {second.id}
+    assert set(claim(store, limit=100)) == {run.id for run in many} - blocked
+    assert {run.id for run in store.runs(RunQuery(states=[QUEUED])) if run.run_at is None} == blocked
+
+
 def test_of_each_lane_at_work_the_run_due_last_is_told(store: Store) -> None:
     queued, waiting = a_run_in(LANE), a_run_in(LANE, due_at=TICK + MINUTE, run_at=None)
     running, done = a_running(OTHER), a_running(OTHER, due_at=TICK + MINUTE, state=SUCCEEDED)

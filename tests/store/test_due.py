@@ -66,7 +66,7 @@ class Writer:
             )
         elif isinstance(self.store, SqliteStore):
             with self.store._write() as connection:
-                connection.executemany(SCHEDULES.insert, map(SCHEDULES.row, documents))
+                connection.executemany(SCHEDULES.insert(), map(SCHEDULES.row, documents))
 
     def schedule_near(self, tick: datetime) -> Document:
         chance = self.chance

@@ -18,9 +18,7 @@ from cronlite.store.sqlite.runs import RELEASABLE
 from cronlite.store.sqlite.schedules import due_query
 from cronlite.store.sqlite.tables import DAEMONS, RUNS, SCHEDULES, TICKS, distinct
 from tests.store.by_hand import by_hand, run_ids
-from tests.store.samples import NOW, a_run, a_run_in, a_running, a_schedule
-
-HANDLERS = ["extract"]
+from tests.store.samples import HANDLERS, NOW, a_run, a_run_in, a_running, a_schedule
 
 
 @pytest.fixture
@@ -123,6 +121,15 @@ def test_lists_of_thousands_of_values_are_no_limit(store: SqliteStore) -> None:
     assert store.prune_runs(NOW + runs.KEPT) == 5_000
 
 
+def test_many_are_written_with_few_statements(store: SqliteStore) -> None:
+    statements: list[str] = []
+    store._connected().set_trace_callback(statements.append)
+    store.add_runs([a_run(f"r{number}") for number in range(1_000)])
+    store.change_runs([(run, runs.closed(runs.SUCCEEDED, NOW)) for run in store.claim_runs("d1", HANDLERS, NOW, 1_000)])
+    assert {run.state for run in store.runs(RunQuery())} == {runs.SUCCEEDED}
+    assert len(statements) < 60, "while a handler computes, each may stand in line for the interpreter for 5 ms"
+
+
 def plan(store: SqliteStore, query: str) -> str:
     steps = store._read(f"EXPLAIN QUERY PLAN {query}", [None] * query.count("?"))
     # Before 3.36 it is "SEARCH TABLE schedules".
@@ -132,7 +139,7 @@ def plan(store: SqliteStore, query: str) -> str:
 def fill(store: SqliteStore) -> None:
     with store._write() as connection:
         rows = ({"_id": f"s{n}", "params": {}, "minute": n % 60, "hour": n % 24, "tz": "UTC"} for n in range(3_000))
-        connection.executemany(SCHEDULES.insert, map(SCHEDULES.row, rows))
+        connection.executemany(SCHEDULES.insert(), map(SCHEDULES.row, rows))
     store.add_runs([a_run_in(f"lane{number}") for number in range(1_000)])
 
 

@@ -200,7 +200,7 @@ def test_outcomes_and_claims_are_on_the_disk_before_they_are_acknowledged(store:
 def test_an_interruption_rolls_back(store: SqliteStore) -> None:
     def interrupted() -> None:
         with store._write() as connection:
-            connection.execute(RUNS.insert, RUNS.row(a_run().document()))
+            connection.execute(RUNS.insert(), RUNS.row(a_run().document()))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -135,7 +135,7 @@ def test_a_process_killed_inside_a_transaction_leaves_what_was_before(store: Sql
     script = """
 from cronlite.store.sqlite.tables import RUNS
 with store._write() as connection:
-    connection.executemany(RUNS.insert, [RUNS.row(a_run(f"r{number}").document()) for number in range(5_000)])
+    connection.executemany(RUNS.insert(), [RUNS.row(a_run(f"r{number}").document()) for number in range(5_000)])
     print("inside", flush=True)
     sys.stdin.read()
 """

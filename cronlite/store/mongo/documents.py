@@ -6,19 +6,16 @@ refuse it. Values of other kinds pass both ways untouched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection
 from datetime import datetime, timezone
 from functools import lru_cache
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from bson import ObjectId
 
 from cronlite import ids
 from cronlite.runs import DEFAULT_QUEUE, Changes, Run
 from cronlite.schedules import Document
-
-T = TypeVar("T")
 
 # The last code point there is, and no character: nothing that begins with a prefix sorts behind it.
 _LAST_CHARACTER = "\U0010ffff"
@@ -94,13 +91,6 @@ def of_queues(queues: Collection[str] | None) -> Document:
         return {}
     # A run from elsewhere may leave its queue out.
     return {"queue": {"$in": [*queues, *([None] if DEFAULT_QUEUE in queues else [])]}}
-
-
-def batches(items: Iterable[T], size: int) -> Iterator[Sequence[T]]:
-    """Cut into lists of at most `size`: each is one operation, with a time limit of its own."""
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
 
 
 def _set_utc(held: Any) -> None:

@@ -20,12 +20,11 @@ from cronlite import runs
 from cronlite.errors import InvalidInput, shown
 from cronlite.runs import ABANDONED, AT_WORK, DEFAULT_QUEUE, QUEUED, RUNNING, Changes, Run
 from cronlite.schedules import Document
-from cronlite.store.alike import Alike, alike
+from cronlite.store.alike import Alike, alike, batches
 from cronlite.store.contract import RunQuery
 from cronlite.store.mongo.changes import TELLING, at_once, one_by_one, shows
 from cronlite.store.mongo.connection import Collections
 from cronlite.store.mongo.documents import (
-    batches,
     id_to_store,
     of_queues,
     run_from_store,

@@ -7,13 +7,14 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
+from itertools import chain
 from typing import Any, NamedTuple
 
 from cronlite import runs
 from cronlite.errors import InvalidInput
 from cronlite.runs import ABANDONED, DEFAULT_QUEUE, Changes, Run
 from cronlite.schedules import Document
-from cronlite.store.alike import Alike, alike
+from cronlite.store.alike import Alike, alike, batches, halves
 from cronlite.store.contract import RunQuery
 from cronlite.store.sqlite.connection import Tables
 from cronlite.store.sqlite.tables import IN_LIST, RUNS, distinct, instant, listed, milliseconds
@@ -41,7 +42,10 @@ _NAMED = (
 _EARLIEST = (
     "SELECT (SELECT min(run_at) FROM runs WHERE state = 'queued' AND handler = value AND run_at <= ?) FROM json_each(?)"
 )
-_CLAIM = "UPDATE runs SET state = 'running', daemon = ?, started_at = ?, attempt = ? WHERE rowid = ?"
+_CLAIM = (
+    "UPDATE runs SET state = 'running', daemon = ?, started_at = ?, attempt = ifnull(attempt, 0) + 1"
+    f" WHERE rowid {IN_LIST}"
+)
 _WAIT = "UPDATE runs SET run_at = NULL, sent_at = NULL WHERE rowid = ?"
 _RUNNING_IN = "SELECT rowid FROM runs WHERE state = 'running' AND lane = lanes.value"
 _QUEUED_IN = "SELECT rowid FROM runs WHERE state = 'queued' AND lane = lanes.value AND run_at IS"
@@ -65,10 +69,9 @@ class Runs(Tables):
     """The contract's methods on runs."""
 
     def add_runs(self, runs: Sequence[Run]) -> set[str]:
-        rows = [(run.id, RUNS.row(run.document())) for run in runs]
-        statement = f"{RUNS.insert} ON CONFLICT DO NOTHING"
+        rows = [RUNS.row(run.document()) for run in runs]
         with self._write() as connection:
-            return {id for id, row in rows if connection.execute(statement, row).rowcount == 0}
+            return {id_ for page in batches(rows, RUNS.rows_at_once) for id_ in _not_inserted(connection, page)}
 
     def at_work(self, lanes: Collection[str]) -> list[Run]:
         found = _readable(map(RUNS.document, self._read(_AT_WORK, [listed(lanes)] * 3)))
@@ -209,23 +212,44 @@ def _queued(connection: sqlite3.Connection, asked: _Ready, limit: int) -> list[t
     return [(rowid, RUNS.document(rows[rowid])) for rowid in rowids]
 
 
+def _not_inserted(connection: sqlite3.Connection, rows: Sequence[list[Any]]) -> list[str]:
+    """Insert rows; return the ids of those that are there already, or whose lane or key is another's."""
+    # With one statement for many: at each, this thread stands in line with the handlers for the interpreter's lock.
+    try:
+        connection.execute(RUNS.insert(len(rows)), list(chain.from_iterable(rows)))
+    except sqlite3.IntegrityError:
+        if len(rows) == 1:
+            return [rows[0][0]]
+        return [id_ for half in halves(rows) for id_ in _not_inserted(connection, half)]
+    return []
+
+
 def _claimed(
     connection: sqlite3.Connection, found: Sequence[tuple[int, Document]], daemon: str, now: datetime
 ) -> list[Run]:
     """Claim those whose lane is free, let the others wait, and abandon what cannot be read."""
-    claimed = []
+    readable = {}
     for rowid, document in found:
         try:
-            run = runs.read(document)
-            connection.execute(_CLAIM, [daemon, milliseconds(now), run.attempt + 1, rowid])
+            readable[rowid] = runs.read(document)
         except InvalidInput as fault:
             _abandon(connection, rowid, document, fault, now)
-        except sqlite3.IntegrityError:  # the lane has a running run
-            connection.execute(_WAIT, [rowid])
-        else:
-            runs.claim(run, daemon, now)
-            claimed.append(run)
+    claimed = [readable[rowid] for rowid in _started(connection, list(readable), daemon, now)]
+    for run in claimed:
+        runs.claim(run, daemon, now)
     return claimed
+
+
+def _started(connection: sqlite3.Connection, rowids: Sequence[int], daemon: str, now: datetime) -> Sequence[int]:
+    """Claim rows, the first of each lane, if none of it is running; return these, and let the others wait."""
+    try:
+        connection.execute(_CLAIM, [daemon, milliseconds(now), listed(rowids)])
+    except sqlite3.IntegrityError:
+        if len(rowids) == 1:
+            connection.execute(_WAIT, rowids)
+            return []
+        return [rowid for half in halves(rowids) for rowid in _started(connection, half, daemon, now)]
+    return rowids
 
 
 def _abandon(

@@ -38,7 +38,7 @@ class Schedules(Tables):
         row = SCHEDULES.row(document)
         with self._write() as connection:
             try:
-                connection.execute(SCHEDULES.insert, row)
+                connection.execute(SCHEDULES.insert(), row)
             except sqlite3.IntegrityError:
                 raise _taken(document) from None
 

@@ -79,7 +79,8 @@ JSON = Kind("TEXT", _json, _parsed)
 SPELLING = Kind("")
 
 
-# One variable for a list of any length: a statement has but 999 before SQLite 3.32.
+MAX_VARIABLES = 999  # of one statement, before SQLite 3.32
+# One variable for a list of any length.
 IN_LIST = "IN (SELECT value FROM json_each(?))"
 
 
@@ -120,9 +121,14 @@ class Table:
         return f"SELECT rowid, {self.names} FROM {self.name} WHERE rowid {IN_LIST}"
 
     @property
-    def insert(self) -> str:
-        """The statement that inserts a row."""
-        return f"INSERT INTO {self.name} ({self.names}) VALUES ({', '.join('?' * len(self.columns))})"
+    def rows_at_once(self) -> int:
+        """How many rows one statement can insert."""
+        return MAX_VARIABLES // len(self.columns)
+
+    def insert(self, rows: int = 1) -> str:
+        """Return the statement that inserts rows, whose values are one list."""
+        row = f"({', '.join('?' * len(self.columns))})"
+        return f"INSERT INTO {self.name} ({self.names}) VALUES {', '.join([row] * rows)}"
 
     def row(self, document: Mapping[str, Any]) -> list[Any]:
         """Return the values to insert."""

@@ -27,11 +27,11 @@ class Ticks(Tables):
     def claim_tick(self, tick: Tick) -> Tick:
         row = TICKS.row({name: getattr(tick, name) for name in FIELDS})
         with self._write() as connection:
-            connection.execute(f"{TICKS.insert} ON CONFLICT DO NOTHING", row)
+            connection.execute(f"{TICKS.insert()} ON CONFLICT DO NOTHING", row)
             [standing] = connection.execute(_ONE, [milliseconds(tick.minute)])
             if found := ledger.read(TICKS.document(standing)):
                 return found
-            connection.execute(TICKS.insert.replace("INSERT", "INSERT OR REPLACE", 1), row)
+            connection.execute(TICKS.insert().replace("INSERT", "INSERT OR REPLACE", 1), row)
         return tick
 
     def take_over_tick(self, tick: Tick, daemon: str) -> bool:
