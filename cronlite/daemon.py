@@ -116,8 +116,9 @@ class Daemon:
         Return the runs whose handlers are still at it. With `hard` these are given back as well, which is right only
         for a process that ends at once afterwards. What cannot be given back for want of the store will be taken over.
         """
-        self._notify("stopping", "waiting for running handlers")
         self.execution.stop_claiming()
+        log.info("nothing more is claimed; running handlers have %g s", self.options.drain_seconds)
+        self._notify("stopping", "waiting for running handlers")
         for event in (self._stopping, self._tick_soon, self.execution.claim_soon, self._send_soon):
             event.set()
         self._join("tick", "claim", "send")

@@ -95,7 +95,7 @@ def test_sigterm_waits_for_a_handler(fleet: Fleet) -> None:
     node = fleet.start()
     fleet.wait_started()
     node.send(signal.SIGTERM)
-    node.wait_for_line("SIGTERM received")
+    node.wait_for_line("nothing more is claimed")
     let_go(fleet)
     assert node.wait_ended() == 0
     run = fleet.evidence().runs[run_id]
@@ -155,7 +155,7 @@ def test_sigterm_in_the_claim(any_fleet: Fleet, method: str, seats: int) -> None
     node = fleet.start(f"hold after {method} 1", seats=seats)
     node.wait_held("after", method)
     node.send(signal.SIGTERM)
-    node.wait_for_line("SIGTERM received")
+    node.wait_for_line("nothing more is claimed")
     node.let_go("after", method)
     assert node.wait_ended() == 0
     for run in fleet.evidence().runs.values():
