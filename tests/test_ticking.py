@@ -34,6 +34,11 @@ def add(store: Store, id_: str, **given: Any) -> None:
     store.add_schedule(schedules.new(now=START - timedelta(days=30), **given).document() | {"_id": id_})
 
 
+def add_at_ten(store: Store, count: int) -> None:
+    for number in range(count):
+        add(store, f"s{number}", minute=10)
+
+
 def started_at(store: Store, minute: int, daemon: str = "me") -> Ticker:
     """Return a ticker that has done everything up to a minute of the hour."""
     one = ticker(store, daemon)
@@ -100,8 +105,7 @@ def test_a_batch_that_fails_beside_another_is_done_by_the_next_step(
 ) -> None:
     monkeypatch.setattr(ticking, "FIRST_BATCH", 2)
     monkeypatch.setattr(ticking, "BATCH", 2)
-    for number in range(9):
-        add(store, f"s{number}", minute=10)
+    add_at_ten(store, 9)
     one, fails, lock = started_at(store, 9), iter([False, True, False, False, False]), threading.Lock()
 
     def add_runs(new: list[Run]) -> set[str]:
@@ -125,8 +129,7 @@ def test_the_first_batches_are_small_and_each_is_twice_as_large_as_the_last(
 ) -> None:
     monkeypatch.setattr(ticking, "FIRST_BATCH", 2)
     monkeypatch.setattr(ticking, "BATCH", 6)
-    for number in range(19):
-        add(store, f"s{number}", minute=10)
+    add_at_ten(store, 19)
     one, sizes = started_at(store, 9), list[int]()
 
     def add_runs(new: list[Run]) -> set[str]:
@@ -167,8 +170,7 @@ def test_a_minute_is_prepared_once_it_has_begun_and_done_from_what_was_read(
 def test_more_is_due_than_is_read_ahead(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ticking, "FIRST_BATCH", 2)
     monkeypatch.setattr(ticking, "MAX_AHEAD", 4)
-    for number in range(9):
-        add(store, f"s{number}", minute=10)
+    add_at_ten(store, 9)
     one = started_at(store, 9)
     assert prepared(one, 10)
     assert one.step(at(10)) == 9

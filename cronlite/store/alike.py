@@ -42,9 +42,3 @@ def batches(items: Iterable[T], size: int) -> Iterator[Sequence[T]]:
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
-
-
-def halves(items: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
-    """Cut in two, to find the few that make it impossible to write all at once."""
-    middle = len(items) // 2
-    return items[:middle], items[middle:]

@@ -16,6 +16,7 @@ from cronlite.clock import MINUTE
 from cronlite.errors import InvalidInput
 from cronlite.schedules import Document, Schedule
 from cronlite.store import open_store
+from cronlite.store.alike import batches
 from cronlite.store.sqlite import SqliteStore
 from cronlite.store.sqlite.tables import SCHEDULES
 
@@ -67,14 +68,16 @@ def fill(uri: str, documents: Iterator[Document]) -> None:
 def _fill_mongo(uri: str, documents: Iterator[Document]) -> None:
     with MongoClient[Document](uri) as client:
         collection = client.get_default_database()["schedules"]
-        while batch := [{**document, "_id": ObjectId()} for document in islice(documents, _AT_ONCE)]:
-            collection.insert_many(batch, ordered=False)
+        for batch in batches(documents, _AT_ONCE):
+            collection.insert_many([{**document, "_id": ObjectId()} for document in batch], ordered=False)
 
 
 def _fill_sqlite(store: SqliteStore, documents: Iterator[Document]) -> None:
-    while batch := [SCHEDULES.row({**document, "_id": ids.new_id()}) for document in islice(documents, _AT_ONCE)]:
+    for batch in batches(documents, _AT_ONCE):
         with store._write() as connection:
-            connection.executemany(SCHEDULES.insert(), batch)
+            connection.executemany(
+                SCHEDULES.insert(), [SCHEDULES.row({**document, "_id": ids.new_id()}) for document in batch]
+            )
 
 
 def _schedule(**given: object) -> Schedule:

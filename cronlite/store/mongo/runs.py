@@ -36,7 +36,7 @@ from cronlite.store.mongo.failures import BAD_VALUE, BSON_OBJECT_TOO_LARGE, DUPL
 
 _log = logging.getLogger("cronlite.store")
 
-_BATCH = 1_000
+_BATCH = 1_000  # each is one operation, with a time limit of its own
 _LANES = 10_000
 # Others may empty the same queue at the same time; whoever loses every race comes back with the next poll.
 _FRUITLESS_ROUNDS = 10

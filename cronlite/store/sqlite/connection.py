@@ -10,12 +10,12 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from cronlite.clock import whole_milliseconds
 from cronlite.errors import StoreUnavailable
+from cronlite.store.alike import batches
 from cronlite.store.sqlite.failures import translation
 from cronlite.store.sqlite.opening import open_database
 from cronlite.store.sqlite.tables import Table, listed
@@ -95,8 +95,7 @@ class Tables:
 
     def _stream(self, table: Table, rowids: Iterable[int]) -> Iterator[dict[str, Any]]:
         """Yield the documents of these rows in this order, without those that are gone meanwhile."""
-        remaining = iter(rowids)
-        while page := list(islice(remaining, _PAGE)):
+        for page in batches(rowids, _PAGE):
             rows = {row[0]: row[1:] for row in self._read(table.select_rows, [listed(page)])}
             yield from (table.document(rows[rowid]) for rowid in page if rowid in rows)
 

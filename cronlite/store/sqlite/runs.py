@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from cronlite import runs
 from cronlite.errors import InvalidInput
 from cronlite.runs import ABANDONED, DEFAULT_QUEUE, Changes, Run
 from cronlite.schedules import Document
-from cronlite.store.alike import Alike, alike, batches, halves
+from cronlite.store.alike import Alike, alike, batches
 from cronlite.store.contract import RunQuery
 from cronlite.store.sqlite.connection import Tables
 from cronlite.store.sqlite.tables import IN_LIST, RUNS, distinct, instant, listed, milliseconds
+
+T = TypeVar("T")
 
 log = logging.getLogger("cronlite.store")
 
@@ -71,7 +73,11 @@ class Runs(Tables):
     def add_runs(self, runs: Sequence[Run]) -> set[str]:
         rows = [RUNS.row(run.document()) for run in runs]
         with self._write() as connection:
-            return {id_ for page in batches(rows, RUNS.rows_at_once) for id_ in _not_inserted(connection, page)}
+
+            def insert(page: Sequence[list[Any]]) -> None:
+                connection.execute(RUNS.insert(len(page)), list(chain.from_iterable(page)))
+
+            return {row[0] for page in batches(rows, RUNS.rows_at_once) for row in _refused(insert, page)}
 
     def at_work(self, lanes: Collection[str]) -> list[Run]:
         found = _readable(map(RUNS.document, self._read(_AT_WORK, [listed(lanes)] * 3)))
@@ -212,15 +218,18 @@ def _queued(connection: sqlite3.Connection, asked: _Ready, limit: int) -> list[t
     return [(rowid, RUNS.document(rows[rowid])) for rowid in rowids]
 
 
-def _not_inserted(connection: sqlite3.Connection, rows: Sequence[list[Any]]) -> list[str]:
-    """Insert rows; return the ids of those that are there already, or whose lane or key is another's."""
-    # With one statement for many: at each, this thread stands in line with the handlers for the interpreter's lock.
+def _refused(write: Callable[[Sequence[T]], object], items: Sequence[T]) -> list[T]:
+    """Write items, all with one statement if it can be; return those whose place in a unique index is another's.
+
+    At each statement this thread stands in line with the handlers for the interpreter's lock.
+    """
     try:
-        connection.execute(RUNS.insert(len(rows)), list(chain.from_iterable(rows)))
+        write(items)
     except sqlite3.IntegrityError:
-        if len(rows) == 1:
-            return [rows[0][0]]
-        return [id_ for half in halves(rows) for id_ in _not_inserted(connection, half)]
+        if len(items) == 1:
+            return [*items]
+        middle = len(items) // 2
+        return _refused(write, items[:middle]) + _refused(write, items[middle:])
     return []
 
 
@@ -234,22 +243,16 @@ def _claimed(
             readable[rowid] = runs.read(document)
         except InvalidInput as fault:
             _abandon(connection, rowid, document, fault, now)
-    claimed = [readable[rowid] for rowid in _started(connection, list(readable), daemon, now)]
+
+    def claim(rowids: Sequence[int]) -> None:
+        connection.execute(_CLAIM, [daemon, milliseconds(now), listed(rowids)])
+
+    waiting = set(_refused(claim, list(readable)))
+    connection.executemany(_WAIT, [[rowid] for rowid in waiting])
+    claimed = [run for rowid, run in readable.items() if rowid not in waiting]
     for run in claimed:
         runs.claim(run, daemon, now)
     return claimed
-
-
-def _started(connection: sqlite3.Connection, rowids: Sequence[int], daemon: str, now: datetime) -> Sequence[int]:
-    """Claim rows, the first of each lane, if none of it is running; return these, and let the others wait."""
-    try:
-        connection.execute(_CLAIM, [daemon, milliseconds(now), listed(rowids)])
-    except sqlite3.IntegrityError:
-        if len(rowids) == 1:
-            connection.execute(_WAIT, rowids)
-            return []
-        return [rowid for half in halves(rowids) for rowid in _started(connection, half, daemon, now)]
-    return rowids
 
 
 def _abandon(
