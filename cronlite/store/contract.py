@@ -162,7 +162,7 @@ class Store(Protocol):
         """Store `due`, `skipped` and `done_at`, if `tick.daemon` still owns the entry."""
 
     def prune_ticks(self, before: datetime) -> int:
-        """Delete done entries older than `before`, but never the newest entry before it; return how many."""
+        """Delete the entries older than `before`, done or not, but never the newest of them; return how many."""
 
     # runs
 

@@ -62,15 +62,15 @@ def test_a_tick_is_finished_by_its_owner_only(store: Store) -> None:
     assert store.ledger(TICK, TICK) == [finished]
 
 
-def test_pruning_spares_the_newest_entry_and_all_that_is_undone(store: Store) -> None:
+def test_pruning_spares_the_newest_entry(store: Store) -> None:
     entries = [a_tick(TICK + number * MINUTE, done_at=None if number == 1 else NOW) for number in range(6)]
     for entry in entries:
         store.claim_tick(entry)
-    assert store.prune_ticks(TICK + 4 * MINUTE) == 2
-    assert store.ledger(TICK, TICK + 5 * MINUTE) == [entries[1], *entries[3:]]
+    assert store.prune_ticks(TICK + 4 * MINUTE) == 3
+    assert store.ledger(TICK, TICK + 5 * MINUTE) == entries[3:]
     assert store.prune_ticks(TICK + 4 * MINUTE) == 0
     assert store.prune_ticks(TICK + 60 * MINUTE) == 2
-    assert store.ledger(TICK, TICK + 5 * MINUTE) == [entries[1], entries[5]]
+    assert store.ledger(TICK, TICK + 5 * MINUTE) == [entries[5]]
 
 
 def test_of_all_who_claim_a_minute_one_owns_it(open_rival: Open) -> None:

@@ -14,7 +14,6 @@ from cronlite.errors import ConfigurationError
 from cronlite.schedules import Document
 
 OPERATION_MS = 5_000
-SELECTION_MS = 3_000
 
 # One date beyond the year 9999, or one text that is no UTF-8, would make the whole batch of a find() unreadable.
 CODEC: CodecOptions[Document] = CodecOptions(
@@ -67,8 +66,7 @@ def connect(uri: str) -> tuple[MongoClient[Document], str, str]:
             uri,
             connect=False,
             appname="cronlite",
-            timeoutMS=_limit(uri, "timeoutMS", OPERATION_MS),
-            serverSelectionTimeoutMS=_limit(uri, "serverSelectionTimeoutMS", SELECTION_MS),
+            timeoutMS=_limit(uri),  # for the choice of a server, too
         )
         database = client.get_default_database().name if path else ""
     except OSError as missing:
@@ -84,8 +82,8 @@ def connect(uri: str) -> tuple[MongoClient[Document], str, str]:
     return client, database, f"{scheme}://{userinfo.partition(':')[0]}{at}{hosts}/{database}"
 
 
-def _limit(uri: str, option: str, ours: int) -> int:
-    """Return our time limit, or the URI's own where that is shorter."""
+def _limit(uri: str) -> int:
+    """Return our time limit in milliseconds, or the URI's own where that is shorter."""
     options = {name.lower(): value for name, value in parse_qsl(uri.partition("?")[2])}
-    own = options.get(option.lower(), "")
-    return min(ours, int(own)) if own.isdecimal() and int(own) else ours
+    own = options.get("timeoutms", "")
+    return min(OPERATION_MS, int(own)) if own.isdecimal() and int(own) else OPERATION_MS

@@ -55,7 +55,7 @@ class Ticks(Collections):
         newest = self._ticks.find_one({"_id": {"$lt": before}}, sort=[("_id", -1)])
         if newest is None:
             return 0
-        return self._ticks.delete_many({"_id": {"$lt": newest["_id"]}, "done_at": {"$ne": None}}).deleted_count
+        return self._ticks.delete_many({"_id": {"$lt": newest["_id"]}}).deleted_count
 
 
 def _document(tick: Tick) -> Document:

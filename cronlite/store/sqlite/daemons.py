@@ -20,7 +20,7 @@ class Daemons(Tables):
         given = {name: getattr(daemon, name) for name in _FIELDS}
         queues = None if daemon.queues is None else list(daemon.queues)
         joined = given | {"_id": daemon.id, "handlers": list(daemon.handlers), "queues": queues, "seen_at": now}
-        self._change(DAEMONS.insert().replace("INSERT", "INSERT OR REPLACE", 1), DAEMONS.row(joined))
+        self._change(DAEMONS.insert(replace=True), DAEMONS.row(joined))
         return now
 
     def beat(self, id: str, *, running: int, stuck: int, trouble: str = "") -> datetime | None:

@@ -125,10 +125,11 @@ class Table:
         """How many rows one statement can insert."""
         return MAX_VARIABLES // len(self.columns)
 
-    def insert(self, rows: int = 1) -> str:
-        """Return the statement that inserts rows, whose values are one list."""
+    def insert(self, rows: int = 1, *, replace: bool = False) -> str:
+        """Return the statement that inserts rows, their values in one list, be it in place of what they clash with."""
+        verb = "REPLACE" if replace else "INSERT"
         row = f"({', '.join('?' * len(self.columns))})"
-        return f"INSERT INTO {self.name} ({self.names}) VALUES {', '.join([row] * rows)}"
+        return f"{verb} INTO {self.name} ({self.names}) VALUES {', '.join([row] * rows)}"
 
     def row(self, document: Mapping[str, Any]) -> list[Any]:
         """Return the values to insert."""

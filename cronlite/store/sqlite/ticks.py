@@ -31,7 +31,7 @@ class Ticks(Tables):
             [standing] = connection.execute(_ONE, [milliseconds(tick.minute)])
             if found := ledger.read(TICKS.document(standing)):
                 return found
-            connection.execute(TICKS.insert().replace("INSERT", "INSERT OR REPLACE", 1), row)
+            connection.execute(TICKS.insert(replace=True), row)
         return tick
 
     def take_over_tick(self, tick: Tick, daemon: str) -> bool:
@@ -47,6 +47,5 @@ class Ticks(Tables):
     def prune_ticks(self, before: datetime) -> int:
         first_kept = milliseconds(before)
         return self._change(
-            "DELETE FROM ticks WHERE minute < (SELECT max(minute) FROM ticks WHERE minute < ?) AND done_at IS NOT NULL",
-            [first_kept],
+            "DELETE FROM ticks WHERE minute < (SELECT max(minute) FROM ticks WHERE minute < ?)", [first_kept]
         )
