@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import random
 import threading
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ MAX_WAIT_SECONDS = 1.0
 MAX_UNRECORDED = 5_000
 RECORDERS = 2
 RELEASE_SECONDS = 0.2
+LATER_SECONDS = 60.0
 # A claim that went without an answer may still reach the server for as long as something on its way stood still.
 DOUBT_SECONDS = 60.0
 
@@ -63,7 +65,8 @@ class Execution:
         self._choosing, self._on_the_way = threading.Lock(), 0
         self._lanes_freed = False
         self._released_at = float("-inf")
-        self._backlog = False
+        self._backlog, self._by_the_seat = False, False
+        self._chance = random.Random()
         self._all_stuck = False
 
     @property
@@ -185,13 +188,34 @@ class Execution:
                 return 0
             owner, known = self._membership.id, self._registry.names()
             claimed = self._store.claim_runs(owner, known, now, limit, queues=self._queues, ids=ids)
+            self._backlog = len(claimed) == limit
+            claimed = self._without_suspects(claimed, now)
         except StoreError:
             self._doubtful_until = steady() + DOUBT_SECONDS
             raise
-        self._backlog = len(claimed) == limit
         self._hold(claimed)
         self._begin(claimed)
         return len(claimed)
+
+    def _without_suspects(self, claimed: list[Run], now: datetime) -> list[Run]:
+        """Return what is to be begun, and give back the rest, so that no run pays for another that kills daemons.
+
+        What may not wait needs a seat at once. From the first that finds none, all is given back, and as long as such
+        runs come, no more is claimed than there are free seats. Of those with one crash left, one is at work at a time;
+        the others come back at some moment of the next minute.
+        """
+        self._by_the_seat = not all(run.may_wait for run in claimed)
+        if not self._by_the_seat:
+            return claimed
+        seats = self.pool.free
+        begun = next((n for n in range(seats, len(claimed)) if not claimed[n].may_wait), len(claimed))
+        one_is_at_work = any(run.one_crash_left for run in self.pool.executing())
+        later = [run for run in claimed[:begun] if run.one_crash_left][0 if one_is_at_work else 1 :]
+        for run in later:
+            run.run_at = now + timedelta(seconds=self._chance.uniform(1, LATER_SECONDS))
+        self._backlog |= begun < len(claimed)
+        self.give_back(later + claimed[begun:])
+        return [run for run in claimed[:begun] if run not in later]
 
     def _begin(self, claimed: list[Run]) -> None:
         if self._stopping:
@@ -209,7 +233,8 @@ class Execution:
         fitting = [
             run
             for run in new
-            if run.state == runs.QUEUED and run.run_at and run.handler in known and (not queues or run.queue in queues)
+            if (run.state == runs.QUEUED and run.run_at and run.may_wait)
+            and (run.handler in known and (not queues or run.queue in queues))
         ]
         return fitting[: self._room_for(fitting)] if fitting else []
 
@@ -269,7 +294,7 @@ class Execution:
         if self._is_behind():
             return 0
         ahead = self.pool.free
-        if not self._on_the_way:
+        if not self._on_the_way and not self._by_the_seat:
             ahead += int(self._pace.per_second() * AHEAD_SECONDS)
         return min(ahead - self.pool.waiting - self._on_the_way, MAX_AHEAD)
 

@@ -81,6 +81,20 @@ class Run:
         """Tell whether it makes up for a tick that was noticed late."""
         return self.queued_at - self.due_at >= LATE
 
+    @property
+    def may_wait(self) -> bool:
+        """Tell whether a daemon may claim it before there is a seat for it.
+
+        Were the daemon to die meanwhile, that would count as a crash of it: too much for a run that is not to be
+        repeated, or that has been at a death before.
+        """
+        return not self.crashes and self.on_crash != "abandon"
+
+    @property
+    def one_crash_left(self) -> bool:
+        """Tell whether the next daemon that dies with it ends it."""
+        return self.crashes == MAX_CRASHES - 1
+
     def document(self) -> Document:
         """Return the document to store: `_id` and every field that has a value."""
         stored = {name: value for name, value in zip(_STORED, _values(self), strict=True) if value is not None}

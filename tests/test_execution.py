@@ -14,13 +14,13 @@ import pytest
 from cronlite import execution as execution_module
 from cronlite import liveness, recording, runs
 from cronlite.errors import StoreUnavailable
-from cronlite.execution import Execution
+from cronlite.execution import LATER_SECONDS, Execution
 from cronlite.handlers import Registry
 from cronlite.liveness import Membership, StoreClock
 from cronlite.recording import Pace
 from cronlite.runs import QUEUED, RUNNING, SUCCEEDED, Run
 from cronlite.store.contract import RunQuery, Store
-from tests.store.samples import a_daemon, a_run, a_run_in, a_running, add, stored
+from tests.store.samples import NOW, a_daemon, a_run, a_run_in, a_running, add, stored
 from tests.waiting import wait_until
 
 MakeExecution = Callable[..., Execution]
@@ -112,6 +112,58 @@ def test_while_a_tick_is_written_the_queue_gets_no_more_than_free_seats(
     busy.add(new)
     assert claimed == [1]
     assert busy.claim() == 8
+
+
+def test_what_was_at_a_death_before_is_claimed_for_a_free_seat_only(
+    store: Store, execution: MakeExecution, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = execution(seats=2)
+    queued = [a_run(f"r{number}", crashes=int(number in (1, 4))) for number in range(8)]
+    add(store, *queued)
+    monkeypatch.setattr(busy._pace, "per_second", lambda: 1_000)
+    assert busy.claim() == 4
+    assert states(store, queued) == [RUNNING] * 4 + [QUEUED] * 4
+    assert [stored(store, run).run_at for run in queued] == [run.run_at for run in queued]
+    assert busy.claim() == 0  # from here on by the seat
+    assert not busy.claim_soon.is_set()
+    gate.set()
+    wait_until(busy.claim_soon.is_set, what="a seat that gets free asks for more")
+    for _ in range(2):
+        wait_until(lambda: busy.pool.free == 2, what="both seats are free")
+        assert busy.claim() == 2
+
+
+@pytest.mark.parametrize("seats", [1, 4])
+def test_what_may_not_be_repeated_is_claimed_for_a_free_seat_only(
+    store: Store, execution: MakeExecution, monkeypatch: pytest.MonkeyPatch, seats: int
+) -> None:
+    busy, new = execution(seats=seats), a_tick(9, on_crash="abandon")
+    monkeypatch.setattr(busy._pace, "per_second", lambda: 1_000)
+    busy.add(new)
+    assert states(store, new) == [QUEUED] * 9
+    assert busy.claim() == seats
+    assert busy.claim() == 0
+    assert busy.pool.running == seats
+
+
+def test_of_the_runs_that_two_daemons_died_with_one_is_at_work_at_a_time(
+    store: Store, execution: MakeExecution, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, queued, now = execution(seats=4), [a_run(f"r{n}", crashes=2 * (n != 1)) for n in range(3)], [NOW]
+    monkeypatch.setattr(busy._clock, "now", lambda: now[0])
+    add(store, *queued)
+    assert busy.claim() == 2
+    assert states(store, queued) == [RUNNING, RUNNING, QUEUED]
+    for at_work in (True, False):
+        later = stored(store, queued[2])
+        assert (later.state, later.crashes, later.failures) == (QUEUED, 2, 0)
+        assert later.run_at
+        assert 1 <= (later.run_at - now[0]).total_seconds() <= LATER_SECONDS
+        now[0] = later.run_at
+        if not at_work:
+            gate.set()
+            wait_until(lambda: busy.pool.free == 4, what="all seats are free")
+        assert busy.claim() == (0 if at_work else 1)
 
 
 def test_what_waits_too_long_for_a_seat_is_given_back_for_others(

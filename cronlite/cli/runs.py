@@ -227,8 +227,11 @@ def _run_of(cron: Cronlite, ref: str) -> Run:
 
 def shown(run: Run, now: datetime) -> str:
     """Show all of a run: attempts, times, result, error and output."""
-    attempts = f"{run.attempt} of at most {run.retries + run.crashes + 1}" if run.attempt else "none yet"
-    crashes = f", {run.crashes} cut off by a dead daemon" if run.crashes else ""
+    attempts = [str(run.attempt or "none yet")]
+    if run.retries:
+        attempts.append(f"{run.failures} failed of at most {run.retries + 1}")
+    if run.crashes:
+        attempts.append(f"{run.crashes} cut off by a dead daemon")
     rows = [
         ("run", render.one_line(run.id)),
         ("state", _state(run)),
@@ -248,7 +251,7 @@ def shown(run: Run, now: datetime) -> str:
         ("ended", _dated(run.finished_at, now)),
         ("took", _took(run)),
         ("next try", _dated(run.run_at, now) if run.state == runs.QUEUED else ""),
-        ("attempts", f"{attempts}{crashes}"),
+        ("attempts", ", ".join(attempts)),
         ("daemon", run.daemon or ""),
         ("result", "" if run.result is None else render.json_text(run.result, indent=None)),
     ]

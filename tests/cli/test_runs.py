@@ -1,12 +1,15 @@
 """What do trigger, enqueue, runs, log, retry, cancel and why say?"""
 
+import re
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
 from cronlite.app import Cronlite
 from cronlite.runs import STATES, Run
 from tests.cli.conftest import Typed
+from tests.store.samples import a_run, add
 
 
 @pytest.fixture
@@ -91,6 +94,26 @@ def test_runs_are_named_by_their_schedule_and_found_by_that(typed: Typed, cron: 
     assert typed.json("log", "s@2026-11-21T02:30Z")["id"] == run.id
     assert typed("cancel", "s@2026-11-21T02:30Z").stdout == f"cancelled {run.id}\n"
     assert "a retry of s@2026" in typed("retry", "s@2026-11-21T02:30Z").stdout
+
+
+@pytest.mark.parametrize(
+    ("counted", "told"),
+    [
+        ({}, "none yet"),
+        ({"retries": 2}, "none yet, 0 failed of at most 3"),
+        ({"attempt": 1}, "1"),
+        # claimed once more, but given back before it began
+        (
+            {"attempt": 5, "retries": 2, "failures": 2, "crashes": 1},
+            "5, 2 failed of at most 3, 1 cut off by a dead daemon",
+        ),
+    ],
+)
+def test_log_tells_what_became_of_the_attempts(
+    typed: Typed, cron: Cronlite, counted: dict[str, Any], told: str
+) -> None:
+    add(cron.store, a_run("r", **counted))
+    assert re.findall(r"^attempts +(.*)$", typed("log", "r").stdout, re.MULTILINE) == [told]
 
 
 def test_cancel_and_retry_refuse_what_they_cannot_do(typed: Typed) -> None:
