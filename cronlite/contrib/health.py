@@ -9,6 +9,8 @@ from cronlite.app import Cronlite
 from cronlite.errors import StoreError
 
 LATE = timedelta(minutes=3)
+# What was done last need not be a late minute: after a silence the oldest of the grace comes first.
+_LOOKED_BACK = timedelta(hours=1)
 
 
 def health(cron: Cronlite) -> dict[str, Any]:
@@ -21,7 +23,7 @@ def health(cron: Cronlite) -> dict[str, Any]:
     report: dict[str, Any] = {"healthy": False, "daemon_here": cron.running}
     try:
         now = cron.store.now()
-        done = [tick.done_at for tick in cron.store.ledger(now - LATE, now) if tick.done_at is not None]
+        done = [tick.done_at for tick in cron.store.ledger(now - _LOOKED_BACK, now) if tick.done_at is not None]
     except StoreError:
         return report | {"store": "unreachable"}
     age = now - max(done) if done else None

@@ -16,10 +16,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import cronlite
+from cronlite.clock import floor_minute
 from cronlite.contrib.health import LATE, health
 from cronlite.contrib.starlette import health_endpoint, lifespan
 from cronlite.errors import StoreUnavailable
 from cronlite.handlers import Registry
+from cronlite.ledger import Tick
 from cronlite.store.sqlite import SqliteStore
 from tests.waiting import wait_until
 
@@ -87,6 +89,15 @@ def test_a_probe_hears_200_while_somebody_ticks(cron: cronlite.Cronlite) -> None
         status, report = asked(cron)
     assert (status, report["healthy"], report["store"], report["daemon_here"]) == (200, True, "reachable", False)
     assert 0 <= report["last_tick_seconds_ago"] <= 62
+
+
+def test_a_probe_hears_200_while_somebody_makes_up_for_minutes(cron: cronlite.Cronlite) -> None:
+    now = cron.store.now()
+    for minutes, done_at in ((4, now), (3, None)):  # as at a daemon's first start: it does the oldest first
+        minute = floor_minute(now) - timedelta(minutes=minutes)
+        cron.store.claim_tick(Tick(minute=minute, daemon="d", claimed_at=now, done_at=done_at))
+    status, report = asked(cron)
+    assert (status, report["healthy"]) == (200, True)
 
 
 def test_a_probe_hears_503_when_nobody_ever_ticked(cron: cronlite.Cronlite) -> None:
