@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from cronlite import Cronlite, feeding, sending
+from cronlite import Cronlite, execution, feeding, sending
 from cronlite.cli import cli
 from cronlite.daemon import Daemon
 from cronlite.dispatch.amqp import Consumer, Message, Publisher, Raw, link
@@ -28,6 +28,7 @@ from cronlite.runs import MISSED, QUEUED, SUCCEEDED, Run
 from cronlite.sending import message
 from tests.amqp_queues import empty
 from tests.services.rabbitmq import RabbitMQ
+from tests.store.samples import a_run, add
 from tests.waiting import wait_until
 
 TICK = datetime(2026, 11, 21, 2, 30, tzinfo=timezone.utc)
@@ -288,6 +289,25 @@ def test_a_worker_that_lacks_a_handler_offers_its_runs_to_others_at_once(
     start(broker.uri)
     for _ in range(6):  # they take turns, so that the first to get it is the wrong one half the time
         assert cron.enqueue("rare").wait(20).state == SUCCEEDED  # long before anybody looks for what is lost
+
+
+def test_of_the_runs_that_two_daemons_died_with_a_worker_takes_one_at_a_time(
+    cron: Cronlite, broker: RabbitMQ, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "LATER_SECONDS", 1.5)
+    alone, found_alone = threading.Lock(), []
+
+    def work(params: object) -> None:
+        found_alone.append(alone.acquire(blocking=False))
+        threading.Event().wait(0.1)
+        alone.release()
+
+    cron.registry.add("work", work)
+    add(cron.store, *(a_run(handler="work", crashes=2) for _ in range(5)))
+    start(broker.uri)
+    start(broker.uri, worker=True, seats=4)
+    all_done(cron, 5)
+    assert found_alone == [True] * 5
 
 
 def test_a_run_past_its_deadline_is_missed(cron: Cronlite, broker: RabbitMQ, start: Start) -> None:
