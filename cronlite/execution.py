@@ -66,6 +66,7 @@ class Execution:
         self._lanes_freed = False
         self._released_at = float("-inf")
         self._backlog, self._by_the_seat = False, False
+        self._suspect: tuple[str, int] | None = None
         self._chance = random.Random()
         self._all_stuck = False
 
@@ -181,15 +182,18 @@ class Execution:
             log.warning("run %s was cut off by the stop of its daemon", run.id)
 
     def _claim(self, now: datetime, limit: int, ids: Collection[str] | None = None) -> int:
+        seats = _Seats(self.pool.free)
         try:
             if steady() < self._doubtful_until:
                 self._give_back_unanswered()
             if limit <= 0:
                 return 0
             owner, known = self._membership.id, self._registry.names()
-            claimed = self._store.claim_runs(owner, known, now, limit, queues=self._queues, ids=ids)
-            self._backlog = len(claimed) == limit
-            claimed = self._without_suspects(claimed, now)
+            claimed = self._store.claim_runs(owner, known, now, limit, queues=self._queues, ids=ids, count=seats.count)
+            self._by_the_seat = seats.are_needed
+            self._backlog = len(claimed) == limit or seats.are_needed
+            if seats.are_needed:
+                claimed = self._without_suspects(claimed, now)
         except StoreError:
             self._doubtful_until = steady() + DOUBT_SECONDS
             raise
@@ -198,24 +202,17 @@ class Execution:
         return len(claimed)
 
     def _without_suspects(self, claimed: list[Run], now: datetime) -> list[Run]:
-        """Return what is to be begun, and give back the rest, so that no run pays for another that kills daemons.
+        """Give back, until some moment of the next minute, all but one of those with one crash left; return the rest.
 
-        What may not wait needs a seat at once. From the first that finds none, all is given back, and as long as such
-        runs come, no more is claimed than there are free seats. Of those with one crash left, one is at work at a time;
-        the others come back at some moment of the next minute.
+        No other is begun before its outcome is in the store, so that none pays for another that kills daemons.
         """
-        self._by_the_seat = not all(run.may_wait for run in claimed)
-        if not self._by_the_seat:
-            return claimed
-        seats = self.pool.free
-        begun = next((n for n in range(seats, len(claimed)) if not claimed[n].may_wait), len(claimed))
-        one_is_at_work = any(run.one_crash_left for run in self.pool.executing())
-        later = [run for run in claimed[:begun] if run.one_crash_left][0 if one_is_at_work else 1 :]
+        later = [run for run in claimed if run.one_crash_left]
+        if later and self._suspect not in self._held:
+            self._suspect = (later[0].id, later.pop(0).attempt)
         for run in later:
             run.run_at = now + timedelta(seconds=self._chance.uniform(1, LATER_SECONDS))
-        self._backlog |= begun < len(claimed)
-        self.give_back(later + claimed[begun:])
-        return [run for run in claimed[:begun] if run not in later]
+        self.give_back(later)
+        return [run for run in claimed if run not in later]
 
     def _begin(self, claimed: list[Run]) -> None:
         if self._stopping:
@@ -332,3 +329,20 @@ class Execution:
             self._lanes_freed, self._released_at = False, steady()
             if self._store.release_lanes(self._clock.now()):
                 self.claim_soon.set()
+
+
+class _Seats:
+    """Keeps seats for those of the runs to claim that may not wait for one."""
+
+    def __init__(self, free: int) -> None:
+        self.are_needed = False
+        self._free = free
+
+    def count(self, following: Sequence[Run]) -> int:
+        """Say how many of the runs that come next to claim: up to the first that may not wait and would have to."""
+        for place, run in enumerate(following):
+            self.are_needed |= not run.may_wait
+            if place >= self._free and not run.may_wait:
+                return place
+        self._free -= len(following)
+        return len(following)

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from cronlite import execution as execution_module
 from cronlite import liveness, recording, runs
 from cronlite.errors import StoreUnavailable
-from cronlite.execution import LATER_SECONDS, Execution
+from cronlite.execution import LATER_SECONDS, Execution, _Seats
 from cronlite.handlers import Registry
 from cronlite.liveness import Membership, StoreClock
 from cronlite.recording import Pace
@@ -133,6 +134,14 @@ def test_what_was_at_a_death_before_is_claimed_for_a_free_seat_only(
         assert busy.claim() == 2
 
 
+def test_seats_are_kept_for_what_may_not_wait_over_all_of_a_claim() -> None:
+    seats, patient, impatient = _Seats(3), a_run(), a_run(crashes=1)
+    assert seats.count([patient, patient]) == 2
+    assert not seats.are_needed
+    assert seats.count([impatient, patient, impatient, patient]) == 2
+    assert seats.are_needed
+
+
 @pytest.mark.parametrize("seats", [1, 4])
 def test_what_may_not_be_repeated_is_claimed_for_a_free_seat_only(
     store: Store, execution: MakeExecution, monkeypatch: pytest.MonkeyPatch, seats: int
@@ -154,16 +163,18 @@ def test_of_the_runs_that_two_daemons_died_with_one_is_at_work_at_a_time(
     add(store, *queued)
     assert busy.claim() == 2
     assert states(store, queued) == [RUNNING, RUNNING, QUEUED]
-    for at_work in (True, False):
+    for _ in ("while it is at work", "while its outcome is not in the store"):
         later = stored(store, queued[2])
         assert (later.state, later.crashes, later.failures) == (QUEUED, 2, 0)
         assert later.run_at
         assert 1 <= (later.run_at - now[0]).total_seconds() <= LATER_SECONDS
         now[0] = later.run_at
-        if not at_work:
-            gate.set()
-            wait_until(lambda: busy.pool.free == 4, what="all seats are free")
-        assert busy.claim() == (0 if at_work else 1)
+        assert busy.claim() == 0
+        gate.set()
+        wait_until(lambda: busy.pool.free == 4, what="all seats are free")
+    busy.record_all()
+    now[0] += timedelta(seconds=LATER_SECONDS)
+    assert busy.claim() == 1
 
 
 def test_what_waits_too_long_for_a_seat_is_given_back_for_others(

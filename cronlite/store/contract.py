@@ -10,7 +10,7 @@ refuses. Whatever loses a race answers so; nothing here raises because somebody 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Protocol
@@ -183,12 +183,14 @@ class Store(Protocol):
         *,
         queues: Collection[str] | None = None,
         ids: Collection[str] | None = None,
+        count: Callable[[Sequence[Run]], int] = len,
     ) -> list[Run]:
         """Claim up to `limit` queued runs with `run_at <= now` of these handlers, the oldest `run_at` first.
 
         A claim sets state, daemon, started_at and attempt, and releases the key. A run whose lane has a running run
         loses its claim and waits (`run_at` None, `sent_at` None) until `release_lanes`. `queues` and `ids` restrict the
-        claim to runs of these queues, and to these runs.
+        claim to runs of these queues, and to these runs. `count` is shown what comes next, in order, and says how many
+        of it, from the first on, to claim; at the first that it leaves out, the claim ends.
         """
 
     def unsent_runs(

@@ -1,12 +1,13 @@
 """Do all stores keep the contract on runs that are added, claimed and listed?"""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from cronlite import ids, runs
-from cronlite.runs import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED
+from cronlite.runs import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, Run
 from cronlite.store.contract import RunQuery, Store
 from tests.store.conftest import Open, all_at_once
 from tests.store.samples import (
@@ -167,6 +168,22 @@ def test_a_claim_sets_state_daemon_attempt_and_start(store: Store) -> None:
     [won] = store.claim_runs("d1", HANDLERS, NOW, 10)
     assert won == claimed(run)
     assert stored(store, run) == won
+
+
+def test_a_claim_ends_at_the_first_run_that_is_not_to_be_claimed(store: Store) -> None:
+    queued = [a_run(f"r{number}") for number in range(5)]
+    add(store, *queued)
+    asked: list[list[str]] = []
+
+    def three(following: Sequence[Run]) -> int:
+        asked.append([run.id for run in following])
+        return 3
+
+    assert [run.id for run in store.claim_runs("d1", HANDLERS, NOW, 5, count=three)] == ["r0", "r1", "r2"]
+    assert asked == [["r0", "r1", "r2", "r3", "r4"]]
+    assert [stored(store, run) for run in queued[3:]] == queued[3:]
+    assert store.claim_runs("d1", HANDLERS, NOW, 10, count=lambda _: 0) == []
+    assert claim(store, "d2") == ["r3", "r4"]
 
 
 def test_the_oldest_run_at_is_claimed_first(store: Store) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -94,6 +94,7 @@ class Runs(Collections):
         *,
         queues: Collection[str] | None = None,
         ids: Collection[str] | None = None,
+        count: Callable[[Sequence[Run]], int] = len,
     ) -> list[Run]:
         named = {} if ids is None else {"_id": {"$in": list(ids)}}
         ready = {"state": QUEUED, "handler": {"$in": list(handlers)}, "run_at": {"$lte": now}}
@@ -106,8 +107,9 @@ class Runs(Collections):
             found = list(self._runs.find(ready).sort([("run_at", 1), ("_id", 1)]).limit(page))
             first, behind = _first_in_lane(self._whole(found, now))
             self._let_wait([run.id for run in behind])
-            claimed += self._claim(daemon, first, now)
-            if len(found) < page:
+            wanted = first[: count(first)]
+            claimed += self._claim(daemon, wanted, now)
+            if len(found) < page or len(wanted) < len(first):
                 break
         return claimed
 

@@ -92,6 +92,7 @@ class Runs(Tables):
         *,
         queues: Collection[str] | None = None,
         ids: Collection[str] | None = None,
+        count: Callable[[Sequence[Run]], int] = len,
     ) -> list[Run]:
         asked = _Ready(handlers, now, queues, ids)
         earliest = self.next_run_at(handlers)
@@ -101,7 +102,11 @@ class Runs(Tables):
         with self._write() as connection:
             # Every run that is found is claimed, set to wait or abandoned, so this comes to an end.
             while len(claimed) < limit and (found := _queued(connection, asked, limit - len(claimed))):
-                claimed += _claimed(connection, found, daemon, now)
+                readable = _read_or_abandoned(connection, found, now)
+                wanted = readable[: count([run for _, run in readable])]
+                claimed += _claimed(connection, wanted, daemon, now)
+                if len(wanted) < len(readable):
+                    break
         return claimed
 
     def unsent_runs(
@@ -233,23 +238,30 @@ def _refused(write: Callable[[Sequence[T]], object], items: Sequence[T]) -> list
     return []
 
 
-def _claimed(
-    connection: sqlite3.Connection, found: Sequence[tuple[int, Document]], daemon: str, now: datetime
-) -> list[Run]:
-    """Claim those whose lane is free, let the others wait, and abandon what cannot be read."""
-    readable = {}
+def _read_or_abandoned(
+    connection: sqlite3.Connection, found: Sequence[tuple[int, Document]], now: datetime
+) -> list[tuple[int, Run]]:
+    """Read runs, and abandon what cannot be read."""
+    readable = []
     for rowid, document in found:
         try:
-            readable[rowid] = runs.read(document)
+            readable.append((rowid, runs.read(document)))
         except InvalidInput as fault:
             _abandon(connection, rowid, document, fault, now)
+    return readable
+
+
+def _claimed(
+    connection: sqlite3.Connection, wanted: Sequence[tuple[int, Run]], daemon: str, now: datetime
+) -> list[Run]:
+    """Claim those whose lane is free, and let the others wait."""
 
     def claim(rowids: Sequence[int]) -> None:
         connection.execute(_CLAIM, [daemon, milliseconds(now), listed(rowids)])
 
-    waiting = set(_refused(claim, list(readable)))
+    waiting = set(_refused(claim, [rowid for rowid, _ in wanted]))
     connection.executemany(_WAIT, [[rowid] for rowid in waiting])
-    claimed = [run for rowid, run in readable.items() if rowid not in waiting]
+    claimed = [run for rowid, run in wanted if rowid not in waiting]
     for run in claimed:
         runs.claim(run, daemon, now)
     return claimed
