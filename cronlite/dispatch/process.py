@@ -52,6 +52,7 @@ class Child:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _BOOT.format(fd=theirs.fileno()), json.dumps(sys.path)],
+                env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=printing,
                 stderr=printing,
@@ -270,6 +271,17 @@ def _request(run: Run, handler: Handler) -> bytes:
         return _line(request)
     except (TypeError, ValueError) as refused:
         raise GiveUp(f"its params cannot go to a child process, as they are no JSON: {refused}") from None
+
+
+def _environment() -> dict[str, str]:
+    """Copy this process's environment.
+
+    Left to subprocess, the new process would read it from the memory that both share until it has begun, where another
+    thread may be changing it: every so often that ends in EFAULT.
+    """
+    while True:
+        with suppress(RuntimeError, KeyError):  # changed while it was copied
+            return dict(os.environ)
 
 
 _RUN_FIELDS = ("id", "user", "handler", "schedule", "attempt", "key")

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +103,25 @@ def test_a_stopped_child_is_killed_at_its_limit(watched: Watched) -> None:
     pid = watched.outcome(apart("pid")).result
     os.kill(pid, signal.SIGSTOP)
     assert watched.outcome(apart("ok", timeout_seconds=0.2)).state == runs.TIMED_OUT
+
+
+def test_a_child_begins_while_another_thread_changes_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    def change() -> None:
+        while not over.is_set():
+            for number in range(5):
+                monkeypatch.setitem(os.environ, f"CHANGING_{number}", "x")
+            monkeypatch.undo()
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    try:
+        for _ in range(20):
+            process.Child().bury()
+    finally:
+        over.set()
+        changing.join()
 
 
 def test_a_late_cut_does_not_hit_the_next_call(watched: Watched) -> None:

@@ -21,6 +21,9 @@ AnyServer = TypeVar("AnyServer", bound="Server")
 # can come to talk with itself, and the server never gets its port back.
 PORTS = range(20_000, 30_000)
 
+# A copy: left to itself, a process that one thread starts reads the environment while others change it, and may fail.
+_ENVIRONMENT = dict(os.environ)
+
 
 def free_port() -> int:
     """Return a port of 127.0.0.1 that nobody listens on."""
@@ -45,6 +48,7 @@ class Scratch:
         keeper = Path(__file__).with_name("keeper.py")
         self._keeper = subprocess.Popen(
             [sys.executable, "-I", "-S", keeper, self.folder, str(os.getpid())],
+            env=_ENVIRONMENT,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
