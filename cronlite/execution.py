@@ -182,13 +182,12 @@ class Execution:
             log.warning("run %s was cut off by the stop of its daemon", run.id)
 
     def _claim(self, now: datetime, limit: int, ids: Collection[str] | None = None) -> int:
-        seats = _Seats(self.pool.free)
         try:
             if steady() < self._doubtful_until:
                 self._give_back_unanswered()
             if limit <= 0:
                 return 0
-            owner, known = self._membership.id, self._registry.names()
+            owner, known, seats = self._membership.id, self._registry.names(), _Seats(self.pool.free)
             claimed = self._store.claim_runs(owner, known, now, limit, queues=self._queues, ids=ids, count=seats.count)
             self._by_the_seat = seats.are_needed
             self._backlog = len(claimed) == limit or seats.are_needed
@@ -208,7 +207,8 @@ class Execution:
         """
         later = [run for run in claimed if run.one_crash_left]
         if later and self._suspect not in self._held:
-            self._suspect = (later[0].id, later.pop(0).attempt)
+            begun = later.pop(0)
+            self._suspect = (begun.id, begun.attempt)
         for run in later:
             run.run_at = now + timedelta(seconds=self._chance.uniform(1, LATER_SECONDS))
         self.give_back(later)
@@ -341,8 +341,10 @@ class _Seats:
     def count(self, following: Sequence[Run]) -> int:
         """Say how many of the runs that come next to claim: up to the first that may not wait and would have to."""
         for place, run in enumerate(following):
-            self.are_needed |= not run.may_wait
-            if place >= self._free and not run.may_wait:
+            if run.may_wait:
+                continue
+            self.are_needed = True
+            if place >= self._free:
                 return place
         self._free -= len(following)
         return len(following)

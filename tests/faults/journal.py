@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+LENGTH = 256
+"""Bytes of a line. A page of the file holds whole lines only: the kernel writes page by page, and between two of them a
+reader looks or a process is killed.
+"""
+
 
 class Line(NamedTuple):
     """One line: an attempt of a run began or ended in a process. `at` is the host's steady clock."""
@@ -30,8 +35,9 @@ class Journal:
 
         It outlives a kill of the process without fsync; only a crash of the host could take it back.
         """
-        line = f"{run}\t{attempt}\t{os.getpid()}\t{event}\t{time.monotonic():.6f}\n"
-        os.write(self._file, line.encode())
+        line = f"{run}\t{attempt}\t{os.getpid()}\t{event}\t{time.monotonic():.6f}".encode()
+        assert len(line) < LENGTH, line
+        os.write(self._file, line.ljust(LENGTH - 1) + b"\n")
 
 
 def read(path: Path) -> Iterator[Line]:

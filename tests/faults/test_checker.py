@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -155,6 +156,18 @@ def test_a_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
         (RUN, 1, "start"),
         (RUN, 1, "end"),
     ]
+
+
+def test_a_journal_that_grows_is_read_in_whole_lines(tmp_path: Path) -> None:
+    path, count = tmp_path / "journal", 30_000
+    written = Journal(path)
+    with ThreadPoolExecutor(1) as threads:
+        writing = threads.submit(lambda: [written.write(RUN, attempt, "start") for attempt in range(count)])
+        while not writing.done():
+            attempts = [line.attempt for line in journal.read(path)]
+            assert attempts == list(range(len(attempts)))
+        writing.result()
+    assert len(list(journal.read(path))) == count
 
 
 def test_the_table_is_aligned() -> None:

@@ -129,16 +129,10 @@ class Runs(Tables):
 
     def abandon_unreadable(self, daemon: str, now: datetime) -> int:
         owned = "WHERE state = 'running' AND (daemon = ? OR typeof(daemon) != 'text')"
-        abandoned = 0
         with self._write() as connection:
-            for rowid, *row in connection.execute(f"SELECT rowid, {RUNS.names} FROM runs {owned}", [daemon]).fetchall():
-                document = RUNS.document(row)
-                try:
-                    runs.read(document)
-                except InvalidInput as fault:
-                    _abandon(connection, rowid, document, fault, now)
-                    abandoned += 1
-        return abandoned
+            rows = connection.execute(f"SELECT rowid, {RUNS.names} FROM runs {owned}", [daemon])
+            found = [(rowid, RUNS.document(row)) for rowid, *row in rows]
+            return len(found) - len(_read_or_abandoned(connection, found, now))
 
     def release_lanes(self, now: datetime) -> int:
         if not self._read(RELEASABLE):
