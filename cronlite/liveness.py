@@ -123,10 +123,11 @@ class Peers:
     dead: set[str] = field(default_factory=set)
 
     def observe(self, me: str, owners: Collection[str]) -> set[str]:
-        """Look at everybody's beat; return the owners of unfinished work that are dead.
+        """Look at everybody's beat; return the owners of unfinished work that are dead, to be taken over from.
 
         A daemon is dead when its beat stood still for the whole silence while this observer kept looking, or when it
-        owns work, is on no list, and that has lasted as long.
+        owns work, is on no list, and that has lasted as long. The observer that marks it goes first; for another, the
+        death counts from its next look on.
         """
         now = steady()
         if now - self._observed > self.silence_seconds / 2:
@@ -138,14 +139,16 @@ class Peers:
         beats.pop(me, None)
         self._seen = {name: self._since(name, beat, now) for name, beat in beats.items()}
         known = self.dead
-        self.dead = {name for name, record in records.items() if record.dead_at is not None and name != me}
+        marked_before = {name for name, record in records.items() if record.dead_at is not None and name != me}
+        found = set()
         for name, (beat, since) in self._seen.items():
             if now - since >= self.silence_seconds and (beat < 0 or self.store.mark_dead(name, beat)):
-                self.dead.add(name)
+                found.add(name)
                 if name not in known:
                     told = _told(records.get(name), name)
                     log.warning("daemon %s is dead: its beat stood still for %.0f s", told, now - since)
-        return self.dead.intersection(owners)
+        self.dead = marked_before | found
+        return (marked_before & known | found).intersection(owners)
 
     def is_dead(self, name: str) -> bool:
         """Tell whether a daemon was seen to be dead."""

@@ -152,3 +152,16 @@ def test_what_was_claimed_under_the_name_before_is_not_under_the_new_lease(store
     one.beat(running=0, stuck=0)
     assert seen == [(one.id, True)]
     assert one.id != old
+
+
+def test_one_observer_at_a_time_takes_over(store: Store, steady: Steady) -> None:
+    one, first, second = member(store), Peers(store), Peers(store)
+    owners = frozenset({one.id})
+    for _ in range(6):
+        assert watch(second, steady, 5, owners=owners) | first.observe("first", owners) == set()
+    steady.seconds += 5
+    assert first.observe("first", owners) == {one.id}
+    assert second.observe("second", owners) == set()
+    assert second.is_dead(one.id)
+    assert watch(second, steady, 5, owners=owners) == {one.id}  # the first did not bring it to an end
+    assert first.observe("first", owners) == {one.id}
