@@ -160,9 +160,14 @@ def test_a_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_journal_that_grows_is_read_in_whole_lines(tmp_path: Path) -> None:
     path, count = tmp_path / "journal", 30_000
-    written = Journal(path)
+
+    def write() -> None:
+        written = Journal(path)
+        for attempt in range(count):
+            written.write(RUN, attempt, "start")
+
     with ThreadPoolExecutor(1) as threads:
-        writing = threads.submit(lambda: [written.write(RUN, attempt, "start") for attempt in range(count)])
+        writing = threads.submit(write)
         while not writing.done():
             attempts = [line.attempt for line in journal.read(path)]
             assert attempts == list(range(len(attempts)))
