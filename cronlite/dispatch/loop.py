@@ -61,11 +61,13 @@ class Loop:
         import asyncio
 
         asyncio.set_event_loop(loop)
-        while not self._closing:
+        while True:
             try:
                 loop.run_forever()
             except BaseException:  # asyncio lets SystemExit out of tasks that handlers start
                 log.warning("a task that a handler had started tried to end the process", exc_info=True)
+            if self._closing:
+                break
         try:
             loop.run_until_complete(_ended(asyncio.all_tasks(loop)))
         except BaseException:  # the same, from tasks being cancelled

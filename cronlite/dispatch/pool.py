@@ -149,7 +149,7 @@ class Pool:
     def drain(self, seconds: float) -> list[Run]:
         """Wait until nothing runs or waits, up to a limit; return the runs that have a seat then."""
         with self._lock:
-            self._quiet.wait_for(lambda: not self._present, timeout=seconds)
+            self._quiet.wait_for(lambda: not self._present and self._idle_seats == self.seats, timeout=seconds)
         return self.executing()
 
     def close(self) -> None:

@@ -118,8 +118,9 @@ class Child:
         with suppress(Died, subprocess.TimeoutExpired):
             self._send(_line({"bye": True}))
             self._process.wait(_LEAVE_SECONDS)
-            with self._lock:
-                self._ended = True
+        with self._lock:
+            self._ended = True
+            self._process.kill()  # if it does not go by itself
         self.bury()
 
     def _outcome(self, decode: Callable[[bytes], str], still_mine: Callable[[], bool]) -> Outcome:
@@ -133,13 +134,19 @@ class Child:
             poll.poll(0 if dead else _LOOK_MILLISECONDS)
             messages = self._messages()
             self._relay_output(decode)
+            outcome = None
             for message in messages or ():
                 if "outcome" in message:
-                    return Outcome(**message["outcome"])
-                if "log" in message:
+                    outcome = Outcome(**message["outcome"])
+                elif "log" in message:
                     _log(message["log"])
+                elif outcome:  # asked by a thread that the handler left behind
+                    with suppress(Died):
+                        self._send(_line({"mine": False}))
                 else:
                     self._send(_line({"mine": message["ask"] == self._calls and _asked(still_mine)}))
+            if outcome:
+                return outcome
             if dead and messages is None:
                 raise Died
 
@@ -242,8 +249,8 @@ class Children:
         return child
 
     def _give_back(self, child: Child) -> None:
-        now = time.monotonic()
         with self._lock:
+            now = time.monotonic()
             self._busy.discard(child)
             kept = not self._closed
             if kept:

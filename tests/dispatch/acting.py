@@ -132,11 +132,12 @@ def _start_in_background(into: str) -> None:
     process.returncode = 0  # or Python warns that nobody waits for it
 
 
-def _leave_a_thread_asking(into: str) -> None:
+def _leave_a_thread_asking(into: str, when: str) -> None:
     run = current_run()
 
     def ask() -> None:
-        time.sleep(0.1)  # by then the handler is over, and no other has begun
+        while not Path(when).exists():
+            time.sleep(0.01)
         Path(into).touch()
         Path(into).write_text(str(run.still_mine()))
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -171,6 +172,22 @@ def test_an_idle_child_is_let_go_but_not_what_it_left_in_the_background(
     assert watched.outcome(apart("ok", value="next")).result == "next"
 
 
+def test_a_child_that_does_not_go_is_killed_but_not_what_it_left_in_the_background(
+    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_LEAVE_SECONDS", 0.05)
+    monkeypatch.setattr(process, "IDLE_SECONDS", 0.2)
+    pid = watched.outcome(apart("pid")).result
+    watched.outcome(apart("start in background", into=str(tmp_path / "pid")))
+    (left,) = pids_in(tmp_path / "pid")
+    try:
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: is_gone(pid), what="the child to be let go")
+        assert not is_gone(left)
+    finally:
+        os.kill(left, signal.SIGKILL)
+
+
 def test_an_idle_child_that_died_is_replaced(watched: Watched) -> None:
     pid = watched.outcome(apart("pid")).result
     os.kill(pid, signal.SIGKILL)
@@ -287,10 +304,30 @@ def test_the_late_word_of_a_thread_left_behind_is_nobodys(make_pool: Callable[[i
 
 def test_a_thread_left_behind_may_ask_when_nobody_listens(make_pool: Callable[[int], Watched], tmp_path: Path) -> None:
     watched = make_pool(1)
-    watched.outcome(apart("leave a thread asking", into=str(tmp_path / "answer")))
+    watched.outcome(apart("leave a thread asking", into=str(tmp_path / "answer"), when=str(tmp_path / "over")))
+    (tmp_path / "over").touch()
     wait_until((tmp_path / "answer").exists, what="the thread to ask")
     assert watched.outcome(apart("run")).result["mine"] is True
     assert wait_until((tmp_path / "answer").read_text) == "False"
+
+
+def test_what_comes_together_with_an_outcome_is_answered() -> None:
+    child, (ours, theirs) = process.Child(), socket.socketpair()
+    real, child._channel = child._channel, ours
+    try:
+        said: list[dict[str, Any]] = [{"outcome": {"state": runs.SUCCEEDED}}, {"ask": 1}, {"ask": 1}]
+        theirs.sendall(b"".join(map(process._line, said)))
+        child.begin()
+        assert child.call(b"", lambda: True).state == runs.SUCCEEDED
+        assert theirs.recv(1_000) == 2 * process._line({"mine": False})
+        theirs.sendall(b"".join(map(process._line, said)))
+        theirs.shutdown(socket.SHUT_RD)
+        told = child._outcome(bytes.decode, lambda: True)
+        assert told.state == runs.SUCCEEDED, "even if nobody hears the answer"
+    finally:
+        real.close()
+        theirs.close()
+        child.bury()
 
 
 def test_a_fork_of_a_child_says_nothing(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:

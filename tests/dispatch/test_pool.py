@@ -1,6 +1,7 @@
 """Does every run end in exactly one outcome, whatever its handler does to the pool?"""
 
 import logging
+import math
 import os
 import threading
 import time
@@ -22,6 +23,11 @@ from tests.dispatch.conftest import Watched, make_run, no
 from tests.waiting import wait_until
 
 EVERYWHERE = pytest.mark.parametrize("handler", ["act", "act_async", "act_apart"])
+
+
+def limits(watched: Watched) -> set[float | None]:
+    """Return the time limits that run."""
+    return {execution.run.timeout_seconds for execution in watched.pool._seated() if execution.deadline < math.inf}
 
 
 @EVERYWHERE
@@ -186,11 +192,13 @@ def test_there_are_never_more_runs_at_once_than_seats(
     make_pool: Callable[[int], Watched], gate: threading.Event
 ) -> None:
     watched = make_pool(3)
-    submitted = [make_run("wait", gate="gate"), make_run("sleep", handler="act_async", timeout_seconds=0.05)]
+    submitted = [make_run("wait", gate="gate"), make_run("sleep", handler="act_async", timeout_seconds=600)]
     submitted += [make_run("wait", gate="gate") for _ in range(4)]
     watched.pool.submit(submitted)
     assert (watched.pool.running, watched.pool.waiting, watched.pool.free) == (3, 3, 0)
     assert [run.id for run in watched.pool.executing()] == [run.id for run in submitted[:3]]
+    wait_until(lambda: limits(watched) == {600}, what="the coroutine to begin")
+    watched.pool._check_limits(time.monotonic() + 601)
     assert watched.next()[0] is submitted[1]
     wait_until(lambda: watched.pool.waiting == 2, what="the coroutine's seat to be taken by the next run")
     assert watched.pool.running == 3
@@ -274,6 +282,21 @@ def test_a_run_that_comes_as_a_seat_becomes_idle_gets_that_seat(
     assert [outcome.result for _, outcome in (watched.next(), watched.next()) if outcome] == [True, "second"]
 
 
+def test_a_drain_leaves_all_seats_free(make_pool: Callable[[int], Watched], gate: threading.Event) -> None:
+    class Slow(dict[Execution, None]):
+        """What is present; the seat that takes itself off dawdles after that."""
+
+        def pop(self, *args: object) -> None:
+            super().pop(args[0])  # type: ignore[call-overload]
+            threading.Event().wait(0.2)
+
+    watched = make_pool(1)
+    watched.pool._present = Slow()
+    watched.outcome(make_run())
+    assert watched.pool.drain(20) == []
+    assert watched.pool.free == 1
+
+
 def test_a_coroutine_is_cancelled_at_its_limit(watched: Watched) -> None:
     outcome = watched.outcome(make_run("sleep", handler="act_async", timeout_seconds=0.05))
     assert (outcome.state, outcome.retriable) == (runs.TIMED_OUT, True)
@@ -300,13 +323,18 @@ def test_a_thread_over_its_limit_loses_its_run_and_its_seat(
     make_pool: Callable[[int], Watched], gate: threading.Event
 ) -> None:
     watched = make_pool(1)
-    outcome = watched.outcome(make_run("wait", gate="gate", timeout_seconds=0.05))
+    watched.pool.submit([make_run("wait", gate="gate", timeout_seconds=600)])
+    wait_until(lambda: "in _wait" in pool_module._stack(*watched.pool._seated()), what="the handler to hang")
+    watched.pool._check_limits(time.monotonic() + 601)
+    outcome = watched.next()[1]
+    assert outcome is not None
     assert (outcome.state, outcome.retriable) == (runs.TIMED_OUT, False)
     assert outcome.error is not None
     assert "goes on" in outcome.error["message"]
     assert "in _wait" in outcome.error["traceback"], "where it hangs"
     assert watched.outcome(make_run(value="next")).result == "next"
-    assert (watched.pool.stuck, watched.pool.running) == (1, 0)
+    wait_until(lambda: watched.pool.running == 0)
+    assert watched.pool.stuck == 1
     gate.set()
     wait_until(lambda: watched.pool.stuck == 0, what="the stuck thread to end")
     wait_until(lambda: sum(thread.name == "cronlite-seat" for thread in threading.enumerate()) == 1)
@@ -330,13 +358,17 @@ def test_a_thread_that_is_over_its_limit_does_not_own_its_run_any_more(watched: 
 
 def test_time_limits_end_in_order_of_time_not_of_start(make_pool: Callable[[int], Watched]) -> None:
     watched = make_pool(3)
-    submitted = [make_run("sleep", handler="act_async", timeout_seconds=seconds) for seconds in (30, 0.3, 0.1)]
+    submitted = [make_run("sleep", handler="act_async", timeout_seconds=seconds) for seconds in (900, 600, 300)]
     watched.pool.submit(submitted)
-    assert [watched.next()[0] for _ in range(2)] == [submitted[2], submitted[1]]
+    wait_until(lambda: limits(watched) == {900, 600, 300}, what="all to begin")
+    for seconds, over in ((301, submitted[2]), (601, submitted[1])):
+        watched.pool._check_limits(time.monotonic() + seconds)
+        assert watched.next()[0] is over
+    assert watched.silent()
 
 
 def test_a_limit_that_is_not_reached_costs_nothing(watched: Watched) -> None:
-    submitted = [make_run(timeout_seconds=0.2) for _ in range(50)]
+    submitted = [make_run(timeout_seconds=20) for _ in range(50)]
     watched.pool.submit(submitted)
     assert {watched.next()[1] for _ in submitted} == {outcomes.returned(None)}
     assert watched.pool.drain(1) == []
