@@ -19,33 +19,48 @@ from tests.waiting import wait_until
 BROKEN = "amqp://guest:secret@127.0.0.1:1//"
 
 
+def take(consumer: Consumer, count: int, *, room: int = 0) -> list[Message]:
+    """Receive so many messages, with room for more; they come in one burst or in several."""
+    got: list[Message] = []
+
+    def all_there() -> bool:
+        got.extend(consumer.receive(room or count, 1))
+        return len(got) >= count
+
+    wait_until(all_there, what=f"{count} messages", instead=lambda: got)
+    return got
+
+
+def has(publisher: Publisher, count: int, queue: str = "reports") -> bool:
+    """Wait until so many messages wait; a broker that is busy tells of none for a while."""
+    return wait_until(lambda: publisher.waiting(queue) == count, what=f"{count} messages in {queue}")
+
+
 def test_messages_come_through_whole_and_only_as_many_as_asked_for(broker: RabbitMQ) -> None:
     with Publisher(broker.uri) as publisher, Consumer(broker.uri, ["reports"]) as consumer:
         publisher.send(("reports", {"n": n, "text": "漢字"}) for n in range(50))
-        first = consumer.receive(7, 1)
+        first = take(consumer, 7)
         assert [one.read() for one in first] == [{"n": n, "text": "漢字"} for n in range(7)]
-        assert publisher.waiting("reports") == 43, "what was not asked for stays for others"
+        assert has(publisher, 43), "what was not asked for stays for others"
         with Consumer(broker.uri, ["reports"]) as late:
-            got = late.receive(100, 1)
-            assert len(got) == 43
-            late.settle(got)
+            late.settle(take(late, 43, room=100))
         consumer.settle(first)
     with Publisher(broker.uri) as publisher:
-        wait_until(lambda: publisher.waiting("reports") == 0, what="all of them are gone")
+        assert has(publisher, 0)
 
 
 def test_what_is_settled_makes_room_for_as_many(broker: RabbitMQ) -> None:
     with Publisher(broker.uri) as publisher, Consumer(broker.uri, ["reports"]) as consumer:
         publisher.send(("reports", {"n": n}) for n in range(20))
-        first = consumer.receive(3, 1)
+        first = take(consumer, 3)
         assert consumer.receive(3, 0.1) == [], "there is no room"
         consumer.settle(first[:2])
-        assert [one.read()["n"] for one in consumer.receive(3, 1)] == [3, 4]
-        assert publisher.waiting("reports") == 15
-        assert [one.read()["n"] for one in consumer.receive(4, 1)] == [5], "more room"
+        assert [one.read()["n"] for one in take(consumer, 2, room=3)] == [3, 4]
+        assert has(publisher, 15)
+        assert [one.read()["n"] for one in take(consumer, 1, room=4)] == [5], "more room"
         consumer.settle(first[2:])
         assert consumer.receive(3, 0.1) == [], "less room"
-        assert publisher.waiting("reports") == 14
+        assert has(publisher, 14)
 
 
 def test_many_messages_come_by_one_standing_consumer(broker: RabbitMQ, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,24 +85,24 @@ def test_many_messages_come_by_one_standing_consumer(broker: RabbitMQ, monkeypat
 def test_a_pause_leaves_everything_to_others(broker: RabbitMQ) -> None:
     with Publisher(broker.uri) as publisher, Consumer(broker.uri, ["reports"]) as consumer:
         publisher.send(("reports", {"n": n}) for n in range(20))
-        messages = consumer.receive(3, 1)
+        messages = take(consumer, 3)
         consumer.settle(messages[:1])
-        wait_until(lambda: publisher.waiting("reports") == 16, what="another one is under way")
+        assert has(publisher, 16), "another one is under way"
         consumer.pause()
         consumer.settle(messages)
-        wait_until(lambda: publisher.waiting("reports") == 17, what="that one is back")
+        assert has(publisher, 17), "that one is back"
         with Consumer(broker.uri, ["reports"]) as late:
-            assert {one.read()["n"] for one in late.receive(100, 1)} == set(range(3, 20))
+            assert {one.read()["n"] for one in take(late, 17, room=100)} == set(range(3, 20))
             assert consumer.receive(3, 0.1) == []
-        assert len(consumer.receive(3, 2)) == 3, "it goes on"
+        assert len(take(consumer, 3)) == 3, "it goes on"
 
 
 def test_what_is_given_back_is_known_by_that(broker: RabbitMQ) -> None:
     with Publisher(broker.uri) as publisher, Consumer(broker.uri, ["reports"]) as consumer:
         publisher.send([("reports", {})])
-        (first,) = consumer.receive(5, 1)
+        (first,) = take(consumer, 1, room=5)
         consumer.requeue([first])
-        (again,) = consumer.receive(5, 1)
+        (again,) = take(consumer, 1, room=5)
         assert (first.again, again.again) == (False, True)
         consumer.settle([again])
 
@@ -96,9 +111,9 @@ def test_what_is_not_settled_is_delivered_again(broker: RabbitMQ) -> None:
     with Publisher(broker.uri) as publisher:
         publisher.send([("reports", {"n": 1})])
     with Consumer(broker.uri, ["reports"]) as consumer:
-        assert len(consumer.receive(1, 1)) == 1
+        assert len(take(consumer, 1)) == 1
     with Consumer(broker.uri, ["reports"]) as consumer:
-        (again,) = consumer.receive(1, 2)
+        (again,) = take(consumer, 1)
         consumer.settle([again])
         assert consumer.receive(1, 0.2) == []
 
@@ -107,7 +122,7 @@ def test_several_queues_share_what_is_asked_for(broker: RabbitMQ) -> None:
     with Publisher(broker.uri) as publisher, Consumer(broker.uri, ["default", "reports"]) as consumer:
         publisher.send([("default", {})] * 10)
         publisher.send([("reports", {})] * 10)
-        assert Counter(one.queue for one in consumer.receive(6, 1)) == {"default": 3, "reports": 3}
+        assert Counter(one.queue for one in take(consumer, 6)) == {"default": 3, "reports": 3}
 
 
 def test_where_there_is_room_for_one_no_queue_starves(broker: RabbitMQ) -> None:
@@ -139,7 +154,7 @@ def test_all_room_goes_to_the_queue_that_has_something(broker: RabbitMQ) -> None
         publisher.send([("reports", {})])
         consumer.pause()
         consumer.settle(got)
-        assert {one.queue for one in consumer.receive(6, 1)} == {"default", "reports"}
+        assert {one.queue for one in take(consumer, 4, room=6)} == {"default", "reports"}
 
 
 def test_messages_and_queues_outlive_the_broker(broker: RabbitMQ) -> None:
@@ -150,20 +165,20 @@ def test_messages_and_queues_outlive_the_broker(broker: RabbitMQ) -> None:
             publisher.send([("reports", {})])
         broker.start()
         # The next call connects anew; a queue that has no leader yet counts as empty.
-        wait_until(lambda: publisher.waiting("reports") == 20, what="all of them are there again")
+        assert has(publisher, 20)
 
 
 def test_a_settlement_on_a_new_connection_is_refused_and_meets_no_other_message(broker: RabbitMQ) -> None:
     with Publisher(broker.uri) as publisher, Consumer(broker.uri, ["reports"]) as consumer:
         publisher.send([("reports", {"n": n}) for n in range(2)])
-        (old,) = consumer.receive(1, 1)
+        (old,) = take(consumer, 1)
         broker.ctl("close_all_connections", "test")
         with pytest.raises(BrokerUnavailable):
             consumer.receive(1, 1)
-        assert len(consumer.receive(2, 2)) == 2
+        assert len(take(consumer, 2)) == 2
         with pytest.raises(BrokerUnavailable, match="delivered again"):
             consumer.settle([old])
-        assert len(consumer.receive(2, 2)) == 2, "both are there still"
+        assert len(take(consumer, 2)) == 2, "both are there still"
 
 
 def test_a_deleted_queue_is_made_again(broker: RabbitMQ) -> None:
@@ -171,32 +186,38 @@ def test_a_deleted_queue_is_made_again(broker: RabbitMQ) -> None:
         publisher.send([("reports", {})])
         empty(broker.uri, "reports")
         publisher.send([("reports", {"n": 2})])
-        (message,) = consumer.receive(5, 1)
+        (message,) = take(consumer, 1, room=5)
         assert message.read() == {"n": 2}
         empty(broker.uri, "reports")  # while it stands, with something unsettled
         assert consumer.receive(5, 0.5) == []
         consumer.settle([message])
         publisher.send([("reports", {"n": 3})])
-        assert [one.read() for one in consumer.receive(5, 2)] == [{"n": 3}]
+        assert [one.read() for one in take(consumer, 1, room=5)] == [{"n": 3}]
 
 
 def test_a_blocked_publisher_comes_back_in_time_and_says_why(broker: RabbitMQ, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Publisher(broker.uri) as publisher:
+        publisher.send([("reports", {"n": 1})])  # which makes the queue, and that may take long
     monkeypatch.setattr(link, "STEP_SECONDS", 2.0)
     with Publisher(broker.uri) as publisher, Consumer(broker.uri, ["reports"]) as consumer:
-        publisher.send([("reports", {"n": 1})])
         with broker.memory_alarm():
+            with contextlib.suppress(BrokerUnavailable):  # the alarm took its time: longer than a heartbeat, perhaps
+                publisher.beat()
+            publisher.waiting("reports")
             begun = time.monotonic()
             with pytest.raises(BrokerUnavailable, match="blocks publishers"):
                 publisher.send([("reports", {"n": 2})])
             assert time.monotonic() - begun < 10
             with contextlib.suppress(BrokerUnavailable):  # it was idle for longer than a heartbeat
                 consumer.beat()
-            consumer.settle(consumer.receive(1, 2))
+            consumer.settle(take(consumer, 1))
         publisher.send([("reports", {"n": 3})])
-        assert {"n": 3} in [one.read() for one in consumer.receive(5, 2)]
+        wait_until(lambda: {"n": 3} in [one.read() for one in consumer.receive(5, 1)])
 
 
 def test_a_broker_that_stands_still_holds_nobody(broker: RabbitMQ, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Publisher(broker.uri) as publisher:
+        publisher.waiting("reports")  # which makes the queue, and that may take long
     monkeypatch.setattr(link, "STEP_SECONDS", 1.0)
     with Publisher(broker.uri) as publisher, Consumer(broker.uri, ["reports"]) as consumer:
         publisher.waiting("reports")

@@ -75,9 +75,7 @@ class Crew:
         return [attempt for _, called, attempt in self.calls if called == id_]
 
     def wait_called(self, count: int) -> None:
-        wait_until(
-            lambda: len(self.calls) >= count, limit_seconds=20, what=f"{count} calls", instead=lambda: self.calls
-        )
+        wait_until(lambda: len(self.calls) >= count, what=f"{count} calls", instead=lambda: self.calls)
 
     def _registry(self, number: int) -> Registry:
         registry = Registry()
@@ -152,7 +150,7 @@ def test_daemons_share_runs_by_capacity(crew: Crew) -> None:
     handles = [crew.cron.enqueue("sleep", {"seconds": 0.15}) for _ in range(60)]
     crew.start(3, seats=4)
     for handle in handles:
-        assert handle.wait(20).state == "succeeded"
+        assert handle.wait(60).state == "succeeded"
     by_daemon = crew.calls_by_daemon()
     assert sum(by_daemon.values()) == 60
     assert len(by_daemon) == 3, by_daemon
@@ -162,16 +160,16 @@ def test_daemons_share_runs_by_capacity(crew: Crew) -> None:
 def test_a_daemon_without_seats_ticks_and_leaves_the_runs_to_others(crew: Crew) -> None:
     due_now(crew.cron.store, ["a", "b"])
     crew.start(seats=0)
-    wait_until(lambda: len(crew.cron.runs(state="queued")) >= 2, limit_seconds=20, what="two queued runs")
+    wait_until(lambda: len(crew.cron.runs(state="queued")) >= 2, what="two queued runs")
     crew.start()
-    wait_until(lambda: not crew.cron.runs(state=["queued", "running"]), limit_seconds=20, what="no run at work")
+    wait_until(lambda: not crew.cron.runs(state=["queued", "running"]), what="no run at work")
     assert set(crew.calls_by_daemon()) == {1}
 
 
 def test_three_daemons_tick_each_minute_once(crew: Crew) -> None:
     due_now(crew.cron.store, [f"s{number}" for number in range(20)])
     crew.start(3)
-    wait_until(lambda: len(crew.cron.runs(state="succeeded")) >= 40, limit_seconds=30, what="the minutes are made up")
+    wait_until(lambda: len(crew.cron.runs(state="succeeded")) >= 40, what="the minutes are made up")
     called = Counter(id_ for _, id_, _ in crew.calls)
     assert set(called.values()) == {1}, called.most_common(3)
 
@@ -183,7 +181,7 @@ def test_a_run_whose_handler_one_daemon_does_not_know_goes_to_one_that_does(crew
     assert ignorant.wait_ready(20)
     handle = crew.cron.enqueue("ok")
     crew.start()
-    assert handle.wait(20).state == "succeeded"
+    assert handle.wait(60).state == "succeeded"
     ignorant.stop()
     store.close()
 
@@ -198,7 +196,7 @@ def test_a_lane_keeps_a_schedules_runs_apart_over_all_daemons(crew: Crew) -> Non
     crew.wait_called(1)
     assert sorted(handle.state for handle in handles) == ["queued", "queued", "running"]
     crew.gate.set()
-    runs = [handle.wait(20) for handle in handles]
+    runs = [handle.wait(60) for handle in handles]
     spans = sorted((run.started_at, run.finished_at) for run in runs if run.started_at and run.finished_at)
     assert len(spans) == 3
     assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(spans)), spans
@@ -219,7 +217,7 @@ def test_runs_that_may_overlap_go_side_by_side(crew: Crew) -> None:
     handles = [crew.cron.trigger(schedule.id) for _ in range(3)]
     crew.wait_called(3)
     crew.gate.set()
-    assert {handle.wait(20).state for handle in handles} == {"succeeded"}
+    assert {handle.wait(60).state for handle in handles} == {"succeeded"}
 
 
 # retries and time-outs
@@ -227,14 +225,14 @@ def test_runs_that_may_overlap_go_side_by_side(crew: Crew) -> None:
 
 def test_a_failed_run_is_retried_until_it_succeeds(crew: Crew) -> None:
     crew.start(2)
-    run = crew.cron.enqueue("fail", {"times": 2}, retries=2, retry_delay_seconds=0.05).wait(20)
+    run = crew.cron.enqueue("fail", {"times": 2}, retries=2, retry_delay_seconds=0.05).wait(60)
     assert (run.state, run.attempt, run.failures, run.result) == ("succeeded", 3, 2, "at last")
     assert crew.attempts_of(run.id) == [1, 2, 3]
 
 
 def test_a_run_without_retries_left_has_failed(crew: Crew) -> None:
     crew.start(2)
-    run = crew.cron.enqueue("fail", {"times": 9}, retries=1, retry_delay_seconds=0.05).wait(20)
+    run = crew.cron.enqueue("fail", {"times": 9}, retries=1, retry_delay_seconds=0.05).wait(60)
     assert (run.state, run.attempt, run.failures) == ("failed", 2, 2)
     assert run.error is not None
     assert run.error["message"] == "not yet"
@@ -242,30 +240,30 @@ def test_a_run_without_retries_left_has_failed(crew: Crew) -> None:
 
 def test_retry_later_sets_the_delay_and_counts_as_a_retry(crew: Crew) -> None:
     crew.start(2)
-    run = crew.cron.enqueue("later", retries=1, retry_delay_seconds=3_600).wait(20)
+    run = crew.cron.enqueue("later", retries=1, retry_delay_seconds=3_600).wait(60)
     assert (run.state, run.attempt, run.failures) == ("succeeded", 2, 1)
-    assert crew.cron.enqueue("later").wait(20).state == "failed"
+    assert crew.cron.enqueue("later").wait(60).state == "failed"
 
 
 def test_give_up_ends_it_whatever_retries_are_left(crew: Crew) -> None:
     crew.start(2)
-    run = crew.cron.enqueue("give_up", retries=5).wait(20)
+    run = crew.cron.enqueue("give_up", retries=5).wait(60)
     assert (run.state, run.attempt, run.failures) == ("failed", 1, 1)
 
 
 def test_a_coroutine_over_its_time_is_cancelled_and_retried(crew: Crew) -> None:
     crew.start(2)
-    run = crew.cron.enqueue("wait_async", timeout_seconds=0.2, retries=1, retry_delay_seconds=0.05).wait(20)
+    run = crew.cron.enqueue("wait_async", timeout_seconds=0.2, retries=1, retry_delay_seconds=0.05).wait(60)
     assert (run.state, run.attempt, run.failures) == ("timed_out", 2, 2)
 
 
 def test_a_thread_over_its_time_is_given_up_and_not_retried(crew: Crew) -> None:
     (daemon,) = crew.start(seats=1)
-    run = crew.cron.enqueue("wait", timeout_seconds=0.2, retries=3).wait(20)
+    run = crew.cron.enqueue("wait", timeout_seconds=0.2, retries=3).wait(60)
     assert (run.state, run.attempt) == ("timed_out", 1)
     assert daemon.execution.pool.stuck == 1
     crew.gate.set()
-    assert crew.cron.enqueue("ok").wait(20).state == "succeeded"
+    assert crew.cron.enqueue("ok").wait(60).state == "succeeded"
 
 
 # on demand
@@ -277,7 +275,7 @@ with Cronlite(sys.argv[1]) as cron:
     cron.now()
     for _ in range(int(sys.argv[2])):
         began = time.time()
-        run = cron.enqueue("ok").wait(20)
+        run = cron.enqueue("ok").wait(60)
         print(json.dumps([run.state, began]), flush=True)
 """
 
@@ -315,15 +313,15 @@ def test_one_queued_run_for_each_key(crew: Crew) -> None:
     again = crew.cron.enqueue("wait", key="mail")  # released at the claim
     assert again.id != first.id
     crew.gate.set()
-    assert again.wait(20).state == "succeeded"
+    assert again.wait(60).state == "succeeded"
 
 
 def test_a_run_that_waits_for_a_retry_holds_no_key(crew: Crew) -> None:
     crew.start()
     first = crew.cron.enqueue("fail", {"times": 9}, key="mail", retries=1, retry_delay_seconds=3_600)
-    wait_until(lambda: first.run.failures == 1, limit_seconds=20, what="the first failure")
+    wait_until(lambda: first.run.failures == 1, what="the first failure")
     assert first.state == "queued"
-    assert crew.cron.enqueue("ok", key="mail").wait(20).state == "succeeded"
+    assert crew.cron.enqueue("ok", key="mail").wait(60).state == "succeeded"
 
 
 def test_many_processes_with_one_key_queue_one_run(crew: Crew) -> None:
@@ -350,7 +348,7 @@ def test_in_order_of_run_at_where_one_daemon_has_one_seat(crew: Crew) -> None:
     wait_until(lambda: datetime.now(timezone.utc) > soon + timedelta(milliseconds=50))
     crew.start(seats=1)
     for handle in handles:
-        handle.wait(20)
+        handle.wait(60)
     first = [run.id for run in sorted((handle.run for handle in handles), key=lambda run: run.due_at)]
     assert [id_ for _, id_, _ in crew.calls] == first
 
@@ -359,7 +357,7 @@ def test_a_cancelled_run_never_starts(crew: Crew) -> None:
     handle = crew.cron.enqueue("ok", run_at=timedelta(hours=1))
     assert crew.cron.cancel(handle.id).state == "cancelled"
     crew.start(2)
-    assert crew.cron.enqueue("ok").wait(20).state == "succeeded"
+    assert crew.cron.enqueue("ok").wait(60).state == "succeeded"
     assert handle.state == "cancelled"
     assert crew.attempts_of(handle.id) == []
     with pytest.raises(Conflict, match="only a queued run"):
@@ -373,14 +371,14 @@ def test_a_running_run_is_not_cancelled(crew: Crew) -> None:
     with pytest.raises(Conflict, match="is running"):
         crew.cron.cancel(handle.id)
     crew.gate.set()
-    assert handle.wait(20).state == "succeeded"
+    assert handle.wait(60).state == "succeeded"
 
 
 def test_a_retry_is_a_new_run_that_tells_of_the_old_one(crew: Crew) -> None:
     crew.start(2)
-    old = crew.cron.enqueue("fail", {"times": 1}, user="alice").wait(20)
+    old = crew.cron.enqueue("fail", {"times": 1}, user="alice").wait(60)
     assert old.state == "failed"
-    new = crew.cron.retry(old.id).wait(20)
+    new = crew.cron.retry(old.id).wait(60)
     assert (new.state, new.retry_of, new.user, new.attempt) == ("failed", old.id, "alice", 1)
     assert crew.cron.run_of(old.id) == old
 
@@ -388,7 +386,7 @@ def test_a_retry_is_a_new_run_that_tells_of_the_old_one(crew: Crew) -> None:
 def test_a_triggered_run_belongs_to_its_schedule(crew: Crew) -> None:
     crew.start(2)
     schedule = crew.cron.schedule("alice", handler="ok", hour=(datetime.now(timezone.utc).hour + 12) % 24)
-    run = crew.cron.trigger(schedule.id).wait(20)
+    run = crew.cron.trigger(schedule.id).wait(60)
     assert (run.state, run.schedule, run.user) == ("succeeded", schedule.id, "alice")
 
 
@@ -407,7 +405,7 @@ def test_a_stop_gives_back_what_has_not_started_without_a_cost(crew: Crew) -> No
     assert Counter(run.state for run in runs) == {"succeeded": 2, "queued": 4}
     assert all((run.crashes, run.failures) == (0, 0) for run in runs)
     crew.start(2)
-    assert {handle.wait(20).state for handle in handles} == {"succeeded"}
+    assert {handle.wait(60).state for handle in handles} == {"succeeded"}
     assert all((handle.run.crashes, handle.run.failures) == (0, 0) for handle in handles)
     assert set(Counter(id_ for _, id_, _ in crew.calls).values()) == {1}
 

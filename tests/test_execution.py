@@ -83,14 +83,14 @@ def test_two_batches_at_a_time_share_the_room(
     def held(batch: Sequence[Run]) -> set[str]:
         if batch[0] is new[0]:
             first.set()
-            assert second.wait(20)
+            assert second.wait(60)
         return add_runs(batch)
 
     second = threading.Event()
     monkeypatch.setattr(store, "add_runs", held)
     adding = threading.Thread(target=busy.add, args=(new[:44],))
     adding.start()
-    assert first.wait(20)
+    assert first.wait(60)
     busy.add(new[44:])
     second.set()
     adding.join(20)

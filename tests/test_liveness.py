@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -128,7 +129,7 @@ def test_a_host_off_by_more_than_a_second_says_so_once(
     monkeypatch.setattr(store, "beat", lambda *_, **__: datetime.now(timezone.utc) + timedelta(seconds=90))
     for _ in range(3):
         one.beat(running=0, stuck=0)
-    assert caplog.text.count("90.0 s behind the store's") == 1
+    assert len(re.findall(r"(90\.0|89\.\d) s behind the store's", caplog.text)) == 1
 
 
 def test_a_ghost_that_keeps_its_work_is_told_of_once(

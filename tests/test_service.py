@@ -273,7 +273,7 @@ def test_a_store_that_goes_away_keeps_the_daemon_alive(
     systemd.hears(READY, limit_seconds=60)
     server.kill()
     waiting = systemd.hears(ALIVE, "waiting for the store", after=len(systemd.listen()), limit_seconds=90)
-    systemd.hears(ALIVE, after=waiting, limit_seconds=30)
+    systemd.hears(ALIVE, after=waiting)
     server.start()
     systemd.hears(ALIVE, "next wake", after=waiting + 1, limit_seconds=60)
     service.signal()
@@ -283,7 +283,7 @@ def test_a_store_that_goes_away_keeps_the_daemon_alive(
 def test_a_daemon_that_still_waits_for_its_store_stops_at_a_signal(service: Service, systemd: Systemd) -> None:
     service.uri = f"mongodb://127.0.0.1:{free_port()}/nowhere"
     service.start()
-    wait_until(lambda: "fails: " in service.log.read_text(), what="it says that the store is away", limit_seconds=20)
+    wait_until(lambda: "fails: " in service.log.read_text(), what="it says that the store is away")
     service.signal()
     assert service.wait() == 0
     assert READY not in systemd.states()

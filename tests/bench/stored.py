@@ -47,9 +47,10 @@ def mixed(count: int, due: int, ticks: Sequence[datetime], quiet: timedelta) -> 
     chance = random.Random(_SEED)
     start = datetime.now(timezone.utc).replace(second=0, microsecond=0)
     soon = [start + n * MINUTE for n in range(quiet // MINUTE)]
-    fitting = (s for s in _anything_around(chance, ticks) if _at_all(s, ticks) and _at_none(s, soon))
+    if due:
+        fitting = (s for s in _anything_around(chance, ticks) if _at_all(s, ticks) and _at_none(s, soon))
+        yield from _copies(list(islice(fitting, DUE_KINDS)), due)
     others = (s for s in _anything(chance) if _at_none(s, ticks) and _at_none(s, soon))
-    yield from _copies(list(islice(fitting, DUE_KINDS)), due)
     yield from _copies(list(islice(others, BACKGROUND_KINDS)), count - due)
 
 

@@ -107,7 +107,10 @@ def test_a_configuration_file_with_a_mistake_is_refused(tmp_path: Path, text: st
     assert told in result.stderr or "run' is no key" in result.stderr
 
 
-def test_completion_completes_names_and_handlers(typed: Typed, application: Callable[[str], str]) -> None:
+def test_completion_completes_names_and_handlers(
+    typed: Typed, application: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cronlite.cli.session.COMPLETION_SECONDS", 60)
     typed("add", "--name", "nightly-a")
     typed("add", "--name", "hourly")
     app = application("import cronlite\n@cronlite.handler\ndef extract_c(params): ...\n")
@@ -133,7 +136,7 @@ def test_completion_is_silent_where_the_store_is_out_of_reach(monkeypatch: pytes
     monkeypatch.setattr("cronlite.cli.session.COMPLETION_SECONDS", 0.2)
     environment = {
         "_CRONLITE_COMPLETE": "bash_complete",
-        "COMP_WORDS": "cronlite --uri mongodb://127.0.0.1:1/x show n",
+        "COMP_WORDS": "cronlite --uri mongodb://127.0.0.1:1/x?timeoutMS=200 show n",
         "COMP_CWORD": "4",
     }
     told = runner().invoke(cli, [], env=environment, prog_name="cronlite")

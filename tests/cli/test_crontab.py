@@ -227,7 +227,7 @@ def test_an_imported_line_runs_as_cron_would_run_it(machine: Machine, tmp_path: 
     allow_shell(registry)
     with Cronlite(machine.uri, registry=registry) as cron:
         cron.start()
-        run = cron.trigger("n").wait(30)
+        run = cron.trigger("n").wait(60)
     assert run.state == "succeeded", run
     assert (home / "got").read_text() == f"one\n\ntwo % three\n/bin/bash hello {home} 5%\n"
 

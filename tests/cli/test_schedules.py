@@ -161,7 +161,7 @@ def test_a_prefix_of_an_id_names_its_schedule_if_only_one_has_it(typed: Typed) -
     id_ = typed.json("show", "a")["id"]
     assert typed.json("show", id_[:23])["name"] == "a"
     typed("add", "--name", "b")
-    assert "several" in typed("show", id_[:8], code=1).stderr
+    assert "several" in typed("show", id_[:4], code=1).stderr
 
 
 def test_a_name_that_is_nearly_right_is_suggested(typed: Typed) -> None:

@@ -25,8 +25,8 @@ def minutes_ago(count: int) -> datetime:
     return clock.floor_minute(datetime.now(timezone.utc)) - timedelta(minutes=count)
 
 
-def test_next_marks_what_a_change_of_the_clock_does(typed: Typed) -> None:
-    typed("add", "--name", "n", "--cron", "30 2 * * *", "--tz", "Europe/Berlin")
+def test_next_marks_what_a_change_of_the_clock_does(typed: Typed, cron: Cronlite) -> None:
+    add(cron, name="n", cron="30 2 * * *", tz="Europe/Berlin")
     told = typed("next", "n", "-n", "3", "--from", "2100-01-01").stdout
     assert told.count("02:30 CET") == 3
     spring = typed("next", "n", "-n", "2", "--from", "2027-03-27").stdout.splitlines()
@@ -102,15 +102,20 @@ def test_why_tells_of_a_pause_and_of_what_was_before_it_counted(typed: Typed, cr
 
 def test_why_reads_the_ledger(typed: Typed, cron: Cronlite) -> None:
     add(cron, name="n", catch_up="latest")
-    first, last = minutes_ago(30), minutes_ago(20)
+    latest = minutes_ago(0)  # asked once, as it may change meanwhile
+
+    def ago(count: int) -> datetime:
+        return latest - timedelta(minutes=count)
+
+    first, last = ago(30), ago(20)
     now = datetime.now(timezone.utc).replace(microsecond=0)
     gap = Tick(minute=first + timedelta(seconds=30), daemon="d", claimed_at=now, from_at=first, to_at=last, done_at=now)
-    for entry in (gap, Tick(minute=minutes_ago(10), daemon="d", claimed_at=now)):
+    for entry in (gap, Tick(minute=ago(10), daemon="d", claimed_at=now)):
         cron.store.claim_tick(entry)
-    done = Tick(minute=minutes_ago(9), daemon="d", claimed_at=now, done_at=now)
+    done = Tick(minute=ago(9), daemon="d", claimed_at=now, done_at=now)
     cron.store.claim_tick(done)
     cron.store.finish_tick(done)
-    verdicts = {n: typed.json("why", "n", "--at", minutes_ago(n).isoformat()) for n in (40, 30, 25, 20, 15, 10, 9)}
+    verdicts = {n: typed.json("why", "n", "--at", ago(n).isoformat()) for n in (40, 30, 25, 20, 15, 10, 9)}
     assert {n: told["verdict"] for n, told in verdicts.items()} == {
         40: "no_daemon",
         30: "gap",
@@ -122,7 +127,7 @@ def test_why_reads_the_ledger(typed: Typed, cron: Cronlite) -> None:
     }
     assert "its catch_up is 'latest'" in verdicts[25]["reasons"][0]
     typed("edit", "n", "--note", "touched")
-    assert typed.json("why", "n", "--at", minutes_ago(9).isoformat())["verdict"] == "changed_since"
+    assert typed.json("why", "n", "--at", ago(9).isoformat())["verdict"] == "changed_since"
 
 
 def test_why_follows_the_run_where_there_is_one(typed: Typed, cron: Cronlite) -> None:

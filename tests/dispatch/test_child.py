@@ -218,7 +218,7 @@ time.sleep(60)
 def test_children_die_with_their_daemon(tmp_path: Path) -> None:
     daemon = subprocess.Popen([sys.executable, "-c", DAEMON, str(tmp_path / "pids")], stderr=subprocess.DEVNULL)
     try:
-        started = wait_until(lambda: pids_in(tmp_path / "pids"), limit_seconds=30)
+        started = wait_until(lambda: pids_in(tmp_path / "pids"))
     finally:
         daemon.kill()
         daemon.wait()

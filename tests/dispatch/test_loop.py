@@ -14,7 +14,7 @@ def test_a_task_that_is_made_as_the_loop_is_closed_is_cancelled(monkeypatch: pyt
     closed, main = threading.Event(), Loop._main
 
     def late(self: Loop, loop: asyncio.AbstractEventLoop) -> None:
-        closed.wait(30)
+        closed.wait(60)
         main(self, loop)
 
     monkeypatch.setattr(Loop, "_main", late)

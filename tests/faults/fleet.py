@@ -78,7 +78,7 @@ class Node:
         still, nobody else could write.
         """
         what = f"node {self.name} stands still without the lock of its file"
-        wait_until(self._stands_still_without_a_lock, limit_seconds=20, what=what, instead=self._tail)
+        wait_until(self._stands_still_without_a_lock, what=what, instead=self._tail)
 
     def go_on(self) -> None:
         """End the pause."""

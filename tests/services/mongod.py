@@ -340,8 +340,14 @@ class ReplicaSet:
     def step_down(self, seconds: int = 10) -> Mongod:
         """Let the primary step down for that long, and return the next one."""
         before = self.wait_for_primary()
-        with before.client() as client:
-            client.admin.command("replSetStepDown", seconds, secondaryCatchUpPeriodSecs=min(5, seconds))
+
+        def stepped_down() -> bool:
+            # It is refused where no other has caught up yet, and where it has stepped down.
+            with contextlib.suppress(PyMongoError), before.client() as client:
+                client.admin.command("replSetStepDown", seconds, secondaryCatchUpPeriodSecs=min(5, seconds))
+            return self.primary() is not before
+
+        wait_until(stepped_down, what="the primary has stepped down", instead=self.states)
         return self.wait_for_primary(other_than=before)
 
     def close(self) -> None:

@@ -20,24 +20,28 @@ AnyServer = TypeVar("AnyServer", bound="Server")
 # Outside the range from which Linux takes ports for outgoing connections: there a client that knocks at a killed server
 # can come to talk with itself, and the server never gets its port back.
 PORTS = range(20_000, 30_000)
+_given: set[int] = set()
 
 # A copy: left to itself, a process that one thread starts reads the environment while others change it, and may fail.
 _ENVIRONMENT = dict(os.environ)
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
+    """Return a port of 127.0.0.1 that nobody listens on, another each time."""
     # Not the tests' own random numbers: two test runs with the same seed must not take the same ports.
     chance = random.SystemRandom()
     while True:
         port = chance.choice(PORTS)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+        _given.add(port)
+        return port
 
 
 class Scratch:

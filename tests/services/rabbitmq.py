@@ -94,11 +94,11 @@ class RabbitMQ(Server):
         # A mark of 0 sets the alarm off at once (rabbitmqctl(8)).
         self.set_memory_mark("0")
         try:
-            wait_until(self._has_alarm, limit_seconds=30, what="the memory alarm is on")
+            wait_until(self._has_alarm, what="the memory alarm is on")
             yield
         finally:
             self.set_memory_mark("0.4")
-        wait_until(lambda: not self._has_alarm(), limit_seconds=30, what="the memory alarm is off again")
+        wait_until(lambda: not self._has_alarm(), what="the memory alarm is off again")
 
     def set_memory_mark(self, fraction: str) -> None:
         """Set the part of the machine's memory above which the broker blocks publishing."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import mongomock
 import mongomock.codec_options
 import mongomock.collection
+import mongomock.store
 import pytest
 from pymongo import MongoClient
 
@@ -115,5 +116,7 @@ def _without_sort(add_update: Callable[..., Any]) -> Callable[..., Any]:
 
 _Bulk: Any = mongomock.collection.BulkOperationBuilder
 _Bulk.add_update = _without_sort(_Bulk.add_update)
+# Samples of a fixed day would expire one day; the real server of the tests deletes nothing by itself, either.
+mongomock.store.CollectionStore._remove_expired_documents = lambda _: None  # type: ignore[method-assign]
 # It refuses unicode_decode_error_handler, which means nothing to documents that were never BSON.
 mongomock.codec_options.is_supported = lambda options: options

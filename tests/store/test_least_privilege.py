@@ -48,7 +48,7 @@ class Guarded(Mongod):
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Guarded]:
     try:
-        server = Guarded()
+        server = Guarded(parameters={"ttlMonitorEnabled": 0})
     except MissingService as missing:
         skip_or_fail(missing)
     with server:

@@ -126,7 +126,8 @@ def test_an_election_loses_nothing_and_repeats_nothing(replica_set: ReplicaSet) 
         wait_until(lambda: len(added) > before + 20, limit_seconds=60, what="more runs were added")
         stopped.set()
         thread.join()
-        won = [run.id for run in store.claim_runs("d1", ["extract"], NOW, 100_000)]
+        claimed = wait_until(lambda: reached(lambda: store.claim_runs("d1", ["extract"], NOW, 100_000)))
+        won = [run.id for run in claimed]
         assert len(won) == len(set(won))
         assert set(added) <= set(won)
 

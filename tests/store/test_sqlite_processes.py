@@ -154,7 +154,7 @@ for batch in range(10_000):
     print(batch, flush=True)
 """
     with start_process(script, path) as process:
-        acknowledged = [batch for batch, _ in zip(lines(process), range(50), strict=False)]
+        acknowledged = [batch for _, batch in zip(range(50), lines(process), strict=False)]
         process.kill()
         acknowledged += lines(process)
     stored = run_ids(store)
@@ -249,12 +249,12 @@ def _outlive_the_parents_store(path: Path) -> None:
     def write_before_and_after_the_parent_leaves() -> None:
         store.add_runs([a_run("child-1")])
         parents_turn.set()
-        childs_turn.wait(30)
+        childs_turn.wait(60)
         store.add_runs([a_run("child-2")])
 
     pid = os.fork()
     _child(pid, write_before_and_after_the_parent_leaves)
-    parents_turn.wait(30)
+    parents_turn.wait(60)
     store.add_runs([a_run("parent-2")])
     store.close()
     childs_turn.set()
@@ -271,7 +271,7 @@ def _fork_among_writers(path: Path) -> None:
     store, stop = SqliteStore(path), threading.Event()
 
     def write() -> None:
-        while not stop.is_set():
+        while not stop.wait(0.002):  # without a gap, a child might find none for as long as it waits
             store.beat("d1", running=0, stuck=0)
 
     store.join(a_daemon())

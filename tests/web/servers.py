@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+from tests.services.process import free_port
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -21,9 +21,7 @@ class Server:
     """A server of some Python module in a process of its own, in a folder of its own; `{port}` is put in."""
 
     def __init__(self, folder: Path, *command: str, **environment: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._log = folder / "server.log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -58,7 +56,7 @@ class Server:
                 return False
             return True
 
-        wait_until(answers, limit_seconds=40, instead=self.log)
+        wait_until(answers, instead=self.log)
 
     def get(self, path: str) -> tuple[int, Any]:
         """Ask for a page; return its status and what it says."""

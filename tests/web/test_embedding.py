@@ -53,7 +53,7 @@ def test_it_runs_what_is_queued_from_start_to_stop_and_can_be_started_again(cron
         cron.start(seats=2)
         cron.start(seats=2)
         running = [cron.running]
-        assert cron.enqueue("greet", {"name": name}).wait(30).result == f"hello {name}"
+        assert cron.enqueue("greet", {"name": name}).wait(60).result == f"hello {name}"
         assert cron.stop() == []
         assert [*running, cron.running] == [True, False]
         assert cron.store.daemons() == []
@@ -66,7 +66,7 @@ def test_it_takes_no_signals(cron: cronlite.Cronlite) -> None:
 
     before, wake_up = taken(), signal.set_wakeup_fd(-1)
     cron.start()
-    cron.enqueue("greet", {"name": "ann"}).wait(30)
+    cron.enqueue("greet", {"name": "ann"}).wait(60)
     assert taken() == before
     cron.stop()
     assert taken() == before
@@ -94,7 +94,7 @@ def test_stop_tells_of_handlers_that_go_on_and_lets_them_be(cron: cronlite.Cronl
     cron.registry.add("hold", hold)
     cron.start(drain_seconds=0.1)
     handle = cron.enqueue("hold")
-    assert begun.wait(30)
+    assert begun.wait(60)
     assert [run.id for run in cron.stop()] == [handle.id]
     gate.set()
 
@@ -109,7 +109,7 @@ def test_what_a_run_logs_is_kept_with_it_and_stdout_is_left_alone(cron: cronlite
     stdout = sys.stdout
     cron.start()
     assert sys.stdout is stdout
-    output = cron.enqueue("tell").wait(30).output
+    output = cron.enqueue("tell").wait(60).output
     assert output is not None
     assert "WARNING out of stock" in output
 
@@ -142,7 +142,7 @@ def test_a_handler_in_a_child_process_may_be_in_the_module_that_starts_the_daemo
     import os
     from shop import cron
 
-    pid, running, daemons = cron.enqueue("where").wait(20).result
+    pid, running, daemons = cron.enqueue("where").wait(60).result
     print(pid != os.getpid(), running, daemons)
     cron.close()
     """
@@ -213,7 +213,7 @@ def test_processes_forked_off_have_their_own_daemon_connection_and_ids(tmp_path:
         cron.start()
         assert cron.running
         for handle in handles:
-            handle.wait(20)
+            handle.wait(60)
         """.strip(),
         after="assert cron.store is parents; print(len(cron.runs(state='succeeded', limit=None)))",
     )
@@ -247,7 +247,7 @@ parent = os.getpid()
 while not cron.store.daemons():
     time.sleep(0.01)
 """,
-        inside="assert not cron.running; assert cron.enqueue('where').wait(20).result == parent; cron.stop()",
+        inside="assert not cron.running; assert cron.enqueue('where').wait(60).result == parent; cron.stop()",
         after="assert cron.running; print(len(cron.store.daemons())); cron.stop(); print(len(cron.store.daemons()))",
     )
     assert script(tmp_path, code, uri=uri) == "1\n0\n"
@@ -264,13 +264,13 @@ def test_a_fork_while_another_thread_opens_the_store_does_not_lock_the_child_out
 
     def slow(uri):
         opening.set()
-        forked.wait(20)
+        forked.wait(60)
         return real(uri)
 
     cronlite.opened.open_store = slow
     thread = threading.Thread(target=lambda: cron.store)
     thread.start()
-    opening.wait(20)
+    opening.wait(60)
     child = os.fork()
     if not child:
         signal.alarm(10)
@@ -294,5 +294,5 @@ def test_the_start_of_a_store_that_is_out_of_reach_is_waited_for(tmp_path: Path)
     cron.start()
     folder.unlink()
     wait_until(lambda: (folder / "jobs.db").exists())
-    assert cron.enqueue("greet").wait(30).result == "hello"
+    assert cron.enqueue("greet").wait(60).result == "hello"
     cron.close()

@@ -108,9 +108,9 @@ def test_the_minutes_of_the_grace_are_done_once_by_all_web_processes_together(
     with serve(tmp_path, cron.uri, setup) as server:
         server.wait_for_answers()
         daemons = SETUPS[setup][2]
-        wait_until(lambda: len(cron.store.daemons()) == daemons, limit_seconds=20, instead=server.log)
-        wait_until(lambda: len(noted(into)) >= 5 * SCHEDULES, limit_seconds=20, instead=server.log)
-        wait_until(lambda: not cron.runs(state=["queued", "running"]), limit_seconds=20)
+        wait_until(lambda: len(cron.store.daemons()) == daemons, instead=server.log)
+        wait_until(lambda: len(noted(into)) >= 5 * SCHEDULES, instead=server.log)
+        wait_until(lambda: not cron.runs(state=["queued", "running"]))
         check_stopped(cron, server)
     check_once_a_minute(noted(into), schedules, at_least=5)
 
@@ -143,7 +143,7 @@ def test_a_request_leaves_work_behind_and_its_record_says_who_asked(uri: str, tm
             found = [server.get(f"/runs/{answer['run']}")[1] for _, answer in asked]
             return found if all(one["state"] not in ("queued", "running") for one in found) else []
 
-        assert wait_until(ended, limit_seconds=20, instead=server.log) == [
+        assert wait_until(ended, instead=server.log) == [
             {"state": "succeeded", "result": {"sent": True}, "for": f"customer {n}"} for n in range(20)
         ]
         assert server.stop() == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 
+from cronlite.errors import StoreUnavailable
 from cronlite.store.sqlite.daemons import Daemons
 from cronlite.store.sqlite.runs import Runs
 from cronlite.store.sqlite.schedules import Schedules
@@ -39,11 +40,15 @@ class SqliteStore(Schedules, Runs, Ticks, Daemons):
         if self._path is None:
             return False
         until = time.monotonic() + seconds
-        while not self._was_queued():
-            remaining = until - time.monotonic()
-            if remaining <= 0 or self._closed.wait(min(remaining, _LOOK_SECONDS)):
-                break
-        return True
+        try:
+            while not self._was_queued():
+                remaining = until - time.monotonic()
+                if remaining <= 0 or self._closed.wait(min(remaining, _LOOK_SECONDS)):
+                    break
+        except StoreUnavailable:
+            if not self._closed.is_set():
+                raise
+        return not self._closed.is_set()
 
     def _was_queued(self) -> bool:
         """Tell whether runs came in since the last look, after a commit by another process."""
