@@ -210,11 +210,13 @@ def test_watching_does_not_end_with_a_beat_of_another_process(store: SqliteStore
 def test_closing_ends_watching(path: Path) -> None:
     store = SqliteStore(path)
     store.watch(0)
-    watcher = threading.Thread(target=store.watch, args=(600,))
+    answers: list[bool] = []
+    watcher = threading.Thread(target=lambda: answers.append(store.watch(600)))
     watcher.start()
     store.close()
-    watcher.join(30)
-    assert not watcher.is_alive()
+    watcher.join(60)
+    assert answers == [False]
+    assert store.watch(600) is False
 
 
 # forks
