@@ -184,11 +184,11 @@ class Daemon:
         wake_at = self._wake_at
         minute_in, wake_in = map(self.clock.seconds_until, (clock.floor_minute(wake_at), wake_at))
         wait = max(minute_in, wake_in - PREPARE_SECONDS)
-        if wait > 0:
-            return min(wait, LONGEST_WAIT_SECONDS)
-        if not self._feeding:
-            self.ticker.prepare(self.clock.now(), wake_at)
-        return self.clock.seconds_until(wake_at)
+        if wait <= 0:
+            if not self._feeding:
+                self.ticker.prepare(self.clock.now(), wake_at)
+            wait = self.clock.seconds_until(wake_at)
+        return min(wait, LONGEST_WAIT_SECONDS)
 
     def _claim(self) -> float:
         if self.execution.claim():

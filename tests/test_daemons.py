@@ -20,13 +20,14 @@ import pytest
 
 from cronlite import Cronlite
 from cronlite.clock import MINUTE, floor_minute
-from cronlite.daemon import Daemon
+from cronlite.daemon import LONGEST_WAIT_SECONDS, Daemon
 from cronlite.errors import Conflict, GiveUp, RetryLater
 from cronlite.handlers import Registry, current_run
 from cronlite.liveness import StoreClock
 from cronlite.options import Options
 from cronlite.store import open_store
 from cronlite.store.contract import RunQuery, Store
+from cronlite.ticking import Ticker
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -436,6 +437,26 @@ def test_a_stop_right_before_a_wake_leaves_no_minute_to_the_silence(crew: Crew) 
     assert (tick.minute, tick.due, tick.done_at) == (minute, 1, clock.shown)
     (run,) = store.runs(RunQuery(schedule="every", limit=1))
     assert (run.due_at, run.state) == (minute, "queued")
+
+
+def test_a_clock_put_back_while_a_minute_is_prepared_puts_no_daemon_to_sleep(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minute, prepare = floor_minute(datetime.now(timezone.utc)), Ticker.prepare
+    clock = StandingClock(minute - timedelta(seconds=30))
+    daemon = Daemon(crew.cron.store, crew.cron.registry, clock=clock)
+    assert daemon._enter() == 0
+    daemon._tick()
+
+    def put_back_meanwhile(ticker: Ticker, now: datetime, wake_at: datetime) -> None:
+        prepare(ticker, now, wake_at)
+        clock.shown -= timedelta(hours=1)
+
+    monkeypatch.setattr(Ticker, "prepare", put_back_meanwhile)
+    clock.shown = minute + timedelta(seconds=0.9)
+    assert daemon._tick() <= LONGEST_WAIT_SECONDS
+    assert daemon.ticker.is_prepared
+    daemon.stop()
 
 
 def test_a_hard_stop_gives_back_what_runs_without_a_cost(crew: Crew) -> None:
