@@ -30,8 +30,8 @@ def serve(daemon: Daemon) -> None:
     # lock or a queue it would sleep on. What is written to a socket wakes whoever reads it.
     heard, telling = socket.socketpair()
     telling.setblocking(False)
+    telling_before = signal.set_wakeup_fd(telling.fileno(), warn_on_full_buffer=False)  # first: nothing goes unheard
     before = {number: signal.signal(number, _noted) for number in _ENDING}
-    telling_before = signal.set_wakeup_fd(telling.fileno(), warn_on_full_buffer=False)
     try:
         with seldom_collecting():
             daemon.start()

@@ -148,7 +148,7 @@ def due_now(store: Store, ids: list[str], **fields: Any) -> None:
 
 
 def test_daemons_share_runs_by_capacity(crew: Crew) -> None:
-    handles = [crew.cron.enqueue("sleep", {"seconds": 0.15}) for _ in range(60)]
+    handles = [crew.cron.enqueue("sleep", {"seconds": 0.5}) for _ in range(60)]
     crew.start(3, seats=4)
     for handle in handles:
         assert handle.wait(60).state == "succeeded"
@@ -344,7 +344,7 @@ def test_many_processes_with_one_key_queue_one_run(crew: Crew) -> None:
 
 
 def test_in_order_of_run_at_where_one_daemon_has_one_seat(crew: Crew) -> None:
-    soon = datetime.now(timezone.utc) + timedelta(seconds=0.5)
+    soon = datetime.now(timezone.utc) + timedelta(seconds=3)
     handles = [crew.cron.enqueue("ok", run_at=soon + timedelta(milliseconds=10 * n)) for n in (3, 1, 2, 0, 4)]
     wait_until(lambda: datetime.now(timezone.utc) > soon + timedelta(milliseconds=50))
     crew.start(seats=1)
@@ -400,8 +400,9 @@ def test_a_stop_gives_back_what_has_not_started_without_a_cost(crew: Crew) -> No
     crew.wait_called(2)
     stopping = threading.Thread(target=first.stop)
     stopping.start()
+    wait_until(lambda: first.execution._stopping, what="it claims no more")
     crew.gate.set()
-    stopping.join(20)
+    stopping.join(60)
     runs = [handle.run for handle in handles]
     assert Counter(run.state for run in runs) == {"succeeded": 2, "queued": 4}
     assert all((run.crashes, run.failures) == (0, 0) for run in runs)

@@ -83,6 +83,7 @@ class Watcher:
     looks: int = 0
     _seen: dict[Any, Document] = field(default_factory=dict)
     _resting: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -104,6 +105,10 @@ class Watcher:
         """Compare the final runs with what they were."""
         if self._resting:
             return
+        with self._lock:  # the test looks, too
+            self._look()
+
+    def _look(self) -> None:
         self.looks += 1
         now = {run["_id"]: run for run in _documents(self.uri, "runs") if run.get("state") in FINAL}
         for id_, before in self._seen.items():

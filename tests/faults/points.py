@@ -26,7 +26,7 @@ from cronlite.store.contract import Store
 log = logging.getLogger("tests.faults")
 
 # Five seconds for an operation, as many for the one that looks whether it was made, and what a loaded machine takes.
-LONGEST_CALL_SECONDS = 11.5
+LONGEST_CALL_SECONDS = 20.0
 UNLIMITED = ("prepare", "watch", "close")
 _OF_TICKS = ("claim_tick", "candidates", "finish_tick")
 

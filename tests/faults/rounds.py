@@ -49,6 +49,8 @@ def kill_at_random(fleet: Fleet, *, daemons: int, kills: int, chance: random.Ran
         victim = alive.pop(chance.randrange(len(alive)))
         victim.kill()
         alive.append(fleet.start())
+    for node in alive:
+        node.wait_ready()  # before that, it takes no signal in good order
     last = fleet.wait_minutes_from_now(2)
     fleet.stop_all()
     return last

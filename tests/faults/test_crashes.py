@@ -76,7 +76,7 @@ def test_killed_at_a_point(deaths: Mapping[Case, Future[object]], case: Case) ->
 
 def test_killed_in_the_handler(any_fleet: Fleet) -> None:
     any_fleet.schedule(3)
-    (deadly,) = any_fleet.schedule(params={"action": "die"}, minute=any_fleet.first.minute)
+    (deadly,) = any_fleet.schedule(params={"action": "die"}, minute=any_fleet.first.minute, hour=any_fleet.first.hour)
     victim = any_fleet.start()
     assert victim.wait_ended() == KILLED
     any_fleet.start()
@@ -89,13 +89,15 @@ def test_killed_in_the_handler(any_fleet: Fleet) -> None:
 
 
 def test_a_run_that_takes_three_daemons_with_it_is_abandoned(fleet: Fleet) -> None:
-    (deadly,) = fleet.schedule(params={"action": "die", "attempts": 9}, minute=fleet.first.minute)
+    params, first = {"action": "die", "attempts": 9}, fleet.first
+    (deadly,) = fleet.schedule(params=params, minute=first.minute, hour=first.hour)
     for _ in range(3):
         assert fleet.start().wait_ended() == KILLED
     survivor = fleet.start()
     run_id = f"{deadly}@{fleet.first:%Y-%m-%dT%H:%MZ}"
     run = fleet.wait_for_run(run_id, lambda run: run["state"] == "abandoned")
     assert (run["attempt"], run["crashes"]) == (3, 3)
+    fleet.wait_until_done(fleet.first)
     survivor.stop()
     fleet.verify("a handler that kills its daemon each time", "3 times", fleet.first, logs_are_whole=False)
 
@@ -124,6 +126,7 @@ def test_a_started_run_that_may_not_run_twice_is_abandoned_with_its_daemon(fleet
     survivor = fleet.start()
     run_id = f"{deadly}@{fleet.first:%Y-%m-%dT%H:%MZ}"
     run = fleet.wait_for_run(run_id, lambda run: run["state"] == "abandoned")
+    fleet.wait_until_done(fleet.first)
     survivor.stop()
     assert (run["attempt"], run["crashes"]) == (1, 1)
     fleet.verify("kill -9 in a handler, on_crash=abandon", "once", fleet.first)
@@ -139,7 +142,7 @@ def test_three_daemons_killed_at_random(any_fleet: Fleet, seed: random.Random) -
 def test_twenty_daemons_started_in_the_same_instant_on_an_empty_database(
     make_fleet: Callable[..., Fleet], mongo_uri: str
 ) -> None:
-    fleet = make_fleet(mongo_uri, silence_seconds=10)
+    fleet = make_fleet(mongo_uri, silence_seconds=30, grace_seconds=3_600)
     fleet.schedule(40, prepared=False)
     nodes = [fleet.start() for _ in range(20)]
     for node in nodes:
@@ -151,7 +154,10 @@ def test_twenty_daemons_started_in_the_same_instant_on_an_empty_database(
     fleet.verify("20 daemons started at once on an empty database", "20 daemons", last)
 
 
-def test_three_daemons_share_three_hundred_schedules_and_one_is_killed_in_mid_handling(fleet: Fleet) -> None:
+def test_three_daemons_share_three_hundred_schedules_and_one_is_killed_in_mid_handling(
+    make_fleet: Callable[..., Fleet], mongo_uri: str
+) -> None:
+    fleet = make_fleet(mongo_uri, grace_seconds=3_600)
     fleet.schedule(300, params={"action": "sleep", "seconds": 0.02})
     nodes = [fleet.start() for _ in range(3)]
     for node in nodes:

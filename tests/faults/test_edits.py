@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 
 Edited = tuple[str, str]
 EDITS: dict[str, Callable[[Store, str], object]] = {
-    "moved": lambda store, id_: change(store, id_, minute=(datetime.now(timezone.utc).minute + 30) % 60),
+    "moved": lambda store, id_: change(store, id_, month=(datetime.now(timezone.utc).month + 5) % 12 + 1),
     "disabled": lambda store, id_: change(store, id_, enabled=False),
     "deleted": lambda store, id_: store.remove_schedule(id_),
     "given to another handler": lambda store, id_: change(store, id_, handler="nobody"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -150,6 +151,12 @@ class Guarded(Mongod):
         return f"mongodb://{user}:{password}@{self.address}/{database}?directConnection=true&authSource=admin"
 
 
+def listens(server: Mongod) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", server.port), timeout=5):
+        return True
+    return False
+
+
 @pytest.fixture
 def guarded(start_mongod: StartMongod) -> Iterator[Guarded]:
     """A server with the users owner, reader and (locked out later) nobody, each with the password "right"."""
@@ -161,11 +168,12 @@ def guarded(start_mongod: StartMongod) -> Iterator[Guarded]:
         server.guarded = True
         server.stop()
         server.spawn()  # without its rights nobody may ask whether it is ready
+        wait_until(lambda: listens(server), what="it listens")
         yield server
 
 
 def test_a_wrong_password_and_one_that_is_changed(guarded: Guarded, make_fleet: MakeFleet) -> None:
-    fleet = make_fleet(guarded.uri_for("owner", "right", a_database()))
+    fleet = make_fleet(guarded.uri_for("owner", "right", a_database()), grace_seconds=3_600)
     wrong = fleet.start(uri=guarded.uri_for("writer", "wrong", "cronlite"))
     wrong.wait_for_line("lets nobody in")
     fleet.schedule(5)
@@ -182,7 +190,7 @@ def test_a_wrong_password_and_one_that_is_changed(guarded: Guarded, make_fleet: 
 
 def test_a_user_who_may_only_read(guarded: Guarded, make_fleet: MakeFleet) -> None:
     database = a_database()
-    fleet = make_fleet(guarded.uri_for("owner", "right", database))
+    fleet = make_fleet(guarded.uri_for("owner", "right", database), grace_seconds=3_600)
     fleet.schedule(5)
     reader = fleet.start(uri=guarded.uri_for("reader", "right", database))
     reader.wait_for_line("does not allow this user")
@@ -199,7 +207,7 @@ def test_a_user_who_may_only_read(guarded: Guarded, make_fleet: MakeFleet) -> No
 
 def test_a_user_who_may_only_read_from_now_on(guarded: Guarded, make_fleet: MakeFleet) -> None:
     database = a_database()
-    fleet = make_fleet(guarded.uri_for("owner", "right", database))
+    fleet = make_fleet(guarded.uri_for("owner", "right", database), grace_seconds=3_600)
     fleet.schedule(5)
     node = fleet.start(uri=guarded.uri_for("writer", "right", database))
     fleet.wait_minutes(2)
@@ -268,7 +276,7 @@ def test_the_disk_of_a_server_is_full(
     shutil.rmtree(server.dbpath)
     server.dbpath.symlink_to(disk / "data")
     server.start()
-    fleet = make_fleet(server.uri_of(a_database()))
+    fleet = make_fleet(server.uri_of(a_database()), grace_seconds=3_600)
     fleet.schedule(10)
     for _ in range(2):
         fleet.start()

@@ -52,7 +52,9 @@ def test_stopped_beyond_its_lease_while_another_takes_over(any_fleet: Fleet) -> 
     fleet.wait_minutes_from_now(1, except_for=fleet.schedules)
     fleet.stop_all()
     # the silent schedule is due in one minute only, and those added late not from the first on
-    fleet.verify("SIGSTOP beyond the lease, then SIGCONT", "once", fleet.first, except_for=fleet.schedules[1:])
+    fleet.verify(
+        "SIGSTOP beyond the lease, then SIGCONT", "once", fleet.first, except_for=fleet.schedules[1:], paused=True
+    )
 
 
 def test_three_daemons_stopped_at_random(any_fleet: Fleet, seed: random.Random) -> None:
@@ -67,7 +69,7 @@ def test_three_daemons_stopped_at_random(any_fleet: Fleet, seed: random.Random) 
         rounds.stop_and_go(seed.choice(nodes), seed.uniform(2.5, 4))
     last = fleet.wait_minutes_from_now(2)
     fleet.stop_all()
-    fleet.verify("random SIGSTOP of three daemons, 2.5 to 4 s", "3 times", last)
+    fleet.verify("random SIGSTOP of three daemons, 2.5 to 4 s", "3 times", last, paused=True)
 
 
 def test_sigterm_when_idle(any_fleet: Fleet) -> None:
