@@ -31,9 +31,9 @@ def take(consumer: Consumer, count: int, *, room: int = 0) -> list[Message]:
     return got
 
 
-def has(publisher: Publisher, count: int, queue: str = "reports") -> bool:
-    """Wait until so many messages wait; a broker that is busy tells of none for a while."""
-    return wait_until(lambda: publisher.waiting(queue) == count, what=f"{count} messages in {queue}")
+def wait_for(publisher: Publisher, count: int, what: str) -> None:
+    """Wait until so many reports wait for somebody; a broker that is busy tells of none for a while."""
+    wait_until(lambda: publisher.waiting("reports") == count, what=f"{count} reports: {what}")
 
 
 def test_messages_come_through_whole_and_only_as_many_as_asked_for(broker: RabbitMQ) -> None:
@@ -41,12 +41,12 @@ def test_messages_come_through_whole_and_only_as_many_as_asked_for(broker: Rabbi
         publisher.send(("reports", {"n": n, "text": "漢字"}) for n in range(50))
         first = take(consumer, 7)
         assert [one.read() for one in first] == [{"n": n, "text": "漢字"} for n in range(7)]
-        assert has(publisher, 43), "what was not asked for stays for others"
+        wait_for(publisher, 43, "what was not asked for stays for others")
         with Consumer(broker.uri, ["reports"]) as late:
             late.settle(take(late, 43, room=100))
         consumer.settle(first)
     with Publisher(broker.uri) as publisher:
-        assert has(publisher, 0)
+        wait_for(publisher, 0, "all of them are gone")
 
 
 def test_what_is_settled_makes_room_for_as_many(broker: RabbitMQ) -> None:
@@ -56,11 +56,11 @@ def test_what_is_settled_makes_room_for_as_many(broker: RabbitMQ) -> None:
         assert consumer.receive(3, 0.1) == [], "there is no room"
         consumer.settle(first[:2])
         assert [one.read()["n"] for one in take(consumer, 2, room=3)] == [3, 4]
-        assert has(publisher, 15)
+        wait_for(publisher, 15, "as many as were settled are under way")
         assert [one.read()["n"] for one in take(consumer, 1, room=4)] == [5], "more room"
         consumer.settle(first[2:])
         assert consumer.receive(3, 0.1) == [], "less room"
-        assert has(publisher, 14)
+        wait_for(publisher, 14, "one more is under way")
 
 
 def test_many_messages_come_by_one_standing_consumer(broker: RabbitMQ, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,10 +87,10 @@ def test_a_pause_leaves_everything_to_others(broker: RabbitMQ) -> None:
         publisher.send(("reports", {"n": n}) for n in range(20))
         messages = take(consumer, 3)
         consumer.settle(messages[:1])
-        assert has(publisher, 16), "another one is under way"
+        wait_for(publisher, 16, "another one is under way")
         consumer.pause()
         consumer.settle(messages)
-        assert has(publisher, 17), "that one is back"
+        wait_for(publisher, 17, "that one is back")
         with Consumer(broker.uri, ["reports"]) as late:
             assert {one.read()["n"] for one in take(late, 17, room=100)} == set(range(3, 20))
             assert consumer.receive(3, 0.1) == []
@@ -165,7 +165,7 @@ def test_messages_and_queues_outlive_the_broker(broker: RabbitMQ) -> None:
             publisher.send([("reports", {})])
         broker.start()
         # The next call connects anew; a queue that has no leader yet counts as empty.
-        assert has(publisher, 20)
+        wait_for(publisher, 20, "all of them are there again")
 
 
 def test_a_settlement_on_a_new_connection_is_refused_and_meets_no_other_message(broker: RabbitMQ) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from cronlite import current_run
 from cronlite.dispatch.child import in_child
 from cronlite.errors import GiveUp, RetryLater
+from tests.waiting import wait_until
 
 log = logging.getLogger("tests.acting")
 
@@ -136,8 +137,7 @@ def _leave_a_thread_asking(into: str, when: str) -> None:
     run = current_run()
 
     def ask() -> None:
-        while not Path(when).exists():
-            time.sleep(0.01)
+        wait_until(Path(when).exists)
         Path(into).touch()
         Path(into).write_text(str(run.still_mine()))
 

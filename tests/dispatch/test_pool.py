@@ -282,7 +282,7 @@ def test_a_run_that_comes_as_a_seat_becomes_idle_gets_that_seat(
     assert [outcome.result for _, outcome in (watched.next(), watched.next()) if outcome] == [True, "second"]
 
 
-def test_a_drain_leaves_all_seats_free(make_pool: Callable[[int], Watched], gate: threading.Event) -> None:
+def test_a_drain_leaves_all_seats_free(make_pool: Callable[[int], Watched]) -> None:
     class Slow(dict[Execution, None]):
         """What is present; the seat that takes itself off dawdles after that."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -17,11 +16,12 @@ from pymongo.errors import PyMongoError
 
 from tests.faults.checker import MINUTE
 from tests.faults.evidence import Document
-from tests.faults.fleet import Fleet
+from tests.faults.fleet import LONG_GRACE_SECONDS, Fleet
 from tests.faults.proxy import Proxy
 from tests.faults.rounds import CLAIM, a_database, fleet_on, several_at_a_time
 from tests.services import MissingService, skip_or_fail
 from tests.services.mongod import Mongod, ReplicaSet
+from tests.services.process import listens
 from tests.waiting import wait_until
 
 MakeFleet = Callable[..., Fleet]
@@ -151,12 +151,6 @@ class Guarded(Mongod):
         return f"mongodb://{user}:{password}@{self.address}/{database}?directConnection=true&authSource=admin"
 
 
-def listens(server: Mongod) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", server.port), timeout=5):
-        return True
-    return False
-
-
 @pytest.fixture
 def guarded(start_mongod: StartMongod) -> Iterator[Guarded]:
     """A server with the users owner, reader and (locked out later) nobody, each with the password "right"."""
@@ -168,12 +162,12 @@ def guarded(start_mongod: StartMongod) -> Iterator[Guarded]:
         server.guarded = True
         server.stop()
         server.spawn()  # without its rights nobody may ask whether it is ready
-        wait_until(lambda: listens(server), what="it listens")
+        wait_until(lambda: listens(server.port), what="it listens")
         yield server
 
 
 def test_a_wrong_password_and_one_that_is_changed(guarded: Guarded, make_fleet: MakeFleet) -> None:
-    fleet = make_fleet(guarded.uri_for("owner", "right", a_database()), grace_seconds=3_600)
+    fleet = make_fleet(guarded.uri_for("owner", "right", a_database()), grace_seconds=LONG_GRACE_SECONDS)
     wrong = fleet.start(uri=guarded.uri_for("writer", "wrong", "cronlite"))
     wrong.wait_for_line("lets nobody in")
     fleet.schedule(5)
@@ -190,7 +184,7 @@ def test_a_wrong_password_and_one_that_is_changed(guarded: Guarded, make_fleet: 
 
 def test_a_user_who_may_only_read(guarded: Guarded, make_fleet: MakeFleet) -> None:
     database = a_database()
-    fleet = make_fleet(guarded.uri_for("owner", "right", database), grace_seconds=3_600)
+    fleet = make_fleet(guarded.uri_for("owner", "right", database), grace_seconds=LONG_GRACE_SECONDS)
     fleet.schedule(5)
     reader = fleet.start(uri=guarded.uri_for("reader", "right", database))
     reader.wait_for_line("does not allow this user")
@@ -207,7 +201,7 @@ def test_a_user_who_may_only_read(guarded: Guarded, make_fleet: MakeFleet) -> No
 
 def test_a_user_who_may_only_read_from_now_on(guarded: Guarded, make_fleet: MakeFleet) -> None:
     database = a_database()
-    fleet = make_fleet(guarded.uri_for("owner", "right", database), grace_seconds=3_600)
+    fleet = make_fleet(guarded.uri_for("owner", "right", database), grace_seconds=LONG_GRACE_SECONDS)
     fleet.schedule(5)
     node = fleet.start(uri=guarded.uri_for("writer", "right", database))
     fleet.wait_minutes(2)
@@ -276,7 +270,7 @@ def test_the_disk_of_a_server_is_full(
     shutil.rmtree(server.dbpath)
     server.dbpath.symlink_to(disk / "data")
     server.start()
-    fleet = make_fleet(server.uri_of(a_database()), grace_seconds=3_600)
+    fleet = make_fleet(server.uri_of(a_database()), grace_seconds=LONG_GRACE_SECONDS)
     fleet.schedule(10)
     for _ in range(2):
         fleet.start()

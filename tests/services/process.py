@@ -44,6 +44,15 @@ def free_port() -> int:
         return port
 
 
+def listens(port: int) -> bool:
+    """Tell whether somebody takes connections on a port of 127.0.0.1."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
 class Scratch:
     """A folder, and processes, that are gone when the tests are, even when those are killed (see `keeper`)."""
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.services import MissingService, ServiceFailed
-from tests.services.process import Server, free_port
+from tests.services.process import Server, free_port, listens
 from tests.waiting import wait_until
 
 
@@ -54,7 +54,7 @@ class RabbitMQ(Server):
             command = ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
             log = self.folder / "epmd.log"
             self._epmd = self.scratch.spawn(command, log=log, environment=self._environment())
-            wait_until(self._epmd_answers, what="epmd answers", instead=lambda: log.read_text())
+            wait_until(lambda: listens(self._epmd_port), what="epmd answers", instead=lambda: log.read_text())
         super().spawn()
 
     def close(self) -> None:
@@ -142,10 +142,3 @@ class RabbitMQ(Server):
                 return connection.recv(1) == b"\x01"  # a method frame: Connection.Start
         except OSError:
             return False
-
-    def _epmd_answers(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self._epmd_port), timeout=5).close()
-        except OSError:
-            return False
-        return True
