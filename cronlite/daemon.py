@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
-from cronlite import clock
 from cronlite.errors import StoreError
 from cronlite.execution import Execution
 from cronlite.feeding import Feeding
@@ -29,6 +28,7 @@ from cronlite.sending import Sending
 from cronlite.store.contract import DaemonRecord, Store
 from cronlite.ticking import Ticker
 from cronlite.version import VERSION
+from cronlite.when import clock
 
 log = logging.getLogger("cronlite.daemon")
 

@@ -8,10 +8,11 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from cronlite import clock, cron, schedules
+from cronlite import schedules
 from cronlite.errors import InvalidInput
 from cronlite.schedules import Document, Schedule
 from cronlite.store.contract import Clause, Store
+from cronlite.when import clock, pattern
 
 _DAY_FIELDS = ("day", "weekday")
 
@@ -45,7 +46,7 @@ def clauses(expressions: Mapping[str, Iterable[Any]], tick: datetime) -> list[Cl
     usable = {field: [v for v in values if _is_readable(field, v)] for field, values in expressions.items()}
     found = []
     for minutes, zones in _readings(usable["tz"], tick).items():
-        matching = {field: _matching(field, usable[field], minutes) for field in cron.FIELDS}
+        matching = {field: _matching(field, usable[field], minutes) for field in pattern.FIELDS}
         days_open = {field: values for field, values in matching.items() if field not in _DAY_FIELDS}
         found.append(Clause(zones=zones, either_day=False, values=matching))
         found.append(Clause(zones=zones, either_day=True, values=days_open))
@@ -63,7 +64,7 @@ def unreadable(expressions: Mapping[str, Iterable[Any]]) -> Iterator[tuple[str, 
 def refusal(field: str, value: Any) -> InvalidInput | None:
     """Say why a stored value of a time field or of `tz` cannot be read, if it cannot."""
     try:
-        clock.zone(value) if field == "tz" else cron.parse_field(field, value)
+        clock.zone(value) if field == "tz" else pattern.parse_field(field, value)
     except InvalidInput as refused:
         return refused
     return None
@@ -95,4 +96,4 @@ def _readings(names: Iterable[str], tick: datetime) -> dict[tuple[datetime, ...]
 def _matching(field: str, values: Iterable[Any], minutes: tuple[datetime, ...]) -> list[Any]:
     """List `*`, null, and the stored values that match one of these wall minutes."""
     plain: list[Any] = [None, "*"]
-    return plain + [value for value in values if any(cron.matches(field, value, wall) for wall in minutes)]
+    return plain + [value for value in values if any(pattern.matches(field, value, wall) for wall in minutes)]

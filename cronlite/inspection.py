@@ -7,13 +7,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from cronlite import clock, cron, runs, schedules
+from cronlite import runs, schedules
 from cronlite.errors import InvalidInput, StoreError, StoreUnavailable, shown, suggestion
 from cronlite.ledger import Tick
 from cronlite.liveness import SILENCE_SECONDS, SKEW_SECONDS
 from cronlite.runs import Run
 from cronlite.schedules import Document, Schedule
 from cronlite.store.contract import DaemonRecord, RunQuery, Store
+from cronlite.when import clock, pattern
 
 DAY = timedelta(days=1)
 LAST_TICKS = 5
@@ -268,7 +269,7 @@ def _not_due(schedule: Schedule, tick: datetime) -> Iterator[str]:
     if timetable.pattern.matches(wall.minute):
         yield f"{clock_says} for the second time, and fixed times run the first time only"
         return
-    failing = [name for name in cron.FIELDS if not getattr(timetable.pattern, name).matches(wall.minute)]
+    failing = [name for name in pattern.FIELDS if not getattr(timetable.pattern, name).matches(wall.minute)]
     if timetable.pattern.matches_day(wall.minute):  # with either_day, one of its two fields may fail
         failing = [name for name in failing if name in ("minute", "hour")]
     told = (f"{name} {_reading(name, wall.minute)} is not in {getattr(schedule, name)}" for name in failing)

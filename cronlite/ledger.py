@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from cronlite.clock import MINUTE, floor_minute
 from cronlite.values import instant
+from cronlite.when.clock import MINUTE, floor_minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

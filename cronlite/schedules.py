@@ -10,9 +10,11 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any, Literal
 
-from cronlite import clock, cron, ids, values
+from cronlite import ids, values
 from cronlite.errors import Fault, InvalidInput, suggestion
-from cronlite.timetable import Timetable
+from cronlite.when import clock
+from cronlite.when import pattern as cron
+from cronlite.when.timetable import Timetable
 
 Document = dict[str, Any]
 Overlap = Literal["skip", "wait", "allow"]

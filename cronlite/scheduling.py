@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from cronlite import clock, due, schedules, values
-from cronlite import cron as cron_language
+from cronlite import due, schedules, values
 from cronlite.errors import Conflict, Fault, InvalidInput, NotFound, shown, suggestion
 from cronlite.opened import Opened, aware
 from cronlite.schedules import Document, Schedule, Spelling
+from cronlite.when import clock
+from cronlite.when import pattern as cron_language
 
 SHORTEST_PREFIX = 4
 

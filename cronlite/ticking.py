@@ -13,13 +13,13 @@ from itertools import chain, islice
 from typing import Any
 
 from cronlite import due, runs
-from cronlite.clock import MINUTE, floor_minute
 from cronlite.errors import InvalidInput, shown
 from cronlite.ledger import Tick, oldest_in_grace, to_do
 from cronlite.liveness import steady
 from cronlite.runs import Run
 from cronlite.schedules import Document, Schedule
 from cronlite.store.contract import Store
+from cronlite.when.clock import MINUTE, floor_minute
 
 log = logging.getLogger("cronlite.tick")
 

@@ -5,9 +5,9 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from cronlite import clock
-from cronlite.clock import MINUTE, Wall
 from cronlite.errors import InvalidInput
+from cronlite.when import clock
+from cronlite.when.clock import MINUTE, Wall
 
 UTC = timezone.utc
 FIRST = datetime.min.replace(tzinfo=UTC)

@@ -8,8 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from cronlite import cron
 from cronlite.errors import InvalidExpression
+from cronlite.when import pattern as cron
 
 
 def numbers(name: str, value: object) -> list[int]:

@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo
 from croniter import croniter
 from cronsim import CronSim, CronSimError
 
-from cronlite import clock, cron
-from cronlite.clock import MINUTE
 from cronlite.errors import InvalidExpression
-from cronlite.expressions import MONTHS, WEEKDAYS
-from cronlite.timetable import Timetable
+from cronlite.when import clock
+from cronlite.when import pattern as cron
+from cronlite.when.clock import MINUTE
+from cronlite.when.fields import MONTHS, WEEKDAYS
+from cronlite.when.timetable import Timetable
 
 UTC = timezone.utc
 CASES = 10_000

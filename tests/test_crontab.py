@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from cronlite import cron
 from cronlite.crontab import IMPORTED, Plan, export, read
 from cronlite.crontab.reading import translated
 from cronlite.schedules import Schedule
+from cronlite.when import pattern as cron
 
 SERVER = Path(__file__).with_name("crontabs") / "server.crontab"
 

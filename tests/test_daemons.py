@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 
 from cronlite import Cronlite
-from cronlite.clock import MINUTE, floor_minute
 from cronlite.daemon import LONGEST_WAIT_SECONDS, Daemon
 from cronlite.errors import Conflict, GiveUp, RetryLater
 from cronlite.handlers import Registry, current_run
@@ -28,6 +27,7 @@ from cronlite.options import Options
 from cronlite.store import open_store
 from cronlite.store.contract import RunQuery, Store
 from cronlite.ticking import Ticker
+from cronlite.when.clock import MINUTE, floor_minute
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]

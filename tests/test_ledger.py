@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 
-from cronlite.clock import MINUTE
 from cronlite.ledger import Tick, to_do
+from cronlite.when.clock import MINUTE
 
 NOW = datetime(2026, 11, 21, 10, 5, 1, tzinfo=timezone.utc)
 GRACE = timedelta(minutes=5)

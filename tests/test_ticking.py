@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from cronlite import runs, schedules, ticking
-from cronlite.clock import MINUTE
 from cronlite.liveness import steady
 from cronlite.runs import Run
 from cronlite.store.contract import RunQuery, Store
 from cronlite.ticking import Ticker
+from cronlite.when.clock import MINUTE
 
 START = datetime(2026, 11, 21, 10, 0, tzinfo=timezone.utc)
 WAKE = timedelta(seconds=1)

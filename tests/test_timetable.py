@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from cronlite import clock, cron
-from cronlite.clock import MINUTE
-from cronlite.timetable import Timetable
+from cronlite.when import clock
+from cronlite.when import pattern as cron
+from cronlite.when.clock import MINUTE
+from cronlite.when.timetable import Timetable
 
 UTC = timezone.utc
 HOUR = timedelta(hours=1)

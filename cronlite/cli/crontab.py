@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from cronlite import clock, crontab, inspection, schedules
+from cronlite import crontab, inspection, schedules
 from cronlite.app import Cronlite
 from cronlite.cli import render
 from cronlite.cli.parameters import Name, zone_names
@@ -20,6 +20,7 @@ from cronlite.cli.session import Session, pass_session
 from cronlite.crontab import IMPORTED, Entry, Plan, Refusal
 from cronlite.errors import ConfigurationError, InvalidInput
 from cronlite.shell import NAME as SHELL_HANDLER
+from cronlite.when import clock
 
 LARGEST_FILE = 16 * 1024 * 1024
 LEFTOVERS_SHOWN = 5

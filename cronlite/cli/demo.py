@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from cronlite import clock, output, runs
+from cronlite import output, runs
 from cronlite.app import Cronlite
 from cronlite.cli import render
 from cronlite.cli.runs import shown
@@ -19,6 +19,7 @@ from cronlite.errors import CronliteError
 from cronlite.handlers import Registry
 from cronlite.runs import Run
 from cronlite.schedules import Schedule
+from cronlite.when import clock
 
 LIMIT_SECONDS = 90.0
 _LOOK_SECONDS = 0.1

@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 
 import click
 
-from cronlite import clock, schedules, values
-from cronlite import cron as cron_language
+from cronlite import schedules, values
 from cronlite.cli import documents, render
 from cronlite.cli.parameters import NO_DURATION, Duration, Name, Params, zone_names
 from cronlite.cli.schedules import as_json, next_runs, ref
 from cronlite.cli.session import Session, handler_names, pass_session
 from cronlite.schedules import Schedule
+from cronlite.when import clock
+from cronlite.when import pattern as cron_language
 
 C = TypeVar("C", bound=Callable[..., Any])
 

@@ -8,7 +8,6 @@ from fnmatch import fnmatchcase
 
 import click
 
-from cronlite import cron as cron_language
 from cronlite import inspection
 from cronlite import schedules as schedule_documents
 from cronlite.cli import documents, render
@@ -18,6 +17,7 @@ from cronlite.cli.session import Session, handler_names, pass_session, schedule_
 from cronlite.cli.several import each
 from cronlite.errors import InvalidInput
 from cronlite.schedules import Schedule
+from cronlite.when import pattern as cron_language
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 ref = click.argument("ref", metavar="ID", type=Name(schedule_names))

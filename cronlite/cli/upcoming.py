@@ -9,7 +9,7 @@ from itertools import islice
 
 import click
 
-from cronlite import clock, inspection, schedules
+from cronlite import inspection, schedules
 from cronlite.cli import documents, render
 from cronlite.cli.parameters import Instant, Name, placed
 from cronlite.cli.render import Column
@@ -18,6 +18,7 @@ from cronlite.cli.session import Session, pass_session, schedule_names
 from cronlite.errors import InvalidInput
 from cronlite.inspection import Answer
 from cronlite.schedules import Schedule
+from cronlite.when import clock
 
 _MICROSECOND = timedelta(microseconds=1)
 

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cronlite import clock, cron
 from cronlite.errors import InvalidInput, shown
 from cronlite.schedules import Schedule
 from cronlite.shell import NAME as SHELL_HANDLER
+from cronlite.when import clock
+from cronlite.when import pattern as cron
 
 # What a crontab says of a schedule; all else is cronlite's own, and left alone when a line is imported again.
 IMPORTED = ("user", "handler", "params", *cron.FIELDS, "either_day", "tz", "note")

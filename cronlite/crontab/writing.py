@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from cronlite import cron
 from cronlite.crontab.reading import DEFAULT_SHELL, MARK, SPACES, START_AND_STEP, Refused, read
 from cronlite.schedules import Schedule
 from cronlite.shell import NAME as SHELL_HANDLER
+from cronlite.when import pattern as cron
 
 _HIGHEST = {"minute": 59, "hour": 23, "day": 31, "month": 12, "weekday": 7}
 _POLICIES = ("overlap", "catch_up", "retries", "retry_delay_seconds", "timeout_seconds", "on_crash", "tags")

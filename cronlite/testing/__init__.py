@@ -16,7 +16,6 @@ from typing import Any
 
 from cronlite import defaults, runs
 from cronlite.app import Cronlite
-from cronlite.clock import MINUTE, floor_minute, utc, whole_milliseconds
 from cronlite.errors import ConfigurationError, Fault, InvalidInput, suggestion
 from cronlite.handlers import Handler, Registry
 from cronlite.liveness import StoreClock
@@ -27,6 +26,7 @@ from cronlite.store.contract import RunQuery
 from cronlite.testing.calls import Call, InPool, in_this_thread
 from cronlite.testing.telling import fits, listed, run_told, schedule_told, wanted
 from cronlite.ticking import Ticker
+from cronlite.when.clock import MINUTE, floor_minute, utc, whole_milliseconds
 
 __all__ = ["START", "HandlerFailed", "Rehearsal"]
 

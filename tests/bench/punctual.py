@@ -10,8 +10,8 @@ from statistics import median, quantiles
 from typing import Any
 
 from cronlite import Cronlite
-from cronlite.clock import MINUTE, floor_minute
 from cronlite.liveness import steady
+from cronlite.when.clock import MINUTE, floor_minute
 from tests.bench import children, stored
 from tests.bench.rows import Row, Target
 from tests.bench.setting import Setting, say

@@ -10,10 +10,11 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from cronlite import clock, runs
+from cronlite import runs
 from cronlite.schedules import Document
 from cronlite.store import Store, open_store
 from cronlite.ticking import Ticker
+from cronlite.when import clock
 from tests.bench import children, stored
 from tests.bench.rows import Row, Target
 from tests.bench.setting import Setting, say

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from cronlite.clock import MILLISECOND, MINUTE
 from cronlite.liveness import StoreClock, steady
+from cronlite.when.clock import MILLISECOND, MINUTE
 
 _LOOK_SECONDS = 0.05
 

@@ -12,13 +12,13 @@ from bson import ObjectId
 from pymongo import MongoClient
 
 from cronlite import ids, schedules
-from cronlite.clock import MINUTE
 from cronlite.errors import InvalidInput
 from cronlite.schedules import Document, Schedule
 from cronlite.store import open_store
 from cronlite.store.alike import batches
 from cronlite.store.sqlite import SqliteStore
 from cronlite.store.sqlite.tables import SCHEDULES
+from cronlite.when.clock import MINUTE
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata")
 CREATED = datetime(2020, 1, 1, tzinfo=timezone.utc)

@@ -4,10 +4,10 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from cronlite import clock
 from cronlite.app import Cronlite
 from cronlite.ledger import Tick
 from cronlite.runs import Run, scheduled_id
+from cronlite.when import clock
 from tests.cli.conftest import Typed
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=timezone.utc)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from cronlite import schedules
-from cronlite.clock import floor_minute
 from cronlite.store import open_store
 from cronlite.store.contract import Store
+from cronlite.when.clock import floor_minute
 from tests.faults import checker, evidence, journal, report
 from tests.faults.checker import MINUTE, Expected, Verdict
 from tests.faults.evidence import FINAL, Document, Evidence, Watcher

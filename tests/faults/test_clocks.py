@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from cronlite.clock import floor_minute
+from cronlite.when.clock import floor_minute
 from tests.faults.checker import MINUTE
 from tests.faults.evidence import Document
 from tests.faults.fleet import Fleet

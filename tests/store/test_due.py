@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 from bson import Code, Int64, ObjectId, Regex
 
 from cronlite import schedules
-from cronlite.cron import FIELDS
 from cronlite.due import due
 from cronlite.errors import InvalidInput
 from cronlite.schedules import Document, Schedule
@@ -23,6 +22,7 @@ from cronlite.store.contract import Store
 from cronlite.store.mongo import MongoStore
 from cronlite.store.sqlite import SqliteStore
 from cronlite.store.sqlite.tables import SCHEDULES
+from cronlite.when.pattern import FIELDS
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from cronlite import ledger, runs, schedules
-from cronlite.cron import FIELDS
 from cronlite.errors import StoreError, StoreUnavailable
 from cronlite.runs import Run
 from cronlite.store.contract import Clause, DaemonRecord, RunQuery
@@ -17,6 +16,7 @@ from cronlite.store.sqlite import SqliteStore
 from cronlite.store.sqlite.runs import RELEASABLE
 from cronlite.store.sqlite.schedules import due_query
 from cronlite.store.sqlite.tables import DAEMONS, RUNS, SCHEDULES, TICKS, distinct
+from cronlite.when.pattern import FIELDS
 from tests.store.by_hand import by_hand, run_ids
 from tests.store.samples import HANDLERS, NOW, a_run, a_run_in, a_running, a_schedule
 

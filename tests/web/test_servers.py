@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import cronlite
-from cronlite.clock import MINUTE, floor_minute
+from cronlite.when.clock import MINUTE, floor_minute
 from tests.waiting import wait_until
 from tests.web import readme
 from tests.web.noting import noted

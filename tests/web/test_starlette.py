@@ -16,13 +16,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import cronlite
-from cronlite.clock import floor_minute
 from cronlite.contrib.health import LATE, health
 from cronlite.contrib.starlette import health_endpoint, lifespan
 from cronlite.errors import StoreUnavailable
 from cronlite.handlers import Registry
 from cronlite.ledger import Tick
 from cronlite.store.sqlite import SqliteStore
+from cronlite.when.clock import floor_minute
 from tests.waiting import wait_until
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from cronlite.clock import whole_milliseconds
 from cronlite.schedules import Document
 from cronlite.store.mongo.connection import connect
 from cronlite.store.mongo.daemons import Daemons
@@ -17,6 +16,7 @@ from cronlite.store.mongo.runs import Runs
 from cronlite.store.mongo.schedules import Schedules
 from cronlite.store.mongo.stream import Stream
 from cronlite.store.mongo.ticks import Ticks
+from cronlite.when.clock import whole_milliseconds
 
 __all__ = ["MongoStore"]
 

@@ -10,12 +10,12 @@ import pymongo
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
-from cronlite.cron import FIELDS
 from cronlite.errors import shown
 from cronlite.runs import QUEUED, RUNNING
 from cronlite.schedules import Document
 from cronlite.store.mongo import failures
 from cronlite.store.mongo.documents import id_from_store
+from cronlite.when.pattern import FIELDS
 
 # The time limit of ordinary operations does not fit: a large collection takes minutes.
 BUILD_SECONDS = 3_600.0

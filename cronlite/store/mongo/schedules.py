@@ -8,7 +8,6 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
-from cronlite.cron import FIELDS
 from cronlite.errors import Conflict, shown
 from cronlite.runs import Changes
 from cronlite.schedules import Document
@@ -17,6 +16,7 @@ from cronlite.store.mongo import failures
 from cronlite.store.mongo.connection import Collections
 from cronlite.store.mongo.documents import id_prefix, id_to_store, schedule_from_store, schedule_to_store, update
 from cronlite.store.mongo.failures import translated
+from cronlite.when.pattern import FIELDS
 
 _PAGE = 250  # small enough that the first ones are soon at hand
 

@@ -13,12 +13,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from cronlite.clock import whole_milliseconds
 from cronlite.errors import StoreUnavailable
 from cronlite.store.alike import batches
 from cronlite.store.sqlite.failures import translation
 from cronlite.store.sqlite.opening import open_database
 from cronlite.store.sqlite.tables import Table, listed
+from cronlite.when.clock import whole_milliseconds
 
 log = logging.getLogger("cronlite.store")
 

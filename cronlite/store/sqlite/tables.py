@@ -14,8 +14,8 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from cronlite.clock import MILLISECOND
 from cronlite.errors import StoreError
+from cronlite.when.clock import MILLISECOND
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 

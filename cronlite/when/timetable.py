@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 
-from cronlite.clock import LARGEST_CHANGE, MINUTE, utc, wall
-from cronlite.cron import Pattern
+from cronlite.when.clock import LARGEST_CHANGE, MINUTE, utc, wall
+from cronlite.when.pattern import Pattern
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)

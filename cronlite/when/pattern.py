@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import groupby, pairwise
 
 from cronlite.errors import Fault, InvalidExpression, suggestion
-from cronlite.expressions import FIELDS, MONTHS, WEEKDAYS, Field, parse_field
+from cronlite.when.fields import FIELDS, MONTHS, WEEKDAYS, Field, parse_field
 
 __all__ = ["FIELDS", "NICKNAMES", "Field", "Pattern", "describe", "matches", "parse_field", "parse_line"]
 
