@@ -10,6 +10,8 @@ from cronlite.version import VERSION as __version__
 if TYPE_CHECKING:
     from cronlite.app import Cronlite
     from cronlite.defaults import current_schedules, enqueue, schedule
+    from cronlite.documents.runs import Run
+    from cronlite.documents.schedules import Schedule
     from cronlite.errors import (
         ConfigurationError,
         Conflict,
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     )
     from cronlite.handle import Handle
     from cronlite.handlers import current_run, handler
-    from cronlite.runs import Run
-    from cronlite.schedules import Schedule
 
 # Names are looked up when they are first used, so that importing cronlite costs an application next to nothing.
 _HOMES = {
@@ -47,8 +47,8 @@ _HOMES = {
     ],
     "handle": ["Handle"],
     "handlers": ["current_run", "handler"],
-    "runs": ["Run"],
-    "schedules": ["Schedule"],
+    "documents.runs": ["Run"],
+    "documents.schedules": ["Schedule"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from cronlite.asking import Asking
-from cronlite.runs import Run
+from cronlite.documents.runs import Run
 
 if TYPE_CHECKING:
     from cronlite.daemon import Daemon

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from cronlite import ids, runs, values
+from cronlite.documents import checks, ids, runs
+from cronlite.documents.runs import Run
 from cronlite.errors import Conflict, Fault, InvalidInput, NotFound, shown, suggestion
 from cronlite.handle import Handle
 from cronlite.opened import aware
-from cronlite.runs import Run
 from cronlite.scheduling import SHORTEST_PREFIX, Scheduling
 from cronlite.store.contract import RunQuery
 
@@ -123,7 +123,7 @@ class Asking(Scheduling):
         run = Run(
             id=ids.new_id(),
             handler=handler,
-            params=values.check_params(params or {}),
+            params=checks.check_params(params or {}),
             user=user,
             due_at=due_at,
             queued_at=now,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
+from cronlite.documents.runs import DEFAULT_QUEUE, QUEUED, Run
 from cronlite.errors import StoreError
 from cronlite.execution import Execution
 from cronlite.feeding import Feeding
@@ -23,7 +24,6 @@ from cronlite.liveness import (
 )
 from cronlite.options import Options
 from cronlite.recording import Recorder
-from cronlite.runs import DEFAULT_QUEUE, QUEUED, Run
 from cronlite.sending import Sending
 from cronlite.store.contract import DaemonRecord, Store
 from cronlite.ticking import Ticker

@@ -6,8 +6,8 @@ import threading
 from typing import Any
 
 from cronlite.app import Cronlite
+from cronlite.documents.schedules import Schedule
 from cronlite.handle import Handle
-from cronlite.schedules import Schedule
 
 _lock = threading.Lock()
 _default: Cronlite | None = None

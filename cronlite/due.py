@@ -8,9 +8,9 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from cronlite import schedules
+from cronlite.documents import schedules
+from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import InvalidInput
-from cronlite.schedules import Document, Schedule
 from cronlite.store.contract import Clause, Store
 from cronlite.when import clock, pattern
 

@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from cronlite import runs
+from cronlite.documents import runs
+from cronlite.documents.runs import Run
 from cronlite.errors import NotFound
-from cronlite.runs import Run
 from cronlite.store.contract import Store
 
 _FIRST_LOOK_SECONDS = 0.01

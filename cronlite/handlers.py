@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeVar, get_args, overload
 
-from cronlite import values
+from cronlite.documents import checks
 from cronlite.errors import ConfigurationError, CronliteError, Fault, InvalidInput, shown, suggestion
 
 Function = Callable[[Any], Any]
@@ -206,7 +206,7 @@ def _same(old: Handler, new: Handler) -> bool:
 
 
 def _faults(name: object, function: object, isolation: object, is_async: bool) -> Iterator[Fault]:
-    if complaint := values.handler_name(name):
+    if complaint := checks.handler_name(name):
         yield Fault("name", name, *complaint)
     if isolation not in get_args(Isolation):
         remedy = suggestion(isolation, get_args(Isolation)) if isinstance(isolation, str) else "give thread or process"

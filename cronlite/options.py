@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from cronlite import values
+from cronlite.documents import checks
 from cronlite.errors import Fault, InvalidInput, suggestion
 from cronlite.liveness import SILENCE_SECONDS
 
@@ -26,7 +26,7 @@ class Options:
     """Whose runs it claims itself; None means all."""
 
     def __post_init__(self) -> None:
-        faults = [Fault("queues", name, *bad) for name in self.queues or () if (bad := values.queue_name(name))]
+        faults = [Fault("queues", name, *bad) for name in self.queues or () if (bad := checks.queue_name(name))]
         if self.dispatch is not None and not self.dispatch.startswith(("amqp://", "amqps://")):
             remedy = "give amqp://user:password@host:5672/vhost"  # what was given may hold a password
             faults.append(Fault("dispatch", "…", "does not begin with amqp:// or amqps://", remedy))
@@ -40,11 +40,11 @@ class Options:
 
 
 _CHECKS = {
-    "seats": values.number(0, 1_000, whole=True),
-    "drain_seconds": values.number(0, 86_400),
-    "grace_seconds": values.number(60, 86_400),
-    "catch_up_window_seconds": values.number(60, 30 * 86_400),
-    "silence_seconds": values.number(1, 3_600),
+    "seats": checks.number(0, 1_000, whole=True),
+    "drain_seconds": checks.number(0, 86_400),
+    "grace_seconds": checks.number(60, 86_400),
+    "catch_up_window_seconds": checks.number(60, 30 * 86_400),
+    "silence_seconds": checks.number(1, 3_600),
 }
 
 

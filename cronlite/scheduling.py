@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from cronlite import due, schedules, values
+from cronlite import due
+from cronlite.documents import checks, schedules
+from cronlite.documents.schedules import Document, Schedule, Spelling
 from cronlite.errors import Conflict, Fault, InvalidInput, NotFound, shown, suggestion
 from cronlite.opened import Opened, aware
-from cronlite.schedules import Document, Schedule, Spelling
 from cronlite.when import clock
 from cronlite.when import pattern as cron_language
 
@@ -41,7 +42,7 @@ class Scheduling(Opened):
         schedule paused unless `enabled` is given.
         """
         fields = {"minute": minute, "hour": hour, "day": day, "month": month, "weekday": weekday}
-        given = {"user": user, "params": values.check_params(params or {})} | fields | options
+        given = {"user": user, "params": checks.check_params(params or {})} | fields | options
         if cron is not None:
             given |= _from_line(cron, fields)
         if name is not None:
@@ -79,7 +80,7 @@ class Scheduling(Opened):
         if (line := changes.pop("cron", None)) is not None:
             changes |= _from_line(line, changes)
         if changes.get("params") is not None:
-            changes["params"] = values.check_params(changes["params"])
+            changes["params"] = checks.check_params(changes["params"])
         return self._change(self.document(ref), changes)
 
     def remove(self, ref: str) -> str:

@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Any
 
-from cronlite import due, runs
+from cronlite import due
+from cronlite.documents import runs
+from cronlite.documents.runs import Run
+from cronlite.documents.schedules import Document, Schedule
+from cronlite.documents.ticks import Tick, oldest_in_grace, to_do
 from cronlite.errors import InvalidInput, shown
-from cronlite.ledger import Tick, oldest_in_grace, to_do
 from cronlite.liveness import steady
-from cronlite.runs import Run
-from cronlite.schedules import Document, Schedule
 from cronlite.store.contract import Store
 from cronlite.when.clock import MINUTE, floor_minute
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from cronlite import Cronlite
-from cronlite.runs import SUCCEEDED
+from cronlite.documents.runs import SUCCEEDED
 from tests.services.rabbitmq import RabbitMQ
 from tests.waiting import wait_until
 

@@ -21,10 +21,10 @@ from cronlite.cli import cli
 from cronlite.daemon import Daemon
 from cronlite.dispatch.amqp import Consumer, Message, Publisher, Raw, link
 from cronlite.dispatch.amqp import consumer as receiving
+from cronlite.documents.runs import MISSED, QUEUED, SUCCEEDED, Run
 from cronlite.errors import ConfigurationError, InvalidInput
 from cronlite.handlers import Registry
 from cronlite.options import Options
-from cronlite.runs import MISSED, QUEUED, SUCCEEDED, Run
 from cronlite.sending import message
 from cronlite.store.contract import DaemonRecord
 from tests.amqp_queues import empty

@@ -10,7 +10,7 @@ import pytest
 
 from cronlite.crontab import IMPORTED, Plan, export, read
 from cronlite.crontab.reading import translated
-from cronlite.schedules import Schedule
+from cronlite.documents.schedules import Schedule
 from cronlite.when import pattern as cron
 
 SERVER = Path(__file__).with_name("crontabs") / "server.crontab"

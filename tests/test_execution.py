@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from cronlite import execution as execution_module
-from cronlite import liveness, recording, runs
+from cronlite import liveness, recording
+from cronlite.documents import runs
+from cronlite.documents.runs import QUEUED, RUNNING, SUCCEEDED, Run
 from cronlite.errors import StoreUnavailable
 from cronlite.execution import LATER_SECONDS, Execution, _Seats
 from cronlite.handlers import Registry
 from cronlite.liveness import Membership, StoreClock
 from cronlite.recording import Pace
-from cronlite.runs import QUEUED, RUNNING, SUCCEEDED, Run
 from cronlite.store.contract import RunQuery, Store
 from tests.store.samples import NOW, a_daemon, a_run, a_run_in, a_running, add, stored
 from tests.waiting import wait_until

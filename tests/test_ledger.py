@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 
-from cronlite.ledger import Tick, to_do
+from cronlite.documents.ticks import Tick, to_do
 from cronlite.when.clock import MINUTE
 
 NOW = datetime(2026, 11, 21, 10, 5, 1, tzinfo=timezone.utc)

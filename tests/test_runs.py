@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from cronlite import runs
+from cronlite.documents import runs
+from cronlite.documents.runs import Outcome, Run
+from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput
-from cronlite.runs import Outcome, Run
-from cronlite.schedules import Schedule
 
 NOW = datetime(2026, 11, 21, 2, 30, 1, tzinfo=timezone.utc)
 TICK = datetime(2026, 11, 21, 2, 30, tzinfo=timezone.utc)

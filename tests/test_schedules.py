@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cronlite import ids, schedules
+from cronlite.documents import ids, schedules
+from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput
-from cronlite.schedules import Schedule
 
 NOW = datetime(2026, 11, 21, 2, 29, 30, tzinfo=timezone.utc)
 

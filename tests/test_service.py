@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from cronlite import Cronlite
-from cronlite.runs import Run
+from cronlite.documents.runs import Run
 from cronlite.service import Notifier, seldom_collecting
 from tests.services.mongod import Mongod
 from tests.services.process import free_port

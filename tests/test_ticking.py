@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from cronlite import runs, schedules, ticking
+from cronlite import ticking
+from cronlite.documents import runs, schedules
+from cronlite.documents.runs import Run
 from cronlite.liveness import steady
-from cronlite.runs import Run
 from cronlite.store.contract import RunQuery, Store
 from cronlite.ticking import Ticker
 from cronlite.when.clock import MINUTE
@@ -342,7 +343,7 @@ def test_a_clock_set_back_does_nothing_again_and_one_set_forward_is_a_gap(store:
 
 
 def _todo(store: Store, now: datetime, daemon: str) -> Any:
-    from cronlite.ledger import to_do
+    from cronlite.documents.ticks import to_do
 
     return to_do(store.ledger(now - timedelta(hours=1), now), now, timedelta(minutes=5), daemon)
 

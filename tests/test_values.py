@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cronlite import values
+from cronlite.documents import checks
 from cronlite.errors import InvalidInput
 
 
@@ -26,7 +26,7 @@ def cyclic() -> dict[str, Any]:
 
 def test_json_is_kept_as_it_is() -> None:
     params = {"a": [1, 2.5, None, True, "ü", {"b": []}], "": "empty key", "n": -(2**63)}
-    assert values.check_params(params) == params
+    assert checks.check_params(params) == params
 
 
 @pytest.mark.parametrize(
@@ -52,24 +52,24 @@ def test_json_is_kept_as_it_is() -> None:
 )
 def test_what_cannot_be_stored_is_refused_by_name(params: Any, complaint: str) -> None:
     with pytest.raises(InvalidInput, match=complaint) as refused:
-        values.check_params(params)
+        checks.check_params(params)
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 1_000
 
 
 def test_all_faults_are_named_at_once() -> None:
     with pytest.raises(InvalidInput) as refused:
-        values.check_params({"$a": 1, "b": float("nan"), "c": 2**70})
+        checks.check_params({"$a": 1, "b": float("nan"), "c": 2**70})
     assert len(refused.value.faults) == 3
 
 
 @pytest.mark.parametrize("result", [None, 1, "x", [1, {"a": None}], {"deep": [[[]]]}])
 def test_a_small_json_result_is_kept(result: object) -> None:
-    assert values.storable(result) == result
+    assert checks.storable(result) == result
 
 
 @pytest.mark.parametrize("result", [float("nan"), {1, 2}, cyclic(), "x" * 20_000_000, object(), b"x", {"a.b": 1}])
 def test_any_other_result_becomes_a_marker(result: object) -> None:
-    marker = values.storable(result)
+    marker = checks.storable(result)
     assert list(marker) == ["not_stored"]
     assert len(marker["not_stored"]) < 300

@@ -11,13 +11,14 @@ from typing import Any
 
 import click
 
-from cronlite import crontab, inspection, schedules
+from cronlite import crontab, inspection
 from cronlite.app import Cronlite
 from cronlite.cli import render
 from cronlite.cli.parameters import Name, zone_names
 from cronlite.cli.render import Column
 from cronlite.cli.session import Session, pass_session
 from cronlite.crontab import IMPORTED, Entry, Plan, Refusal
+from cronlite.documents import schedules
 from cronlite.errors import ConfigurationError, InvalidInput
 from cronlite.shell import NAME as SHELL_HANDLER
 from cronlite.when import clock

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import click
 
-from cronlite import output, runs
+from cronlite import output
 from cronlite.app import Cronlite
 from cronlite.cli import render
 from cronlite.cli.runs import shown
 from cronlite.cli.schedules import next_runs
+from cronlite.documents import runs
+from cronlite.documents.runs import Run
+from cronlite.documents.schedules import Schedule
 from cronlite.errors import CronliteError
 from cronlite.handlers import Registry
-from cronlite.runs import Run
-from cronlite.schedules import Schedule
 from cronlite.when import clock
 
 LIMIT_SECONDS = 90.0

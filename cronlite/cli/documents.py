@@ -9,10 +9,10 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+from cronlite.documents.runs import Run
+from cronlite.documents.schedules import FIELDS, Document, Schedule
+from cronlite.documents.ticks import Tick
 from cronlite.inspection import Answer, Finding, Status
-from cronlite.ledger import Tick
-from cronlite.runs import Run
-from cronlite.schedules import FIELDS, Document, Schedule
 from cronlite.store.contract import DaemonRecord
 
 NEXT_RUNS = 5

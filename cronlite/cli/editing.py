@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 import click
 
-from cronlite import schedules, values
 from cronlite.cli import documents, render
 from cronlite.cli.parameters import NO_DURATION, Duration, Name, Params, zone_names
 from cronlite.cli.schedules import as_json, next_runs, ref
 from cronlite.cli.session import Session, handler_names, pass_session
-from cronlite.schedules import Schedule
+from cronlite.documents import checks, schedules
+from cronlite.documents.schedules import Schedule
 from cronlite.when import clock
 from cronlite.when import pattern as cron_language
 
@@ -119,7 +119,7 @@ def _changes(options: Mapping[str, Any]) -> dict[str, Any]:
     if (limit := given.pop("timeout", None)) is not None:
         given["timeout_seconds"] = None if limit == NO_DURATION else limit.total_seconds()
     if "params" in given:
-        given["params"] = values.check_params(given["params"])
+        given["params"] = checks.check_params(given["params"])
     if "name" in given:
         given["name"] = given["name"] or None
     if "tags" in given:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cronlite import inspection, runs
+from cronlite import inspection
 from cronlite.app import Cronlite
 from cronlite.cli import documents, render
 from cronlite.cli.parameters import Duration, Instant, Name, Params, Since, placed
@@ -16,9 +16,10 @@ from cronlite.cli.render import Column
 from cronlite.cli.schedules import as_json, ref
 from cronlite.cli.session import Session, handler_names, pass_session, run_ids, schedule_names
 from cronlite.cli.several import each
+from cronlite.documents import runs
+from cronlite.documents.runs import Run
 from cronlite.errors import NotFound
 from cronlite.handle import Handle
-from cronlite.runs import Run
 from cronlite.store.contract import RunQuery
 
 wait = click.option("--wait", is_flag=True, help="Wait for the end, print it, and exit with 1 unless it succeeded.")

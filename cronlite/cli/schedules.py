@@ -9,14 +9,14 @@ from fnmatch import fnmatchcase
 import click
 
 from cronlite import inspection
-from cronlite import schedules as schedule_documents
 from cronlite.cli import documents, render
 from cronlite.cli.parameters import Name
 from cronlite.cli.render import Column
 from cronlite.cli.session import Session, handler_names, pass_session, schedule_names
 from cronlite.cli.several import each
+from cronlite.documents import schedules as schedule_documents
+from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput
-from cronlite.schedules import Schedule
 from cronlite.when import pattern as cron_language
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

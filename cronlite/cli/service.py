@@ -16,8 +16,8 @@ from cronlite.cli.parameters import Duration
 from cronlite.cli.render import Column
 from cronlite.cli.schedules import as_json
 from cronlite.cli.session import Session, pass_session
+from cronlite.documents.ticks import Tick
 from cronlite.inspection import Status
-from cronlite.ledger import Tick
 from cronlite.store.contract import DaemonRecord
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput, shown
-from cronlite.schedules import Schedule
 from cronlite.shell import NAME as SHELL_HANDLER
 from cronlite.when import clock
 from cronlite.when import pattern as cron

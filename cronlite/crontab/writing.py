@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import Any
 
 from cronlite.crontab.reading import DEFAULT_SHELL, MARK, SPACES, START_AND_STEP, Refused, read
-from cronlite.schedules import Schedule
+from cronlite.documents.schedules import Schedule
 from cronlite.shell import NAME as SHELL_HANDLER
 from cronlite.when import pattern as cron
 

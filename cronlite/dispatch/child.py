@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from cronlite.dispatch import outcomes
+from cronlite.documents.runs import Outcome
 from cronlite.handlers import CurrentRun, enter_run
-from cronlite.runs import Outcome
 
 MAX_LOGGED = 64 * 1024
 Message = dict[str, Any]

@@ -7,10 +7,10 @@ import signal
 import traceback
 from typing import Any
 
-from cronlite import runs, values
+from cronlite.documents import checks, runs
+from cronlite.documents.runs import Outcome
 from cronlite.errors import GiveUp, RetryLater
 from cronlite.output import printable
-from cronlite.runs import Outcome
 
 MAX_MESSAGE = 2_000
 MAX_TRACEBACK = 8_000
@@ -23,7 +23,7 @@ def returned(result: Any) -> Outcome:
     if inspect.iscoroutine(result):
         result.close()
         raise TypeError("the handler returned a coroutine: define it with async def")
-    return Outcome(runs.SUCCEEDED, result=values.storable(result))
+    return Outcome(runs.SUCCEEDED, result=checks.storable(result))
 
 
 _NOTHING = Outcome(runs.SUCCEEDED)

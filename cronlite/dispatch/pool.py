@@ -20,10 +20,10 @@ from cronlite.dispatch import outcomes
 from cronlite.dispatch.alarm import Alarm
 from cronlite.dispatch.loop import Loop
 from cronlite.dispatch.process import Children
+from cronlite.documents.runs import Outcome, Run
 from cronlite.errors import CronliteError
 from cronlite.handlers import CurrentRun, Handler, Registry, enter_run
 from cronlite.output import Tail, enter_tail, mend_streams
-from cronlite.runs import Outcome, Run
 
 log = logging.getLogger("cronlite.pool")
 

@@ -20,10 +20,10 @@ from functools import partial
 from typing import Any
 
 from cronlite.dispatch import outcomes
+from cronlite.documents.runs import Outcome, Run
 from cronlite.errors import GiveUp
 from cronlite.handlers import Handler
 from cronlite.output import relay
-from cronlite.runs import Outcome, Run
 
 log = logging.getLogger("cronlite.pool")
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from cronlite.runs import Changes, Run
+from cronlite.documents.runs import Changes, Run
 
 T = TypeVar("T")
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Protocol
 
-from cronlite.ledger import Tick
-from cronlite.runs import Changes, Run
-from cronlite.schedules import Document
+from cronlite.documents.runs import Changes, Run
+from cronlite.documents.schedules import Document
+from cronlite.documents.ticks import Tick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

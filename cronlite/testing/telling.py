@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from cronlite.documents.runs import Run
+from cronlite.documents.schedules import Schedule
 from cronlite.errors import shown
-from cronlite.runs import Run
-from cronlite.schedules import Schedule
 
 MOST = 20
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from cronlite import runs
-from cronlite.schedules import Document
+from cronlite.documents import runs
+from cronlite.documents.schedules import Document
 from cronlite.store import Store, open_store
 from cronlite.ticking import Ticker
 from cronlite.when import clock

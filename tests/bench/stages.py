@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any
 from unittest.mock import patch
 
-from cronlite import runs, schedules
 from cronlite.dispatch.pool import Pool
+from cronlite.documents import runs, schedules
 from cronlite.execution import Execution
 from cronlite.store import Store
 

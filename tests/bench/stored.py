@@ -11,9 +11,9 @@ from itertools import islice
 from bson import ObjectId
 from pymongo import MongoClient
 
-from cronlite import ids, schedules
+from cronlite.documents import ids, schedules
+from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import InvalidInput
-from cronlite.schedules import Document, Schedule
 from cronlite.store import open_store
 from cronlite.store.alike import batches
 from cronlite.store.sqlite import SqliteStore

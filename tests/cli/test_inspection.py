@@ -8,9 +8,9 @@ import pytest
 
 from cronlite import inspection
 from cronlite.app import Cronlite
+from cronlite.documents.runs import Run
+from cronlite.documents.ticks import Tick
 from cronlite.errors import StoreError
-from cronlite.ledger import Tick
-from cronlite.runs import Run
 from cronlite.store.contract import DaemonRecord
 from tests.cli.conftest import Typed
 from tests.services.mongod import Mongod

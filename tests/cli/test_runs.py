@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cronlite.app import Cronlite
-from cronlite.runs import STATES, Run
+from cronlite.documents.runs import STATES, Run
 from tests.cli.conftest import Typed
 from tests.store.samples import a_run, add
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cronlite.app import Cronlite
-from cronlite.schedules import FIELDS
+from cronlite.documents.schedules import FIELDS
 from tests.cli.conftest import Typed
 
 

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from cronlite.app import Cronlite
-from cronlite.ledger import Tick
-from cronlite.runs import Run, scheduled_id
+from cronlite.documents.runs import Run, scheduled_id
+from cronlite.documents.ticks import Tick
 from cronlite.when import clock
 from tests.cli.conftest import Typed
 

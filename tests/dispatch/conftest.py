@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from cronlite.dispatch.pool import Pool
+from cronlite.documents.runs import Outcome, Run
 from cronlite.handlers import Registry
-from cronlite.runs import Outcome, Run
 from tests.dispatch import acting
 
 DUE = datetime(2026, 11, 21, 2, 30, tzinfo=timezone.utc)

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from cronlite import runs
 from cronlite.dispatch import process
 from cronlite.dispatch.child import in_child
+from cronlite.documents import runs
+from cronlite.documents.runs import Run
 from cronlite.handlers import Handler
 from cronlite.output import capture_logs, capture_prints
-from cronlite.runs import Run
 from cronlite.shell import allow_shell
 from tests.dispatch.conftest import DUE, Watched, make_run
 from tests.waiting import wait_until

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from cronlite import current_run, runs
+from cronlite import current_run
 from cronlite.dispatch import outcomes
 from cronlite.dispatch import pool as pool_module
 from cronlite.dispatch.pool import Execution
+from cronlite.documents import runs
+from cronlite.documents.runs import Run
 from cronlite.errors import CronliteError
 from cronlite.output import capture_logs, capture_prints
-from cronlite.runs import Run
 from tests.dispatch import acting
 from tests.dispatch.conftest import Watched, make_run, no
 from tests.waiting import wait_until

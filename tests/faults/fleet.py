@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from cronlite import schedules
+from cronlite.documents import schedules
 from cronlite.store import open_store
 from cronlite.store.contract import Store
 from cronlite.when.clock import floor_minute

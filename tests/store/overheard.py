@@ -6,9 +6,9 @@ from typing import Any
 
 from pymongo import MongoClient, monitoring
 
-from cronlite import runs
+from cronlite.documents import runs
+from cronlite.documents.runs import SUCCEEDED
 from cronlite.errors import StoreUnavailable
-from cronlite.runs import SUCCEEDED
 from cronlite.store.contract import Store
 from cronlite.store.mongo import MongoStore
 from tests.store.samples import MINUTE, NOW, SECOND, TICK, a_daemon, a_run, a_run_in, a_schedule, a_tick

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from cronlite import ids, runs, schedules
-from cronlite.ledger import Tick
-from cronlite.runs import RUNNING, Run
-from cronlite.schedules import Document
+from cronlite.documents import ids, runs, schedules
+from cronlite.documents.runs import RUNNING, Run
+from cronlite.documents.schedules import Document
+from cronlite.documents.ticks import Tick
 from cronlite.store.contract import DaemonRecord, Store
 
 NOW = datetime(2026, 11, 21, 2, 30, 1, 250_000, tzinfo=timezone.utc)

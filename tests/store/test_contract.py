@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cronlite import ids
+from cronlite.documents import ids
 from cronlite.due import due
 from cronlite.errors import Conflict, InvalidInput
 from cronlite.store.contract import Clause, Store

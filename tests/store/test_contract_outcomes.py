@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cronlite import runs
-from cronlite.runs import ABANDONED, CANCELLED, FAILED, QUEUED, SUCCEEDED, Outcome, Run
+from cronlite.documents import runs
+from cronlite.documents.runs import ABANDONED, CANCELLED, FAILED, QUEUED, SUCCEEDED, Outcome, Run
 from cronlite.store.contract import Store
 from tests.store.conftest import Open, all_at_once
 from tests.store.samples import (

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from cronlite import ids, runs
-from cronlite.runs import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, Run
+from cronlite.documents import ids, runs
+from cronlite.documents.runs import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, Run
 from cronlite.store.contract import RunQuery, Store
 from tests.store.conftest import Open, all_at_once
 from tests.store.samples import (

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from cronlite import runs
-from cronlite.runs import QUEUED, Changes, Run
+from cronlite.documents import runs
+from cronlite.documents.runs import QUEUED, Changes, Run
 from cronlite.store.contract import Store
 from tests.store.samples import (
     HANDLERS,

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 
 from bson import Code, Int64, ObjectId, Regex
 
-from cronlite import schedules
+from cronlite.documents import schedules
+from cronlite.documents.schedules import Document, Schedule
 from cronlite.due import due
 from cronlite.errors import InvalidInput
-from cronlite.schedules import Document, Schedule
 from cronlite.store.contract import Store
 from cronlite.store.mongo import MongoStore
 from cronlite.store.sqlite import SqliteStore

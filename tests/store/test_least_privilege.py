@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from cronlite import runs
+from cronlite.documents import runs
+from cronlite.documents.schedules import Schedule
 from cronlite.errors import StoreError, StoreUnavailable
-from cronlite.schedules import Schedule
 from cronlite.store import open_store
 from cronlite.store.contract import Clause, RunQuery, Store
 from tests.services import MissingService, skip_or_fail

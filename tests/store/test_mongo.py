@@ -16,10 +16,10 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, WriteError
 
-from cronlite import runs, schedules
+from cronlite.documents import runs, schedules
+from cronlite.documents.runs import ABANDONED, QUEUED, RUNNING
 from cronlite.due import due
 from cronlite.errors import InvalidInput
-from cronlite.runs import ABANDONED, QUEUED, RUNNING
 from cronlite.store.contract import RunQuery, Store
 from cronlite.store.mongo import MongoStore, indexes
 from tests.store.conftest import empty

@@ -11,10 +11,10 @@ import pytest
 from pymongo import MongoClient, ReadPreference
 from pymongo.errors import AutoReconnect, BulkWriteError, ServerSelectionTimeoutError
 
-from cronlite import runs
+from cronlite.documents import runs
+from cronlite.documents.runs import SUCCEEDED
 from cronlite.due import due
 from cronlite.errors import StoreError, StoreUnavailable
-from cronlite.runs import SUCCEEDED
 from cronlite.store.mongo import MongoStore
 from cronlite.store.mongo.failures import in_our_words
 from tests.faults.proxy import Proxy

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cronlite import runs
-from cronlite.runs import SUCCEEDED
+from cronlite.documents import runs
+from cronlite.documents.runs import SUCCEEDED
 from cronlite.store.mongo import MongoStore
 from tests.services.mongod import Mongod
 from tests.store.conftest import empty

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cronlite import ledger, runs, schedules
+from cronlite.documents import runs, schedules, ticks
+from cronlite.documents.runs import Run
 from cronlite.errors import StoreError, StoreUnavailable
-from cronlite.runs import Run
 from cronlite.store.contract import Clause, DaemonRecord, RunQuery
 from cronlite.store.sqlite import SqliteStore
 from cronlite.store.sqlite.runs import RELEASABLE
@@ -77,7 +77,7 @@ def test_a_stream_goes_on_whatever_is_written_meanwhile(store: SqliteStore, path
 def test_the_columns_are_the_fields() -> None:
     assert set(SCHEDULES.columns) == {*schedules.FIELDS, "_id"} - {"id"}
     assert set(RUNS.columns) == {*(field.name for field in dataclasses.fields(Run)), "_id"} - {"id"}
-    assert set(TICKS.columns) == set(ledger.FIELDS)
+    assert set(TICKS.columns) == set(ticks.FIELDS)
     assert set(DAEMONS.columns) == {*(field.name for field in dataclasses.fields(DaemonRecord)), "_id"} - {"id"}
 
 

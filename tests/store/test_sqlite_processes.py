@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from cronlite import runs
+from cronlite.documents import runs
 from cronlite.errors import StoreUnavailable
 from cronlite.store.contract import RunQuery
 from cronlite.store.sqlite import SqliteStore, opening

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cronlite import runs, schedules
+from cronlite.documents import runs, schedules
 from cronlite.due import due
 from cronlite.errors import InvalidInput
 from cronlite.store.sqlite import SqliteStore

@@ -23,7 +23,7 @@ from django.db import close_old_connections, connection, transaction
 from django.test.utils import get_runner, override_settings, setup_test_environment, teardown_test_environment
 
 import cronlite
-from cronlite.runs import Run
+from cronlite.documents.runs import Run
 from cronlite.testing import HandlerFailed, Rehearsal
 from tests.waiting import wait_until
 from tests.web.django_project.gallery.bitmaps import bitmap, pixels

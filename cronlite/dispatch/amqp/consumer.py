@@ -11,8 +11,8 @@ from typing import Any
 
 from cronlite.dispatch.amqp.link import HEARTBEAT_SECONDS, JSON, Link, queue_of
 from cronlite.dispatch.amqp.publisher import Publisher, Raw
+from cronlite.documents.checks import SET_ASIDE
 from cronlite.errors import shown
-from cronlite.values import SET_ASIDE
 
 LOOK_SECONDS = 1.0
 GATHER_SECONDS = 0.003

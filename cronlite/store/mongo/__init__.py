@@ -7,7 +7,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from cronlite.schedules import Document
+from cronlite.documents.schedules import Document
 from cronlite.store.mongo.connection import connect
 from cronlite.store.mongo.daemons import Daemons
 from cronlite.store.mongo.failures import translated

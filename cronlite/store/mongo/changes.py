@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from bson import decode, encode
 from pymongo import UpdateMany, UpdateOne
 
-from cronlite.runs import Changes, Run
-from cronlite.schedules import Document
+from cronlite.documents.runs import Changes, Run
+from cronlite.documents.schedules import Document
 from cronlite.store.alike import Alike
 from cronlite.store.mongo.connection import NAIVE
 from cronlite.store.mongo.documents import update

@@ -10,8 +10,8 @@ from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from cronlite.documents.schedules import Document
 from cronlite.errors import ConfigurationError
-from cronlite.schedules import Document
 
 OPERATION_MS = 5_000
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pymongo import ReturnDocument
 
-from cronlite.schedules import Document
+from cronlite.documents.schedules import Document
 from cronlite.store.contract import DaemonRecord
 from cronlite.store.mongo.connection import Collections
 from cronlite.store.mongo.failures import translated

@@ -13,9 +13,9 @@ from typing import Any
 
 from bson import ObjectId
 
-from cronlite import ids
-from cronlite.runs import DEFAULT_QUEUE, Changes, Run
-from cronlite.schedules import Document
+from cronlite.documents import ids
+from cronlite.documents.runs import DEFAULT_QUEUE, Changes, Run
+from cronlite.documents.schedules import Document
 
 # The last code point there is, and no character: nothing that begins with a prefix sorts behind it.
 _LAST_CHARACTER = "\U0010ffff"

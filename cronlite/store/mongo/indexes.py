@@ -10,9 +10,9 @@ import pymongo
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
+from cronlite.documents.runs import QUEUED, RUNNING
+from cronlite.documents.schedules import Document
 from cronlite.errors import shown
-from cronlite.runs import QUEUED, RUNNING
-from cronlite.schedules import Document
 from cronlite.store.mongo import failures
 from cronlite.store.mongo.documents import id_from_store
 from cronlite.when.pattern import FIELDS

@@ -16,10 +16,10 @@ from bson import ObjectId
 from pymongo import DESCENDING, UpdateOne
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError
 
-from cronlite import runs
+from cronlite.documents import runs
+from cronlite.documents.runs import ABANDONED, AT_WORK, DEFAULT_QUEUE, QUEUED, RUNNING, Changes, Run
+from cronlite.documents.schedules import Document
 from cronlite.errors import InvalidInput, shown
-from cronlite.runs import ABANDONED, AT_WORK, DEFAULT_QUEUE, QUEUED, RUNNING, Changes, Run
-from cronlite.schedules import Document
 from cronlite.store.alike import Alike, alike, batches
 from cronlite.store.contract import RunQuery
 from cronlite.store.mongo.changes import TELLING, at_once, one_by_one, shows

@@ -8,9 +8,9 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
+from cronlite.documents.runs import Changes
+from cronlite.documents.schedules import Document
 from cronlite.errors import Conflict, shown
-from cronlite.runs import Changes
-from cronlite.schedules import Document
 from cronlite.store.contract import Clause
 from cronlite.store.mongo import failures
 from cronlite.store.mongo.connection import Collections

@@ -12,8 +12,8 @@ from pymongo.collection import Collection
 from pymongo.command_cursor import RawBatchCommandCursor
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
-from cronlite.runs import QUEUED
-from cronlite.schedules import Document
+from cronlite.documents.runs import QUEUED
+from cronlite.documents.schedules import Document
 
 _Cursor = RawBatchCommandCursor[Document]
 

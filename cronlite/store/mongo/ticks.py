@@ -6,9 +6,9 @@ from datetime import datetime
 
 from pymongo.errors import DuplicateKeyError
 
-from cronlite import ledger
-from cronlite.ledger import Tick
-from cronlite.schedules import Document
+from cronlite.documents import ticks
+from cronlite.documents.schedules import Document
+from cronlite.documents.ticks import Tick
 from cronlite.store.mongo.connection import Collections
 from cronlite.store.mongo.failures import translated
 
@@ -59,9 +59,9 @@ class Ticks(Collections):
 
 
 def _document(tick: Tick) -> Document:
-    given = {name: getattr(tick, name) for name in ledger.FIELDS if name != "minute"}
+    given = {name: getattr(tick, name) for name in ticks.FIELDS if name != "minute"}
     return {"_id": tick.minute} | {name: value for name, value in given.items() if value is not None}
 
 
 def _tick(document: Document) -> Tick | None:
-    return ledger.read({**document, "minute": document["_id"]})
+    return ticks.read({**document, "minute": document["_id"]})

@@ -10,10 +10,10 @@ from datetime import datetime, timezone
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
-from cronlite import runs
+from cronlite.documents import runs
+from cronlite.documents.runs import ABANDONED, DEFAULT_QUEUE, Changes, Run
+from cronlite.documents.schedules import Document
 from cronlite.errors import InvalidInput
-from cronlite.runs import ABANDONED, DEFAULT_QUEUE, Changes, Run
-from cronlite.schedules import Document
 from cronlite.store.alike import Alike, alike, batches
 from cronlite.store.contract import RunQuery
 from cronlite.store.sqlite.connection import Tables

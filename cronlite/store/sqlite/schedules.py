@@ -8,9 +8,9 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from cronlite.documents.runs import Changes
+from cronlite.documents.schedules import Document
 from cronlite.errors import Conflict, shown
-from cronlite.runs import Changes
-from cronlite.schedules import Document
 from cronlite.store.contract import Clause
 from cronlite.store.sqlite.connection import Tables
 from cronlite.store.sqlite.tables import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cronlite import ledger
-from cronlite.ledger import FIELDS, Tick
+from cronlite.documents import ticks
+from cronlite.documents.ticks import FIELDS, Tick
 from cronlite.store.sqlite.connection import Tables
 from cronlite.store.sqlite.tables import TICKS, milliseconds
 
@@ -22,14 +22,14 @@ class Ticks(Tables):
             " AND minute <= ? ORDER BY minute",
             [first, first, milliseconds(until)],
         )
-        return [tick for row in rows if (tick := ledger.read(TICKS.document(row)))]
+        return [tick for row in rows if (tick := ticks.read(TICKS.document(row)))]
 
     def claim_tick(self, tick: Tick) -> Tick:
         row = TICKS.row({name: getattr(tick, name) for name in FIELDS})
         with self._write() as connection:
             connection.execute(f"{TICKS.insert()} ON CONFLICT DO NOTHING", row)
             [standing] = connection.execute(_ONE, [milliseconds(tick.minute)])
-            if found := ledger.read(TICKS.document(standing)):
+            if found := ticks.read(TICKS.document(standing)):
                 return found
             connection.execute(TICKS.insert(replace=True), row)
         return tick

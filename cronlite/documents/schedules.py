@@ -10,7 +10,8 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any, Literal
 
-from cronlite import ids, values
+from cronlite.documents import checks as values
+from cronlite.documents import ids
 from cronlite.errors import Fault, InvalidInput, suggestion
 from cronlite.when import clock
 from cronlite.when import pattern as cron

@@ -10,9 +10,9 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
-from cronlite import schedules, values
+from cronlite.documents import checks, schedules
+from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import Fault, InvalidInput
-from cronlite.schedules import Document, Schedule
 
 QUEUED: Final = "queued"
 RUNNING: Final = "running"
@@ -265,31 +265,31 @@ def after_crash(run: Run, now: datetime) -> Changes:
     return queued_again(now, crashes=crashes)
 
 
-def _needed(check: values.Check) -> values.Check:
+def _needed(check: checks.Check) -> checks.Check:
     return lambda value: ("is missing", "remove the run") if value is None else check(value)
 
 
-def _if_any(check: values.Check) -> values.Check:
+def _if_any(check: checks.Check) -> checks.Check:
     return lambda value: None if value is None else check(value)
 
 
-_CHECKS: dict[str, values.Check] = {
-    "id": values.text(300),
-    "user": values.text(200),
-    "key": _if_any(values.line(200)),
-    **{name: _if_any(values.text(300)) for name in ("schedule", "lane", "daemon", "retry_of")},
-    "handler": values.handler_name,
-    "params": values.mapping,
-    "queue": values.queue_name,
-    "state": values.one_of(*STATES),
-    "attempt": values.number(0, 2**31, whole=True),
-    "crashes": values.number(0, 2**31, whole=True),
-    "failures": values.number(0, 2**31, whole=True),
+_CHECKS: dict[str, checks.Check] = {
+    "id": checks.text(300),
+    "user": checks.text(200),
+    "key": _if_any(checks.line(200)),
+    **{name: _if_any(checks.text(300)) for name in ("schedule", "lane", "daemon", "retry_of")},
+    "handler": checks.handler_name,
+    "params": checks.mapping,
+    "queue": checks.queue_name,
+    "state": checks.one_of(*STATES),
+    "attempt": checks.number(0, 2**31, whole=True),
+    "crashes": checks.number(0, 2**31, whole=True),
+    "failures": checks.number(0, 2**31, whole=True),
     **{name: schedules.CHECKS[name] for name in _RETRYING},
     "overlap": schedules.CHECKS["overlap"],
-    "due_at": _needed(values.instant),
-    "queued_at": _needed(values.instant),
-    **dict.fromkeys(("run_at", "started_at", "finished_at", "expires_at"), values.instant),
-    "deadline_at": values.instant,
-    "sent_at": values.instant,
+    "due_at": _needed(checks.instant),
+    "queued_at": _needed(checks.instant),
+    **dict.fromkeys(("run_at", "started_at", "finished_at", "expires_at"), checks.instant),
+    "deadline_at": checks.instant,
+    "sent_at": checks.instant,
 }

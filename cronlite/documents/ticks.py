@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from cronlite.values import instant
+from cronlite.documents.checks import instant
 from cronlite.when.clock import MINUTE, floor_minute
 
 
