@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         StoreUnavailable,
     )
     from cronlite.handle import Handle
-    from cronlite.handlers import current_run, handler
+    from cronlite.handlers.registry import current_run, handler
 
 # Names are looked up when they are first used, so that importing cronlite costs an application next to nothing.
 _HOMES = {
@@ -46,7 +46,7 @@ _HOMES = {
         "StoreUnavailable",
     ],
     "handle": ["Handle"],
-    "handlers": ["current_run", "handler"],
+    "handlers.registry": ["current_run", "handler"],
     "documents.runs": ["Run"],
     "documents.schedules": ["Schedule"],
 }

@@ -14,7 +14,7 @@ from cronlite.documents.runs import Run
 
 if TYPE_CHECKING:
     from cronlite.daemon import Daemon
-    from cronlite.handlers import Registry
+    from cronlite.handlers.registry import Registry
 
 
 class Cronlite(Asking):
@@ -37,7 +37,7 @@ class Cronlite(Asking):
 
         Ends the process with exit code 0, hard where handlers outlive the drain. Only for the main thread.
         """
-        from cronlite.output import capture_logs
+        from cronlite.handlers.output import capture_logs
         from cronlite.service import Notifier, serve
 
         with capture_logs():
@@ -54,7 +54,7 @@ class Cronlite(Asking):
 
         with self._opening:
             if self._running is None and not in_child():
-                from cronlite.output import capture_logs
+                from cronlite.handlers.output import capture_logs
 
                 daemon = self._new_daemon(options)
                 self._daemon = os.getpid(), daemon
@@ -98,7 +98,7 @@ class Cronlite(Asking):
     def registry(self) -> Registry:
         """The handlers that this object's daemon can call: the default registry unless another was given."""
         if self._registry is None:
-            from cronlite import handlers
+            from cronlite.handlers import registry as handlers
 
             self._registry = handlers.default_registry
         return self._registry

@@ -12,7 +12,7 @@ from cronlite.documents.runs import DEFAULT_QUEUE, QUEUED, Run
 from cronlite.errors import StoreError
 from cronlite.execution import Execution
 from cronlite.feeding import Feeding
-from cronlite.handlers import Registry
+from cronlite.handlers.registry import Registry
 from cronlite.liveness import (
     BEATS_PER_SILENCE,
     Membership,

@@ -13,7 +13,7 @@ from cronlite.dispatch.pool import Pool
 from cronlite.documents import runs
 from cronlite.documents.runs import Changes, Outcome, Run
 from cronlite.errors import InvalidInput, StoreError
-from cronlite.handlers import Registry
+from cronlite.handlers.registry import Registry
 from cronlite.liveness import Membership, StoreClock, steady
 from cronlite.recording import Durations, Ended, Pace, Recorder
 from cronlite.store.contract import RunQuery, Store

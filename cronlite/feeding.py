@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cronlite.errors import BrokerUnavailable, shown
 from cronlite.execution import Execution
-from cronlite.handlers import Registry
+from cronlite.handlers.registry import Registry
 from cronlite.liveness import StoreClock, steady
 from cronlite.sending import LOST_AFTER, Trouble, load_amqp
 from cronlite.store.contract import Store

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Literal, TextIO, get_args
 
 from cronlite.errors import Fault, InvalidInput, suggestion
-from cronlite.output import RunFields
+from cronlite.handlers.output import RunFields
 
 if TYPE_CHECKING:
     _StreamHandler = logging.StreamHandler[TextIO]

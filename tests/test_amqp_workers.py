@@ -23,7 +23,7 @@ from cronlite.dispatch.amqp import Consumer, Message, Publisher, Raw, link
 from cronlite.dispatch.amqp import consumer as receiving
 from cronlite.documents.runs import MISSED, QUEUED, SUCCEEDED, Run
 from cronlite.errors import ConfigurationError, InvalidInput
-from cronlite.handlers import Registry
+from cronlite.handlers.registry import Registry
 from cronlite.options import Options
 from cronlite.sending import message
 from cronlite.store.contract import DaemonRecord

@@ -21,7 +21,7 @@ import pytest
 from cronlite import Cronlite
 from cronlite.daemon import LONGEST_WAIT_SECONDS, Daemon
 from cronlite.errors import Conflict, GiveUp, RetryLater
-from cronlite.handlers import Registry, current_run
+from cronlite.handlers.registry import Registry, current_run
 from cronlite.liveness import StoreClock
 from cronlite.options import Options
 from cronlite.store import open_store

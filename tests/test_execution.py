@@ -18,7 +18,7 @@ from cronlite.documents import runs
 from cronlite.documents.runs import QUEUED, RUNNING, SUCCEEDED, Run
 from cronlite.errors import StoreUnavailable
 from cronlite.execution import LATER_SECONDS, Execution, _Seats
-from cronlite.handlers import Registry
+from cronlite.handlers.registry import Registry
 from cronlite.liveness import Membership, StoreClock
 from cronlite.recording import Pace
 from cronlite.store.contract import RunQuery, Store

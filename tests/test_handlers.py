@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from cronlite import handlers
 from cronlite.errors import ConfigurationError, CronliteError, InvalidInput
-from cronlite.handlers import Registry, current_run, load, load_entry_points
-from cronlite.shell import CommandFailed, allow_shell, shell_handler
+from cronlite.handlers import registry as handlers
+from cronlite.handlers.registry import Registry, current_run, load, load_entry_points
+from cronlite.handlers.shell import CommandFailed, allow_shell, shell_handler
 
 
 @pytest.fixture

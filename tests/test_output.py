@@ -12,9 +12,9 @@ from datetime import datetime, timezone
 
 import pytest
 
-from cronlite import output
-from cronlite.handlers import CurrentRun, enter_run
-from cronlite.output import RunFields, Tail, capture_logs, capture_prints, enter_tail, printable, relay
+from cronlite.handlers import output
+from cronlite.handlers.output import RunFields, Tail, capture_logs, capture_prints, enter_tail, printable, relay
+from cronlite.handlers.registry import CurrentRun, enter_run
 
 log = logging.getLogger("tests.output")
 

@@ -15,7 +15,7 @@ import pytest
 import cronlite
 from cronlite import current_run
 from cronlite.errors import ConfigurationError, InvalidInput
-from cronlite.handlers import Registry
+from cronlite.handlers.registry import Registry
 from cronlite.testing import START, HandlerFailed, Rehearsal
 from tests.dispatch import acting
 

@@ -20,7 +20,7 @@ from cronlite.cli.session import Session, pass_session
 from cronlite.crontab import IMPORTED, Entry, Plan, Refusal
 from cronlite.documents import schedules
 from cronlite.errors import ConfigurationError, InvalidInput
-from cronlite.shell import NAME as SHELL_HANDLER
+from cronlite.handlers.shell import NAME as SHELL_HANDLER
 from cronlite.when import clock
 
 LARGEST_FILE = 16 * 1024 * 1024

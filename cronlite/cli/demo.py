@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from cronlite import output
 from cronlite.app import Cronlite
 from cronlite.cli import render
 from cronlite.cli.runs import shown
@@ -19,7 +18,8 @@ from cronlite.documents import runs
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import CronliteError
-from cronlite.handlers import Registry
+from cronlite.handlers import output
+from cronlite.handlers.registry import Registry
 from cronlite.when import clock
 
 LIMIT_SECONDS = 90.0

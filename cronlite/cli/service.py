@@ -123,12 +123,13 @@ def worker(
 
 
 def _serve(session: Session, options: Options, *, worker: bool = False, allow_shell: bool, log_format: str) -> None:
-    from cronlite import handlers, logs, output, service, shell
+    from cronlite import logs, service
     from cronlite.daemon import Daemon
+    from cronlite.handlers import output, registry, shell
 
     logs.configure("json" if log_format == "json" else "text")
     cron = session.cron
-    for broken in handlers.load_entry_points(cron.registry):
+    for broken in registry.load_entry_points(cron.registry):
         log.warning("%s", broken)
     if allow_shell:
         shell.allow_shell(cron.registry)

@@ -40,7 +40,7 @@ class Session:
 
     def handler_hint(self, handler: str) -> str | None:
         """Say what is odd about a handler's name, as far as the application that -A names can tell."""
-        from cronlite.shell import NAME as SHELL
+        from cronlite.handlers.shell import NAME as SHELL
 
         if self.app is None:
             return None
@@ -52,7 +52,7 @@ class Session:
 
     def _open(self) -> Cronlite:
         from cronlite.app import Cronlite
-        from cronlite.handlers import Registry, load
+        from cronlite.handlers.registry import Registry, load
 
         if self.app is None:
             return Cronlite(self.uri)

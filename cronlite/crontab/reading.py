@@ -11,7 +11,7 @@ from typing import Any
 
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput, shown
-from cronlite.shell import NAME as SHELL_HANDLER
+from cronlite.handlers.shell import NAME as SHELL_HANDLER
 from cronlite.when import clock
 from cronlite.when import pattern as cron
 

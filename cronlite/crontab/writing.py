@@ -13,7 +13,7 @@ from typing import Any
 
 from cronlite.crontab.reading import DEFAULT_SHELL, MARK, SPACES, START_AND_STEP, Refused, read
 from cronlite.documents.schedules import Schedule
-from cronlite.shell import NAME as SHELL_HANDLER
+from cronlite.handlers.shell import NAME as SHELL_HANDLER
 from cronlite.when import pattern as cron
 
 _HIGHEST = {"minute": 59, "hour": 23, "day": 31, "month": 12, "weekday": 7}

@@ -28,7 +28,7 @@ from typing import Any
 
 from cronlite.dispatch import outcomes
 from cronlite.documents.runs import Outcome
-from cronlite.handlers import CurrentRun, enter_run
+from cronlite.handlers.registry import CurrentRun, enter_run
 
 MAX_LOGGED = 64 * 1024
 Message = dict[str, Any]

@@ -10,7 +10,7 @@ from typing import Any
 from cronlite.documents import checks, runs
 from cronlite.documents.runs import Outcome
 from cronlite.errors import GiveUp, RetryLater
-from cronlite.output import printable
+from cronlite.handlers.output import printable
 
 MAX_MESSAGE = 2_000
 MAX_TRACEBACK = 8_000

@@ -22,8 +22,8 @@ from cronlite.dispatch.loop import Loop
 from cronlite.dispatch.process import Children
 from cronlite.documents.runs import Outcome, Run
 from cronlite.errors import CronliteError
-from cronlite.handlers import CurrentRun, Handler, Registry, enter_run
-from cronlite.output import Tail, enter_tail, mend_streams
+from cronlite.handlers.output import Tail, enter_tail, mend_streams
+from cronlite.handlers.registry import CurrentRun, Handler, Registry, enter_run
 
 log = logging.getLogger("cronlite.pool")
 

@@ -22,8 +22,8 @@ from typing import Any
 from cronlite.dispatch import outcomes
 from cronlite.documents.runs import Outcome, Run
 from cronlite.errors import GiveUp
-from cronlite.handlers import Handler
-from cronlite.output import relay
+from cronlite.handlers.output import relay
+from cronlite.handlers.registry import Handler
 
 log = logging.getLogger("cronlite.pool")
 

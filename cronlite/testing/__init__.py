@@ -20,9 +20,9 @@ from cronlite.documents import runs
 from cronlite.documents.runs import Outcome, Run
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import ConfigurationError, Fault, InvalidInput, suggestion
-from cronlite.handlers import Handler, Registry
+from cronlite.handlers.output import capture_logs, capture_prints
+from cronlite.handlers.registry import Handler, Registry
 from cronlite.liveness import StoreClock
-from cronlite.output import capture_logs, capture_prints
 from cronlite.store.contract import RunQuery
 from cronlite.testing.calls import Call, InPool, in_this_thread
 from cronlite.testing.telling import fits, listed, run_told, schedule_told, wanted

@@ -15,8 +15,8 @@ from typing import Any
 from cronlite.dispatch import outcomes
 from cronlite.dispatch.pool import Pool
 from cronlite.documents.runs import Outcome, Run
-from cronlite.handlers import CurrentRun, Handler, Registry, enter_run
-from cronlite.output import Tail, enter_tail
+from cronlite.handlers.output import Tail, enter_tail
+from cronlite.handlers.registry import CurrentRun, Handler, Registry, enter_run
 
 Ask = Callable[[Run], bool]
 Call = Callable[[Run, Handler], "tuple[Outcome, BaseException | None]"]

@@ -14,10 +14,10 @@ from typing import Any
 from cronlite import current_run
 from cronlite.daemon import Daemon
 from cronlite.documents.runs import FINAL, Changes, Run
-from cronlite.handlers import Registry
+from cronlite.handlers.output import capture_logs
+from cronlite.handlers.registry import Registry
 from cronlite.liveness import StoreClock, steady
 from cronlite.options import Options
-from cronlite.output import capture_logs
 from cronlite.service import seldom_collecting
 from cronlite.store import Store, open_store
 from tests.bench import children, machine

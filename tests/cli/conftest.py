@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from cronlite.app import Cronlite
 from cronlite.cli import cli
-from cronlite.handlers import Registry
+from cronlite.handlers.registry import Registry
 
 
 def runner() -> CliRunner:

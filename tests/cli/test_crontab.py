@@ -13,8 +13,8 @@ from cronlite import Cronlite
 from cronlite.cli import cli
 from cronlite.cli.crontab import _is_system, machine_zone
 from cronlite.errors import ConfigurationError
-from cronlite.handlers import Registry
-from cronlite.shell import allow_shell
+from cronlite.handlers.registry import Registry
+from cronlite.handlers.shell import allow_shell
 
 SERVER = Path(__file__).parent.parent / "crontabs" / "server.crontab"
 

@@ -11,7 +11,7 @@ import pytest
 
 from cronlite.dispatch.pool import Pool
 from cronlite.documents.runs import Outcome, Run
-from cronlite.handlers import Registry
+from cronlite.handlers.registry import Registry
 from tests.dispatch import acting
 
 DUE = datetime(2026, 11, 21, 2, 30, tzinfo=timezone.utc)

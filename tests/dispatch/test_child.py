@@ -17,9 +17,9 @@ from cronlite.dispatch import process
 from cronlite.dispatch.child import in_child
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
-from cronlite.handlers import Handler
-from cronlite.output import capture_logs, capture_prints
-from cronlite.shell import allow_shell
+from cronlite.handlers.output import capture_logs, capture_prints
+from cronlite.handlers.registry import Handler
+from cronlite.handlers.shell import allow_shell
 from tests.dispatch.conftest import DUE, Watched, make_run
 from tests.waiting import wait_until
 
@@ -364,7 +364,7 @@ def test_a_shell_command_that_fails_says_why(watched: Watched) -> None:
     run.params = {"command": ["/bin/sh", "-c", "echo out; echo; echo no such host >&2; exit 3"]}
     outcome = watched.outcome(run)
     assert outcome.error is not None
-    assert outcome.error["type"] == "cronlite.shell.CommandFailed"
+    assert outcome.error["type"] == "cronlite.handlers.shell.CommandFailed"
     assert outcome.error["message"] == "exit status 3: no such host"
     assert outcome.output is not None
     assert sorted(outcome.output.split("\n")) == ["", "", "no such host", "out"]

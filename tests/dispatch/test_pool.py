@@ -18,7 +18,7 @@ from cronlite.dispatch.pool import Execution
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
 from cronlite.errors import CronliteError
-from cronlite.output import capture_logs, capture_prints
+from cronlite.handlers.output import capture_logs, capture_prints
 from tests.dispatch import acting
 from tests.dispatch.conftest import Watched, make_run, no
 from tests.waiting import wait_until
@@ -439,7 +439,7 @@ def test_stdout_survives_what_a_handler_does_to_it(make_pool: Callable[[int], Wa
 
 
 def test_log_records_of_a_run_carry_its_id(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
-    from cronlite.output import RunFields
+    from cronlite.handlers.output import RunFields
 
     caplog.handler.addFilter(fields := RunFields())
     try:

@@ -16,7 +16,7 @@ import pytest
 
 import cronlite
 from cronlite.dispatch import child
-from cronlite.handlers import Registry
+from cronlite.handlers.registry import Registry
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]

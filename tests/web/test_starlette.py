@@ -20,7 +20,7 @@ from cronlite.contrib.health import LATE, health
 from cronlite.contrib.starlette import health_endpoint, lifespan
 from cronlite.documents.ticks import Tick
 from cronlite.errors import StoreUnavailable
-from cronlite.handlers import Registry
+from cronlite.handlers.registry import Registry
 from cronlite.store.sqlite import SqliteStore
 from cronlite.when.clock import floor_minute
 from tests.waiting import wait_until

@@ -11,7 +11,7 @@ from typing import Any
 import django
 
 from cronlite.contrib.django.connections import connected
-from cronlite.handlers import default_registry
+from cronlite.handlers.registry import default_registry
 
 django.setup()
 

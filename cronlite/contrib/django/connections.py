@@ -10,7 +10,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections, reset_queries
 
-from cronlite.handlers import Handler, Registry
+from cronlite.handlers.registry import Handler, Registry
 
 CHILD = "cronlite.contrib.django.child"
 

@@ -15,7 +15,7 @@ from django.db import transaction
 from cronlite.app import Cronlite
 from cronlite.contrib.django.connections import Connected
 from cronlite.errors import CronliteError, Fault, InvalidInput, suggestion
-from cronlite.handlers import default_registry
+from cronlite.handlers.registry import default_registry
 from cronlite.options import Options, read_options
 
 _OPTIONS = {field.name.upper(): field.name for field in fields(Options)}

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, TextIO, cast
 
-from cronlite.handlers import current_run_or_none
+from cronlite.handlers.registry import current_run_or_none
 
 TAIL_CHARACTERS = 64 * 1024
 _CUT = "[earlier output was dropped]\n"

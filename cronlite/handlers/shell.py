@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import IO, Any
 
 from cronlite.errors import CronliteError, Fault, InvalidInput, suggestion
-from cronlite.handlers import Registry
+from cronlite.handlers.registry import Registry
 
 NAME = "shell"
 _PARAMS = ("command", "env", "cwd", "stdin")
