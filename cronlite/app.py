@@ -13,7 +13,7 @@ from cronlite.asking import Asking
 from cronlite.documents.runs import Run
 
 if TYPE_CHECKING:
-    from cronlite.daemon import Daemon
+    from cronlite.daemon.loops import Daemon
     from cronlite.handlers.registry import Registry
 
 
@@ -37,8 +37,8 @@ class Cronlite(Asking):
 
         Ends the process with exit code 0, hard where handlers outlive the drain. Only for the main thread.
         """
+        from cronlite.daemon.service import Notifier, serve
         from cronlite.handlers.output import capture_logs
-        from cronlite.service import Notifier, serve
 
         with capture_logs():
             serve(self._new_daemon(options, notify=Notifier(os.environ.get("NOTIFY_SOCKET"))))
@@ -108,7 +108,7 @@ class Cronlite(Asking):
         return self._daemon[1] if self._daemon and self._daemon[0] == os.getpid() else None
 
     def _new_daemon(self, options: Mapping[str, Any], notify: Callable[[str, str], None] | None = None) -> Daemon:
-        from cronlite.daemon import Daemon
-        from cronlite.options import read_options
+        from cronlite.daemon.loops import Daemon
+        from cronlite.daemon.options import read_options
 
         return Daemon(self.store, self.registry, read_options(options), notify=notify)

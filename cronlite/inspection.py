@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+from cronlite.daemon.liveness import SILENCE_SECONDS, SKEW_SECONDS
 from cronlite.documents import runs, schedules
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.documents.ticks import Tick
 from cronlite.errors import InvalidInput, StoreError, StoreUnavailable, shown, suggestion
-from cronlite.liveness import SILENCE_SECONDS, SKEW_SECONDS
 from cronlite.store.contract import DaemonRecord, RunQuery, Store
 from cronlite.when import clock, pattern
 

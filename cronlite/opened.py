@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
+from cronlite.daemon.liveness import StoreClock, steady
 from cronlite.errors import Fault, InvalidInput
-from cronlite.liveness import StoreClock, steady
 from cronlite.store import open_store
 from cronlite.store.contract import Store
 

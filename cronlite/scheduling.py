@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from cronlite import due
+from cronlite.daemon import due
 from cronlite.documents import checks, schedules
 from cronlite.documents.schedules import Document, Schedule, Spelling
 from cronlite.errors import Conflict, Fault, InvalidInput, NotFound, shown, suggestion

@@ -8,10 +8,10 @@ from collections import Counter
 
 import pytest
 
+from cronlite.daemon.options import Options
 from cronlite.dispatch.amqp import Consumer, Message, Publisher, link
 from cronlite.dispatch.amqp import consumer as receiving
 from cronlite.errors import BrokerUnavailable, ConfigurationError
-from cronlite.options import Options
 from tests.amqp_queues import empty
 from tests.services.rabbitmq import RabbitMQ
 from tests.waiting import wait_until

@@ -16,16 +16,17 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from cronlite import Cronlite, execution, feeding, sending
+from cronlite import Cronlite
 from cronlite.cli import cli
-from cronlite.daemon import Daemon
+from cronlite.daemon import to_broker
+from cronlite.daemon.loops import Daemon
+from cronlite.daemon.options import Options
+from cronlite.daemon.to_broker import message
 from cronlite.dispatch.amqp import Consumer, Message, Publisher, Raw, link
 from cronlite.dispatch.amqp import consumer as receiving
 from cronlite.documents.runs import MISSED, QUEUED, SUCCEEDED, Run
 from cronlite.errors import ConfigurationError, InvalidInput
 from cronlite.handlers.registry import Registry
-from cronlite.options import Options
-from cronlite.sending import message
 from cronlite.store.contract import DaemonRecord
 from tests.amqp_queues import empty
 from tests.services.rabbitmq import RabbitMQ
@@ -114,7 +115,7 @@ def test_a_message_tells_of_its_run_in_plain_json() -> None:
     }
 
 
-@pytest.mark.parametrize("params", [{"a": "x" * sending.MAX_PARAMS}, {"a": TICK}, {"a": b"bytes"}])
+@pytest.mark.parametrize("params", [{"a": "x" * to_broker.MAX_PARAMS}, {"a": TICK}, {"a": b"bytes"}])
 def test_params_too_large_or_no_json_stay_in_the_store(params: dict[str, Any]) -> None:
     told = message(Run(id="r", handler="h", params=params, due_at=TICK, queued_at=TICK))
     assert "params" not in told
@@ -420,4 +421,4 @@ def test_queue_and_deadline_can_be_typed(tmp_path: Path) -> None:
 def test_without_kombu_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cronlite.dispatch.amqp", None)
     with pytest.raises(ConfigurationError, match=r"cronlite\[amqp\]"):
-        sending.load_amqp()
+        to_broker.load_amqp()

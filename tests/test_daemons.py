@@ -19,14 +19,14 @@ from typing import Any
 import pytest
 
 from cronlite import Cronlite
-from cronlite.daemon import LONGEST_WAIT_SECONDS, Daemon
+from cronlite.daemon.liveness import StoreClock
+from cronlite.daemon.loops import LONGEST_WAIT_SECONDS, Daemon
+from cronlite.daemon.options import Options
+from cronlite.daemon.ticking import Ticker
 from cronlite.errors import Conflict, GiveUp, RetryLater
 from cronlite.handlers.registry import Registry, current_run
-from cronlite.liveness import StoreClock
-from cronlite.options import Options
 from cronlite.store import open_store
 from cronlite.store.contract import RunQuery, Store
-from cronlite.ticking import Ticker
 from cronlite.when.clock import MINUTE, floor_minute
 from tests.waiting import wait_until
 

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from cronlite import execution as execution_module
-from cronlite import liveness, recording
+from cronlite.daemon import claims as execution_module
+from cronlite.daemon import liveness
+from cronlite.daemon.claims import LATER_SECONDS, Execution, _Seats
+from cronlite.daemon.liveness import Membership, StoreClock
+from cronlite.daemon.outcomes import Pace
 from cronlite.documents import runs
 from cronlite.documents.runs import QUEUED, RUNNING, SUCCEEDED, Run
 from cronlite.errors import StoreUnavailable
-from cronlite.execution import LATER_SECONDS, Execution, _Seats
 from cronlite.handlers.registry import Registry
-from cronlite.liveness import Membership, StoreClock
-from cronlite.recording import Pace
 from cronlite.store.contract import RunQuery, Store
 from tests.store.samples import NOW, a_daemon, a_run, a_run_in, a_running, add, stored
 from tests.waiting import wait_until
@@ -309,7 +309,7 @@ def test_no_more_is_claimed_while_outcomes_pile_up(
     store: Store, execution: MakeExecution, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate.set()
-    monkeypatch.setattr("cronlite.execution.MAX_UNRECORDED", 3)
+    monkeypatch.setattr("cronlite.daemon.claims.MAX_UNRECORDED", 3)
     busy = execution()
     busy.add(a_tick(4))
     busy.pool.drain(10)

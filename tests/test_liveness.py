@@ -7,8 +7,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from cronlite import liveness
-from cronlite.liveness import Membership, Peers, StoreClock
+from cronlite.daemon import liveness
+from cronlite.daemon.liveness import Membership, Peers, StoreClock
 from cronlite.store.contract import DaemonRecord, Store
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from cronlite import Cronlite
+from cronlite.daemon.service import Notifier, seldom_collecting
 from cronlite.documents.runs import Run
-from cronlite.service import Notifier, seldom_collecting
 from tests.services.mongod import Mongod
 from tests.services.process import free_port
 from tests.waiting import wait_until

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from cronlite import ticking
+from cronlite.daemon import ticking
+from cronlite.daemon.liveness import steady
+from cronlite.daemon.ticking import Ticker
 from cronlite.documents import runs, schedules
 from cronlite.documents.runs import Run
-from cronlite.liveness import steady
 from cronlite.store.contract import RunQuery, Store
-from cronlite.ticking import Ticker
 from cronlite.when.clock import MINUTE
 
 START = datetime(2026, 11, 21, 10, 0, tzinfo=timezone.utc)

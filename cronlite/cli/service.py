@@ -21,7 +21,7 @@ from cronlite.inspection import Status
 from cronlite.store.contract import DaemonRecord
 
 if TYPE_CHECKING:
-    from cronlite.options import Options
+    from cronlite.daemon.options import Options
 
 log = logging.getLogger("cronlite.daemon")
 
@@ -80,7 +80,7 @@ def run(
     SIGTERM or SIGINT lets running handlers end, at most for --drain-seconds; a second one ends it at once. With no
     store to be reached it waits for one. With --dispatch, workers anywhere take a share; --seats 0 leaves all to them.
     """
-    from cronlite.options import Options
+    from cronlite.daemon.options import Options
 
     options = Options(
         seats=seats,
@@ -116,15 +116,15 @@ def worker(
     --dispatch and the same broker. The store is the same, too: give --uri and -A as for 'cronlite run'. AMQP_URI is
     amqp://user:password@host:5672/vhost, or $CRONLITE_DISPATCH.
     """
-    from cronlite.options import Options
+    from cronlite.daemon.options import Options
 
     options = Options(seats=seats, drain_seconds=drain_seconds, dispatch=broker, queues=tuple(queues) or None)
     _serve(session, options, worker=True, allow_shell=allow_shell, log_format=log_format)
 
 
 def _serve(session: Session, options: Options, *, worker: bool = False, allow_shell: bool, log_format: str) -> None:
-    from cronlite import logs, service
-    from cronlite.daemon import Daemon
+    from cronlite.daemon import logs, service
+    from cronlite.daemon.loops import Daemon
     from cronlite.handlers import output, registry, shell
 
     logs.configure("json" if log_format == "json" else "text")

@@ -16,17 +16,17 @@ from typing import Any
 
 from cronlite import defaults
 from cronlite.app import Cronlite
+from cronlite.daemon.liveness import StoreClock
+from cronlite.daemon.ticking import Ticker
 from cronlite.documents import runs
 from cronlite.documents.runs import Outcome, Run
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import ConfigurationError, Fault, InvalidInput, suggestion
 from cronlite.handlers.output import capture_logs, capture_prints
 from cronlite.handlers.registry import Handler, Registry
-from cronlite.liveness import StoreClock
 from cronlite.store.contract import RunQuery
 from cronlite.testing.calls import Call, InPool, in_this_thread
 from cronlite.testing.telling import fits, listed, run_told, schedule_told, wanted
-from cronlite.ticking import Ticker
 from cronlite.when.clock import MINUTE, floor_minute, utc, whole_milliseconds
 
 __all__ = ["START", "HandlerFailed", "Rehearsal"]

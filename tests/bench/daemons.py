@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cronlite import current_run
-from cronlite.daemon import Daemon
+from cronlite.daemon.liveness import StoreClock, steady
+from cronlite.daemon.loops import Daemon
+from cronlite.daemon.options import Options
+from cronlite.daemon.service import seldom_collecting
 from cronlite.documents.runs import FINAL, Changes, Run
 from cronlite.handlers.output import capture_logs
 from cronlite.handlers.registry import Registry
-from cronlite.liveness import StoreClock, steady
-from cronlite.options import Options
-from cronlite.service import seldom_collecting
 from cronlite.store import Store, open_store
 from tests.bench import children, machine
 from tests.bench.staged import StagedClock

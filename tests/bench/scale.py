@@ -10,10 +10,10 @@ from typing import Any
 
 from pymongo import MongoClient
 
+from cronlite.daemon.ticking import Ticker
 from cronlite.documents import runs
 from cronlite.documents.schedules import Document
 from cronlite.store import Store, open_store
-from cronlite.ticking import Ticker
 from cronlite.when import clock
 from tests.bench import children, stored
 from tests.bench.rows import Row, Target

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any
 from unittest.mock import patch
 
+from cronlite.daemon.claims import Execution
 from cronlite.dispatch.pool import Pool
 from cronlite.documents import runs, schedules
-from cronlite.execution import Execution
 from cronlite.store import Store
 
 _SEAMS: list[tuple[str, object, str]] = [

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from cronlite.cli import cli
+from cronlite.daemon.options import Options
 from cronlite.dispatch.amqp import address
-from cronlite.options import Options
 from cronlite.store.mongo.connection import connect
 from tests.services import MissingService, skip_or_fail
 

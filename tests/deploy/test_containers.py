@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cronlite.options import Options
+from cronlite.daemon.options import Options
 from cronlite.store.mongo.connection import connect
 
 ROOT = Path(__file__).parents[2]

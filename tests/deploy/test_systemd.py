@@ -12,8 +12,8 @@ import click
 import pytest
 
 from cronlite.cli import cli
-from cronlite.daemon import LONGEST_WAIT_SECONDS
-from cronlite.options import Options
+from cronlite.daemon.loops import LONGEST_WAIT_SECONDS
+from cronlite.daemon.options import Options
 from tests.services import MissingService, skip_or_fail
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

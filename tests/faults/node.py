@@ -19,12 +19,13 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any
 
-from cronlite import current_run, liveness, service
-from cronlite.daemon import Daemon
+from cronlite import current_run
+from cronlite.daemon import liveness, service
+from cronlite.daemon.loops import Daemon
+from cronlite.daemon.options import Options
 from cronlite.errors import GiveUp, RetryLater
 from cronlite.handlers import output
 from cronlite.handlers.registry import Registry
-from cronlite.options import Options
 from cronlite.store import open_store
 from tests.dispatch import acting
 from tests.faults.fast import FastClock

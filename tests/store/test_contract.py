@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from cronlite.daemon.due import due
 from cronlite.documents import ids
-from cronlite.due import due
 from cronlite.errors import Conflict, InvalidInput
 from cronlite.store.contract import Clause, Store
 from tests.store.conftest import Open

@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 
 from bson import Code, Int64, ObjectId, Regex
 
+from cronlite.daemon.due import due
 from cronlite.documents import schedules
 from cronlite.documents.schedules import Document, Schedule
-from cronlite.due import due
 from cronlite.errors import InvalidInput
 from cronlite.store.contract import Store
 from cronlite.store.mongo import MongoStore

@@ -16,9 +16,9 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, WriteError
 
+from cronlite.daemon.due import due
 from cronlite.documents import runs, schedules
 from cronlite.documents.runs import ABANDONED, QUEUED, RUNNING
-from cronlite.due import due
 from cronlite.errors import InvalidInput
 from cronlite.store.contract import RunQuery, Store
 from cronlite.store.mongo import MongoStore, indexes

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from cronlite.due import due
+from cronlite.daemon.due import due
 from cronlite.errors import ConfigurationError, StoreError, StoreUnavailable
 from cronlite.store.mongo import MongoStore
 from tests.services import MissingService, skip_or_fail

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
+from cronlite.daemon.due import due
 from cronlite.documents.runs import QUEUED, RUNNING, SUCCEEDED
-from cronlite.due import due
 from cronlite.store.contract import RunQuery, Store
 from cronlite.store.mongo import MongoStore
 from tests.services.mongod import with_database

@@ -11,9 +11,9 @@ import pytest
 from pymongo import MongoClient, ReadPreference
 from pymongo.errors import AutoReconnect, BulkWriteError, ServerSelectionTimeoutError
 
+from cronlite.daemon.due import due
 from cronlite.documents import runs
 from cronlite.documents.runs import SUCCEEDED
-from cronlite.due import due
 from cronlite.errors import StoreError, StoreUnavailable
 from cronlite.store.mongo import MongoStore
 from cronlite.store.mongo.failures import in_our_words

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cronlite.due import due
+from cronlite.daemon.due import due
 from cronlite.errors import ConfigurationError, CronliteError, StoreError, StoreUnavailable
 from cronlite.store.contract import RunQuery
 from cronlite.store.sqlite import SqliteStore

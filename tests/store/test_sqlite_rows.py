@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from cronlite.daemon.due import due
 from cronlite.documents import runs, schedules
-from cronlite.due import due
 from cronlite.errors import InvalidInput
 from cronlite.store.sqlite import SqliteStore
 from tests.store.by_hand import by_hand, run_ids

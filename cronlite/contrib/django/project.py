@@ -14,9 +14,9 @@ from django.db import transaction
 
 from cronlite.app import Cronlite
 from cronlite.contrib.django.connections import Connected
+from cronlite.daemon.options import Options, read_options
 from cronlite.errors import CronliteError, Fault, InvalidInput, suggestion
 from cronlite.handlers.registry import default_registry
-from cronlite.options import Options, read_options
 
 _OPTIONS = {field.name.upper(): field.name for field in fields(Options)}
 

@@ -9,11 +9,11 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from cronlite.daemon.claims import Execution
+from cronlite.daemon.liveness import StoreClock, steady
+from cronlite.daemon.to_broker import LOST_AFTER, Trouble, load_amqp
 from cronlite.errors import BrokerUnavailable, shown
-from cronlite.execution import Execution
 from cronlite.handlers.registry import Registry
-from cronlite.liveness import StoreClock, steady
-from cronlite.sending import LOST_AFTER, Trouble, load_amqp
 from cronlite.store.contract import Store
 
 if TYPE_CHECKING:

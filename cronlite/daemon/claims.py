@@ -9,13 +9,13 @@ import threading
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
+from cronlite.daemon.liveness import Membership, StoreClock, steady
+from cronlite.daemon.outcomes import Durations, Ended, Pace, Recorder
 from cronlite.dispatch.pool import Pool
 from cronlite.documents import runs
 from cronlite.documents.runs import Changes, Outcome, Run
 from cronlite.errors import InvalidInput, StoreError
 from cronlite.handlers.registry import Registry
-from cronlite.liveness import Membership, StoreClock, steady
-from cronlite.recording import Durations, Ended, Pace, Recorder
 from cronlite.store.contract import RunQuery, Store
 
 log = logging.getLogger("cronlite.run")

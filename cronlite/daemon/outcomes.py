@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from cronlite.daemon.liveness import steady
 from cronlite.documents import runs
 from cronlite.documents.runs import Changes, Outcome, Run
 from cronlite.errors import StoreError, StoreUnavailable, shown
-from cronlite.liveness import steady
 from cronlite.store.contract import Store
 
 log = logging.getLogger("cronlite.run")

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from cronlite.daemon import Daemon
+from cronlite.daemon.loops import Daemon
 from cronlite.errors import ConfigurationError
 
 log = logging.getLogger("cronlite.daemon")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from cronlite.daemon.liveness import SILENCE_SECONDS
 from cronlite.documents import checks
 from cronlite.errors import Fault, InvalidInput, suggestion
-from cronlite.liveness import SILENCE_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

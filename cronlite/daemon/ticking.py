@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Any
 
-from cronlite import due
+from cronlite.daemon import due
+from cronlite.daemon.liveness import steady
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.documents.ticks import Tick, oldest_in_grace, to_do
 from cronlite.errors import InvalidInput, shown
-from cronlite.liveness import steady
 from cronlite.store.contract import Store
 from cronlite.when.clock import MINUTE, floor_minute
 

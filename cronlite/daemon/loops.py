@@ -8,12 +8,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
-from cronlite.documents.runs import DEFAULT_QUEUE, QUEUED, Run
-from cronlite.errors import StoreError
-from cronlite.execution import Execution
-from cronlite.feeding import Feeding
-from cronlite.handlers.registry import Registry
-from cronlite.liveness import (
+from cronlite.daemon.claims import Execution
+from cronlite.daemon.from_broker import Feeding
+from cronlite.daemon.liveness import (
     BEATS_PER_SILENCE,
     Membership,
     Peers,
@@ -22,11 +19,14 @@ from cronlite.liveness import (
     host_and_pid,
     steady,
 )
-from cronlite.options import Options
-from cronlite.recording import Recorder
-from cronlite.sending import Sending
+from cronlite.daemon.options import Options
+from cronlite.daemon.outcomes import Recorder
+from cronlite.daemon.ticking import Ticker
+from cronlite.daemon.to_broker import Sending
+from cronlite.documents.runs import DEFAULT_QUEUE, QUEUED, Run
+from cronlite.errors import StoreError
+from cronlite.handlers.registry import Registry
 from cronlite.store.contract import DaemonRecord, Store
-from cronlite.ticking import Ticker
 from cronlite.version import VERSION
 from cronlite.when import clock
 

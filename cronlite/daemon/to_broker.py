@@ -11,9 +11,9 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from cronlite.daemon.liveness import StoreClock, steady
 from cronlite.documents.runs import Run
 from cronlite.errors import BrokerUnavailable, ConfigurationError
-from cronlite.liveness import StoreClock, steady
 from cronlite.store.contract import Store
 
 log = logging.getLogger("cronlite.amqp")
