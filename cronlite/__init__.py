@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from cronlite.version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from cronlite.app import Cronlite
-    from cronlite.defaults import current_schedules, enqueue, schedule
+    from cronlite.client.app import Cronlite
+    from cronlite.client.default import current_schedules, enqueue, schedule
+    from cronlite.client.receipt import Handle
     from cronlite.documents.runs import Run
     from cronlite.documents.schedules import Schedule
     from cronlite.errors import (
@@ -25,13 +26,12 @@ if TYPE_CHECKING:
         StoreError,
         StoreUnavailable,
     )
-    from cronlite.handle import Handle
     from cronlite.handlers.registry import current_run, handler
 
 # Names are looked up when they are first used, so that importing cronlite costs an application next to nothing.
 _HOMES = {
-    "app": ["Cronlite"],
-    "defaults": ["current_schedules", "enqueue", "schedule"],
+    "client.app": ["Cronlite"],
+    "client.default": ["current_schedules", "enqueue", "schedule"],
     "errors": [
         "ConfigurationError",
         "Conflict",
@@ -45,7 +45,7 @@ _HOMES = {
         "StoreError",
         "StoreUnavailable",
     ],
-    "handle": ["Handle"],
+    "client.receipt": ["Handle"],
     "handlers.registry": ["current_run", "handler"],
     "documents.runs": ["Run"],
     "documents.schedules": ["Schedule"],

@@ -11,12 +11,13 @@ from typing import Any
 
 import click
 
-from cronlite import crontab, inspection
-from cronlite.app import Cronlite
+from cronlite import crontab
 from cronlite.cli import render
 from cronlite.cli.parameters import Name, zone_names
 from cronlite.cli.render import Column
 from cronlite.cli.session import Session, pass_session
+from cronlite.client import inspection
+from cronlite.client.app import Cronlite
 from cronlite.crontab import IMPORTED, Entry, Plan, Refusal
 from cronlite.documents import schedules
 from cronlite.errors import ConfigurationError, InvalidInput

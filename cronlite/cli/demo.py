@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 
-from cronlite.app import Cronlite
 from cronlite.cli import render
 from cronlite.cli.runs import shown
 from cronlite.cli.schedules import next_runs
+from cronlite.client.app import Cronlite
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule

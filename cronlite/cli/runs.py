@@ -8,18 +8,18 @@ from typing import Any
 
 import click
 
-from cronlite import inspection
-from cronlite.app import Cronlite
 from cronlite.cli import documents, render
 from cronlite.cli.parameters import Duration, Instant, Name, Params, Since, placed
 from cronlite.cli.render import Column
 from cronlite.cli.schedules import as_json, ref
 from cronlite.cli.session import Session, handler_names, pass_session, run_ids, schedule_names
 from cronlite.cli.several import each
+from cronlite.client import inspection
+from cronlite.client.app import Cronlite
+from cronlite.client.receipt import Handle
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
 from cronlite.errors import NotFound
-from cronlite.handle import Handle
 from cronlite.store.contract import RunQuery
 
 wait = click.option("--wait", is_flag=True, help="Wait for the end, print it, and exit with 1 unless it succeeded.")

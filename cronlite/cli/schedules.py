@@ -8,12 +8,12 @@ from fnmatch import fnmatchcase
 
 import click
 
-from cronlite import inspection
 from cronlite.cli import documents, render
 from cronlite.cli.parameters import Name
 from cronlite.cli.render import Column
 from cronlite.cli.session import Session, handler_names, pass_session, schedule_names
 from cronlite.cli.several import each
+from cronlite.client import inspection
 from cronlite.documents import schedules as schedule_documents
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cronlite import inspection
 from cronlite.cli import documents, render
 from cronlite.cli.parameters import Duration
 from cronlite.cli.render import Column
 from cronlite.cli.schedules import as_json
 from cronlite.cli.session import Session, pass_session
+from cronlite.client import inspection
+from cronlite.client.inspection import Status
 from cronlite.documents.ticks import Tick
-from cronlite.inspection import Status
 from cronlite.store.contract import DaemonRecord
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import click
 from cronlite.errors import ConfigurationError, shown, suggestion
 
 if TYPE_CHECKING:
-    from cronlite.app import Cronlite
+    from cronlite.client.app import Cronlite
 
 COMPLETION_SECONDS = 2.0
 
@@ -51,7 +51,7 @@ class Session:
         return f"{self.app} has no handler {handler!r}; {hint}"
 
     def _open(self) -> Cronlite:
-        from cronlite.app import Cronlite
+        from cronlite.client.app import Cronlite
         from cronlite.handlers.registry import Registry, load
 
         if self.app is None:
@@ -69,7 +69,7 @@ class Session:
 
 
 def _only_cronlite(module: ModuleType) -> Any:
-    from cronlite.app import Cronlite
+    from cronlite.client.app import Cronlite
 
     found = {id(value): name for name, value in vars(module).items() if isinstance(value, Cronlite)}
     if len(found) > 1:

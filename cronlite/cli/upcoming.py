@@ -9,16 +9,16 @@ from itertools import islice
 
 import click
 
-from cronlite import inspection
 from cronlite.cli import documents, render
 from cronlite.cli.parameters import Instant, Name, placed
 from cronlite.cli.render import Column
 from cronlite.cli.schedules import as_json, ref, tick_row
 from cronlite.cli.session import Session, pass_session, schedule_names
+from cronlite.client import inspection
+from cronlite.client.inspection import Answer
 from cronlite.documents import schedules
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput
-from cronlite.inspection import Answer
 from cronlite.when import clock
 
 _MICROSECOND = timedelta(microseconds=1)

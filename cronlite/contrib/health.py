@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from cronlite.app import Cronlite
+from cronlite.client.app import Cronlite
 from cronlite.errors import StoreError
 
 LATE = timedelta(minutes=3)

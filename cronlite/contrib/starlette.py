@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from cronlite.app import Cronlite
+from cronlite.client.app import Cronlite
 from cronlite.contrib.health import health
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]

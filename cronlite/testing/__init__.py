@@ -14,8 +14,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from cronlite import defaults
-from cronlite.app import Cronlite
+from cronlite.client import default
+from cronlite.client.app import Cronlite
 from cronlite.daemon.liveness import StoreClock
 from cronlite.daemon.ticking import Ticker
 from cronlite.documents import runs
@@ -196,8 +196,8 @@ class Rehearsal:
         self._end.close()
 
     def __enter__(self) -> Rehearsal:
-        self._end.callback(setattr, defaults, "_default", defaults._default)
-        defaults._default = self.cron
+        self._end.callback(setattr, defaults, "_default", default._default)
+        default._default = self.cron
         return self
 
     def __exit__(

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from cronlite.app import Cronlite
 from cronlite.cli import cli
+from cronlite.client.app import Cronlite
 from cronlite.handlers.registry import Registry
 
 

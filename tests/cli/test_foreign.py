@@ -11,7 +11,7 @@ from bson import Code, DatetimeMS, Decimal128, ObjectId
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from cronlite.app import Cronlite
+from cronlite.client.app import Cronlite
 from cronlite.store.contract import DaemonRecord
 from tests.cli.conftest import Typed
 

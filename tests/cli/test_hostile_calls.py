@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cronlite.app import Cronlite
+from cronlite.client.app import Cronlite
 from cronlite.errors import ConfigurationError, InvalidInput
 from tests.cli.conftest import stored
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from cronlite import inspection
-from cronlite.app import Cronlite
+from cronlite.client import inspection
+from cronlite.client.app import Cronlite
 from cronlite.documents.runs import Run
 from cronlite.documents.ticks import Tick
 from cronlite.errors import StoreError

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cronlite.app import Cronlite
+from cronlite.client.app import Cronlite
 from tests.cli.conftest import Typed
 from tests.waiting import wait_until
 
@@ -64,7 +64,17 @@ def test_help_imports_next_to_nothing() -> None:
     code = "import sys; from cronlite.cli import cli\ntry: cli.main(['--help'])\nexcept SystemExit: print(*sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     loaded = set(told.splitlines()[-1].split())
-    heavy = {"pymongo", "bson", "sqlite3", "asyncio", "logging", "logging.config", "zoneinfo", "cronlite.app", "socket"}
+    heavy = {
+        "pymongo",
+        "bson",
+        "sqlite3",
+        "asyncio",
+        "logging",
+        "logging.config",
+        "zoneinfo",
+        "cronlite.client.app",
+        "socket",
+    }
     assert not loaded & heavy
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cronlite.app import Cronlite
+from cronlite.client.app import Cronlite
 from cronlite.documents.runs import STATES, Run
 from tests.cli.conftest import Typed
 from tests.store.samples import a_run, add

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cronlite.app import Cronlite
+from cronlite.client.app import Cronlite
 from cronlite.documents.schedules import FIELDS
 from tests.cli.conftest import Typed
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from cronlite.app import Cronlite
+from cronlite.client.app import Cronlite
 from cronlite.documents.runs import Run, scheduled_id
 from cronlite.documents.ticks import Tick
 from cronlite.when import clock

@@ -260,21 +260,21 @@ def test_a_fork_while_another_thread_opens_the_store_does_not_lock_the_child_out
 
     cron = cronlite.Cronlite()
     opening, forked = threading.Event(), threading.Event()
-    real = cronlite.opened.open_store
+    real = cronlite.client.opened.open_store
 
     def slow(uri):
         opening.set()
         forked.wait(60)
         return real(uri)
 
-    cronlite.opened.open_store = slow
+    cronlite.client.opened.open_store = slow
     thread = threading.Thread(target=lambda: cron.store)
     thread.start()
     opening.wait(60)
     child = os.fork()
     if not child:
         signal.alarm(10)
-        cronlite.opened.open_store = real
+        cronlite.client.opened.open_store = real
         print(cron.runs(), flush=True)
         os._exit(0)
     forked.set()

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
-from cronlite.app import Cronlite
+from cronlite.client.app import Cronlite
 from cronlite.contrib.django.connections import Connected
 from cronlite.daemon.options import Options, read_options
 from cronlite.errors import CronliteError, Fault, InvalidInput, suggestion

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from cronlite.client.opened import Opened, aware
 from cronlite.daemon import due
 from cronlite.documents import checks, schedules
 from cronlite.documents.schedules import Document, Schedule, Spelling
 from cronlite.errors import Conflict, Fault, InvalidInput, NotFound, shown, suggestion
-from cronlite.opened import Opened, aware
 from cronlite.when import clock
 from cronlite.when import pattern as cron_language
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from cronlite.asking import Asking
+from cronlite.client.runs import Asking
 from cronlite.documents.runs import Run
 
 if TYPE_CHECKING:

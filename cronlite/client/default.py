@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from cronlite.app import Cronlite
+from cronlite.client.app import Cronlite
+from cronlite.client.receipt import Handle
 from cronlite.documents.schedules import Schedule
-from cronlite.handle import Handle
 
 _lock = threading.Lock()
 _default: Cronlite | None = None

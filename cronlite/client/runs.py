@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from cronlite.client.opened import aware
+from cronlite.client.receipt import Handle
+from cronlite.client.schedules import SHORTEST_PREFIX, Scheduling
 from cronlite.documents import checks, ids, runs
 from cronlite.documents.runs import Run
 from cronlite.errors import Conflict, Fault, InvalidInput, NotFound, shown, suggestion
-from cronlite.handle import Handle
-from cronlite.opened import aware
-from cronlite.scheduling import SHORTEST_PREFIX, Scheduling
 from cronlite.store.contract import RunQuery
 
 # No daemon's idea of the store's time may hold back what was asked for at once.
