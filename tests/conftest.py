@@ -154,7 +154,7 @@ def own_broker() -> Iterator[RabbitMQ]:
 @pytest.fixture
 def broker(rabbitmq: RabbitMQ) -> Iterator[RabbitMQ]:
     """The broker, running, with none of the queues that the tests use."""
-    from tests.amqp_queues import empty  # what it imports, few tests need
+    from tests.amqp.queues import empty  # what it imports, few tests need
 
     rabbitmq.make_ready()
     empty(rabbitmq.uri)

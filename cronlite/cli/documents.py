@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from cronlite.client.inspection import Answer, Finding, Status
+from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import FIELDS, Document, Schedule
 from cronlite.documents.ticks import Tick
-from cronlite.store.contract import DaemonRecord
 
 NEXT_RUNS = 5
 

@@ -17,8 +17,8 @@ from cronlite.cli.schedules import as_json
 from cronlite.cli.session import Session, pass_session
 from cronlite.client import inspection
 from cronlite.client.inspection import Status
+from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.ticks import Tick
-from cronlite.store.contract import DaemonRecord
 
 if TYPE_CHECKING:
     from cronlite.daemon.options import Options

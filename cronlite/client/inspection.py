@@ -9,11 +9,12 @@ from datetime import datetime, timedelta, timezone
 
 from cronlite.daemon.liveness import SILENCE_SECONDS, SKEW_SECONDS
 from cronlite.documents import runs, schedules
+from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.documents.ticks import Tick
 from cronlite.errors import InvalidInput, StoreError, StoreUnavailable, shown, suggestion
-from cronlite.store.contract import DaemonRecord, RunQuery, Store
+from cronlite.store.contract import RunQuery, Store
 from cronlite.when import clock, pattern
 
 DAY = timedelta(days=1)

@@ -12,8 +12,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
+from cronlite.documents.daemons import DaemonRecord
 from cronlite.errors import StoreError
-from cronlite.store.contract import DaemonRecord, Store
+from cronlite.store.contract import Store
 from cronlite.when.clock import MILLISECOND, whole_milliseconds
 
 log = logging.getLogger("cronlite.daemon")

@@ -23,10 +23,11 @@ from cronlite.daemon.options import Options
 from cronlite.daemon.outcomes import Recorder
 from cronlite.daemon.ticking import Ticker
 from cronlite.daemon.to_broker import Sending
+from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import DEFAULT_QUEUE, QUEUED, Run
 from cronlite.errors import StoreError
 from cronlite.handlers.registry import Registry
-from cronlite.store.contract import DaemonRecord, Store
+from cronlite.store.contract import Store
 from cronlite.version import VERSION
 from cronlite.when import clock
 

@@ -3,3 +3,7 @@
 An application registers functions in a `registry`; `output` keeps the tail of what they print and log while they run;
 `shell` is the one handler that cronlite brings, for operators who allow it.
 """
+
+from cronlite.handlers.registry import Registry
+
+__all__ = ["Registry"]

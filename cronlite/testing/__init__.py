@@ -196,7 +196,7 @@ class Rehearsal:
         self._end.close()
 
     def __enter__(self) -> Rehearsal:
-        self._end.callback(setattr, defaults, "_default", default._default)
+        self._end.callback(setattr, default, "_default", default._default)
         default._default = self.cron
         return self
 

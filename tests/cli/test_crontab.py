@@ -16,7 +16,7 @@ from cronlite.errors import ConfigurationError
 from cronlite.handlers.registry import Registry
 from cronlite.handlers.shell import allow_shell
 
-SERVER = Path(__file__).parent.parent / "crontabs" / "server.crontab"
+SERVER = Path(__file__).parent.parent / "crontab" / "server.crontab"
 
 
 class Machine:

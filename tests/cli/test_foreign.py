@@ -12,7 +12,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from cronlite.client.app import Cronlite
-from cronlite.store.contract import DaemonRecord
+from cronlite.documents.daemons import DaemonRecord
 from tests.cli.conftest import Typed
 
 YEAR_10000 = DatetimeMS(253_402_300_800_000)

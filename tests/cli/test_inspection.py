@@ -8,10 +8,10 @@ import pytest
 
 from cronlite.client import inspection
 from cronlite.client.app import Cronlite
+from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import Run
 from cronlite.documents.ticks import Tick
 from cronlite.errors import StoreError
-from cronlite.store.contract import DaemonRecord
 from tests.cli.conftest import Typed
 from tests.services.mongod import Mongod
 from tests.waiting import wait_until

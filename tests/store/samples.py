@@ -5,10 +5,11 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from cronlite.documents import ids, runs, schedules
+from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import RUNNING, Run
 from cronlite.documents.schedules import Document
 from cronlite.documents.ticks import Tick
-from cronlite.store.contract import DaemonRecord, Store
+from cronlite.store.contract import Store
 
 NOW = datetime(2026, 11, 21, 2, 30, 1, 250_000, tzinfo=timezone.utc)
 TICK = datetime(2026, 11, 21, 2, 30, tzinfo=timezone.utc)

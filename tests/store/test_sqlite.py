@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from cronlite.documents import runs, schedules, ticks
+from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import Run
 from cronlite.errors import StoreError, StoreUnavailable
-from cronlite.store.contract import Clause, DaemonRecord, RunQuery
+from cronlite.store.contract import Clause, RunQuery
 from cronlite.store.sqlite import SqliteStore
 from cronlite.store.sqlite.runs import RELEASABLE
 from cronlite.store.sqlite.schedules import due_query

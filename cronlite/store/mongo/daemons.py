@@ -7,8 +7,8 @@ from datetime import datetime
 
 from pymongo import ReturnDocument
 
+from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.schedules import Document
-from cronlite.store.contract import DaemonRecord
 from cronlite.store.mongo.connection import Collections
 from cronlite.store.mongo.failures import translated
 

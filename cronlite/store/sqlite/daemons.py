@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from datetime import datetime
 
-from cronlite.store.contract import DaemonRecord
+from cronlite.documents.daemons import DaemonRecord
 from cronlite.store.sqlite.connection import Tables
 from cronlite.store.sqlite.tables import DAEMONS, milliseconds
 

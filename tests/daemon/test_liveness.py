@@ -9,7 +9,8 @@ import pytest
 
 from cronlite.daemon import liveness
 from cronlite.daemon.liveness import Membership, Peers, StoreClock
-from cronlite.store.contract import DaemonRecord, Store
+from cronlite.documents.daemons import DaemonRecord
+from cronlite.store.contract import Store
 
 
 class Steady:

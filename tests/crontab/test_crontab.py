@@ -13,7 +13,7 @@ from cronlite.crontab.reading import translated
 from cronlite.documents.schedules import Schedule
 from cronlite.when import pattern as cron
 
-SERVER = Path(__file__).with_name("crontabs") / "server.crontab"
+SERVER = Path(__file__).with_name("server.crontab")
 
 
 def plan_of(text: str | bytes, **options: Any) -> Plan:

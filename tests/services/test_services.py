@@ -23,7 +23,7 @@ from tests.services.process import Scratch, Server
 from tests.services.rabbitmq import RabbitMQ
 from tests.waiting import wait_until
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY = Path(__file__).parents[2]
 MAX_TIME_EXPIRED = 50  # an error that no driver retries
 MAJORITY = WriteConcern(w="majority")
 
@@ -304,7 +304,7 @@ def test_a_server_is_started_once() -> None:
 def test_tests_that_are_killed_leave_no_process_and_no_folder(blow: signal.Signals, forks: bool) -> None:
     program = f"""
         import os, time
-        from tests.test_services import Sleeper
+        from tests.services.test_services import Sleeper
         sleeper = Sleeper()
         sleeper.start()
         child = os.fork() if {forks} else None

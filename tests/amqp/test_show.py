@@ -28,7 +28,7 @@ def states(cron: Cronlite) -> Counter[str]:
 
 @contextlib.contextmanager
 def process(uri: str, *arguments: str, log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-c", MAIN, "--uri", uri, "-A", "tests.amqp_handlers", *arguments]
+    command = [sys.executable, "-c", MAIN, "--uri", uri, "-A", "tests.amqp.handlers", *arguments]
     with log.open("ab") as output:
         started = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **environment})
         try:

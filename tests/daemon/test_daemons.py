@@ -30,7 +30,7 @@ from cronlite.store.contract import RunQuery, Store
 from cronlite.when.clock import MINUTE, floor_minute
 from tests.waiting import wait_until
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 class Crew:

@@ -18,17 +18,17 @@ from click.testing import CliRunner
 
 from cronlite import Cronlite
 from cronlite.cli import cli
-from cronlite.daemon import to_broker
+from cronlite.daemon import claims, from_broker, to_broker
 from cronlite.daemon.loops import Daemon
 from cronlite.daemon.options import Options
 from cronlite.daemon.to_broker import message
 from cronlite.dispatch.amqp import Consumer, Message, Publisher, Raw, link
 from cronlite.dispatch.amqp import consumer as receiving
+from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import MISSED, QUEUED, SUCCEEDED, Run
 from cronlite.errors import ConfigurationError, InvalidInput
 from cronlite.handlers.registry import Registry
-from cronlite.store.contract import DaemonRecord
-from tests.amqp_queues import empty
+from tests.amqp.queues import empty
 from tests.services.rabbitmq import RabbitMQ
 from tests.store.samples import a_run, add
 from tests.waiting import wait_until
@@ -79,9 +79,9 @@ def start(cron: Cronlite) -> Iterator[Start]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is lost is looked for after a second instead of a minute."""
-    for module in (sending, feeding):
+    for module in (to_broker, from_broker):
         monkeypatch.setattr(module, "LOST_AFTER", timedelta(seconds=1))
-    monkeypatch.setattr(sending, "LOOK_FOR_LOST_SECONDS", 0.5)
+    monkeypatch.setattr(to_broker, "LOOK_FOR_LOST_SECONDS", 0.5)
 
 
 def states(cron: Cronlite) -> Counter[str]:
@@ -182,7 +182,7 @@ def test_the_backlog_stays_at_the_broker_for_whoever_joins_late(cron: Cronlite, 
 def test_while_seats_are_taken_for_long_nothing_is_kept_from_the_broker(
     cron: Cronlite, broker: RabbitMQ, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeding, "OWED_SECONDS", 0.5)
+    monkeypatch.setattr(from_broker, "OWED_SECONDS", 0.5)
     let_go = threading.Event()
     cron.registry.add("work", lambda _: let_go.wait(90))
     start(broker.uri)
@@ -268,7 +268,7 @@ def test_what_is_not_ours_is_set_aside_with_the_reason(
 def test_a_run_whose_handler_a_worker_lacks_comes_to_one_that_has_it(
     cron: Cronlite, broker: RabbitMQ, start: Start, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeding, "STORE_POLL_SECONDS", 1.0)
+    monkeypatch.setattr(from_broker, "STORE_POLL_SECONDS", 1.0)
     start(broker.uri)
     lacking, having = Registry(), Registry()
     having.add("rare", lambda _: None)
@@ -297,7 +297,7 @@ def test_a_worker_that_lacks_a_handler_offers_its_runs_to_others_at_once(
 def test_of_the_runs_that_two_daemons_died_with_a_worker_takes_one_at_a_time(
     cron: Cronlite, broker: RabbitMQ, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution, "LATER_SECONDS", 1.5)
+    monkeypatch.setattr(claims, "LATER_SECONDS", 1.5)
     alone, found_alone = threading.Lock(), []
 
     def work(params: object) -> None:

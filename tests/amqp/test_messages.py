@@ -12,7 +12,7 @@ from cronlite.daemon.options import Options
 from cronlite.dispatch.amqp import Consumer, Message, Publisher, link
 from cronlite.dispatch.amqp import consumer as receiving
 from cronlite.errors import BrokerUnavailable, ConfigurationError
-from tests.amqp_queues import empty
+from tests.amqp.queues import empty
 from tests.services.rabbitmq import RabbitMQ
 from tests.waiting import wait_until
 

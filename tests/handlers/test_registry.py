@@ -120,8 +120,8 @@ def test_a_name_taken_by_another_function_is_refused_with_both_places(registry: 
         registry.add("extract", at_the_top_async)
     told = str(refused.value)
     assert "'extract' is registered twice" in told
-    assert f"tests.test_handlers.at_the_top ({__file__}:{at_the_top.__code__.co_firstlineno})" in told
-    assert f"tests.test_handlers.at_the_top_async ({__file__}:" in told
+    assert f"tests.handlers.test_registry.at_the_top ({__file__}:{at_the_top.__code__.co_firstlineno})" in told
+    assert f"tests.handlers.test_registry.at_the_top_async ({__file__}:" in told
     found = registry.get("extract")
     assert found is not None
     assert found.function is at_the_top

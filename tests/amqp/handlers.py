@@ -1,4 +1,4 @@
-"""The handlers of the workers in tests/test_amqp.py: each call leaves a line in the file that its run names."""
+"""The handlers of the workers in tests/amqp: each call leaves a line in the file that its run names."""
 
 import os
 import time

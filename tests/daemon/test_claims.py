@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cronlite.daemon import claims as execution_module
-from cronlite.daemon import liveness
+from cronlite.daemon import liveness, outcomes
 from cronlite.daemon.claims import LATER_SECONDS, Execution, _Seats
 from cronlite.daemon.liveness import Membership, StoreClock
 from cronlite.daemon.outcomes import Pace
@@ -321,7 +321,7 @@ def test_no_more_is_claimed_while_outcomes_pile_up(
 
 def test_the_pace_is_that_of_the_last_second_or_since_there_was_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     now = itertools.count(1_000.0, 0.0)
-    for module in (liveness, recording):
+    for module in (liveness, outcomes):
         monkeypatch.setattr(module, "steady", lambda: next(now))
     pace = Pace()
     assert pace.per_second() == 0
