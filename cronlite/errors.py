@@ -18,6 +18,7 @@ The tree::
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -37,7 +38,9 @@ class Fault:
     remedy: str = ""
 
     def __str__(self) -> str:
-        told = f"{self.field}: {shown(self.value)} {self.problem}"
+        # A document from elsewhere may call its field anything.
+        field = self.field if len(self.field) <= 60 and self.field.isprintable() else shown(self.field)
+        told = f"{field}: {shown(self.value)} {self.problem}"
         return f"{told}; {self.remedy}" if self.remedy else told
 
 
@@ -105,6 +108,19 @@ def shown(value: object, limit: int = 60) -> str:
         text = f"<{type(value).__name__} whose repr raises {type(broken).__name__}>"
     text = text.encode("ascii", "backslashreplace").decode() if not text.isprintable() else text
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+# What a terminal obeys, what ends a line to one reader or another, what turns the direction of writing, and halves of
+# surrogate pairs, which UTF-8 has no bytes for: C0, DEL and C1, the separators of lines and paragraphs, and the
+# bidirectional embeddings, overrides and isolates (UAX 9). Line breaks and tabs are not among them.
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """Write out the control characters of a text from outside, but its line breaks and tabs."""
+    if text.isprintable():
+        return text
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

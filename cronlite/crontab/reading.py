@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cronlite.documents.schedules import Schedule
-from cronlite.errors import InvalidInput, shown
+from cronlite.errors import CONTROL, InvalidInput, shown
 from cronlite.handlers.shell import NAME as SHELL_HANDLER
 from cronlite.when import clock
 from cronlite.when import pattern as cron
@@ -32,7 +32,6 @@ _LONGEST_SOURCE = 150
 _ENVIRONMENT = re.compile(r"""(?:"([^"=]*)"|'([^'=]*)'|([^\s="'][^\s=]*))\s*=\s*(.*)""", re.DOTALL | re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 # The last line of the explanations that `crontab -e` begins a new crontab with, and of those in /etc/crontab.
 _COLUMN_TITLES = re.compile(r"\s*(m(in\w*)?\s+h(our)?\s+dom\s+mon\s+dow\b|(\*\s+){5}(user|command))")
 
@@ -113,7 +112,7 @@ class _Reader:
     """Goes through a crontab: a variable holds for all lines after it, a comment for the very next one."""
 
     def __init__(self, source: str, system: bool, user: str, tz: str) -> None:
-        source = re.sub(r"\s", " ", _UNPRINTABLE.sub("\ufffd", source))
+        source = re.sub(r"\s", " ", CONTROL.sub("\ufffd", source))
         self._source = source if len(source) <= _LONGEST_SOURCE else f"…{source[1 - _LONGEST_SOURCE :]}"
         self._system, self._user, self._tz = system, user, tz
         self._env: dict[str, str] = {}
@@ -137,7 +136,7 @@ class _Reader:
                 self.plan.entries.append(self._entry(number, text))
         except Refused as refused:
             shortened = text if len(text) <= 200 else f"{text[:199]}…"
-            told = Refusal(number, _UNPRINTABLE.sub("\ufffd", shortened), refused.reason, refused.remedy)
+            told = Refusal(number, CONTROL.sub("\ufffd", shortened), refused.reason, refused.remedy)
             self.plan.refusals.append(told)
         self._comments, self._given_name = [], None
 
@@ -148,7 +147,7 @@ class _Reader:
         elif _COLUMN_TITLES.match(text, 1):
             self._comments = []
         else:
-            self._comments.append(_UNPRINTABLE.sub("\ufffd", text[1:].rstrip(SPACES).removeprefix(" ")))
+            self._comments.append(CONTROL.sub("\ufffd", text[1:].rstrip(SPACES).removeprefix(" ")))
 
     def _assign(self, number: int, text: str, assignment: re.Match[str]) -> None:
         name = assignment[1] or assignment[2] or assignment[3] or ""
@@ -216,7 +215,7 @@ class _Reader:
     def _name(self, user: str, command: str, stdin: str) -> str:
         # Made of what runs, not of when: a line whose time, variables or comments were edited is still the same
         # schedule, and importing it changes that one instead of adding another that would run beside it.
-        digest = hashlib.sha256("\0".join((user, command, stdin)).encode()).hexdigest()[:12]
+        digest = hashlib.sha256("\0".join((user, command, stdin)).encode(errors="surrogatepass")).hexdigest()[:12]
         self._alike[digest] += 1
         ordinal = f".{self._alike[digest]}" if self._alike[digest] > 1 else ""
         return f"crontab:{self._source}:{digest}{ordinal}"

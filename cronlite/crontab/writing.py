@@ -5,7 +5,6 @@ Each line is read back before it is written: what would come back as something e
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
@@ -13,6 +12,7 @@ from typing import Any
 
 from cronlite.crontab.reading import DEFAULT_SHELL, MARK, SPACES, START_AND_STEP, Refused, read
 from cronlite.documents.schedules import Schedule
+from cronlite.errors import CONTROL, visible
 from cronlite.handlers.shell import NAME as SHELL_HANDLER
 from cronlite.when import pattern as cron
 
@@ -51,7 +51,8 @@ class _Writer:
                 raise Refused(f"{', '.join(missing)} of the lines above cannot be unset: export it apart")
             _require_same(schedule, [*_assignments(settings), line], self._system)
         except Refused as refused:
-            self.lines += ["", *comments, f"{MARK} cannot be said here ({refused.reason}): {_summary(schedule)}"]
+            told = f"{MARK} cannot be said here ({refused.reason}): {_summary(schedule)}"
+            self.lines += ["", *comments, _one_line(told)]
             return
         new = {name: value for name, value in settings.items() if self._settings.get(name) != value}
         self._settings = settings
@@ -70,8 +71,8 @@ class _Writer:
 def _require_same(schedule: Schedule, lines: Iterable[str], system: bool) -> None:
     """Read the lines as a crontab, and raise Refused unless they mean this schedule."""
     written = list(lines)
-    if any("\n" in line for line in written):
-        raise Refused("it holds a line break")
+    if any("\n" in line or CONTROL.search(line) for line in written):
+        raise Refused("it holds a line break or another control character")
     plan = read("\n".join(written).encode(errors="replace"), source="", system=system, user=schedule.user)
     for refusal in plan.refusals:
         raise Refused(refusal.reason)
@@ -146,6 +147,10 @@ def _quoted(value: str) -> str:
 
 
 def _comments(schedule: Schedule, system: bool) -> Iterator[str]:
+    return map(_one_line, _said_in_comments(schedule, system))
+
+
+def _said_in_comments(schedule: Schedule, system: bool) -> Iterator[str]:
     if schedule.name:
         yield f"{MARK} name {schedule.name}"
     if schedule.user and not system:
@@ -158,4 +163,9 @@ def _comments(schedule: Schedule, system: bool) -> Iterator[str]:
 
 
 def _summary(schedule: Schedule) -> str:
-    return re.sub(r"\s", " ", f"{schedule.describe()}: {schedule.handler} {dict(schedule.params)!r}")[:500]
+    return f"{schedule.describe()}: {schedule.handler} {dict(schedule.params)!r}"[:500]
+
+
+def _one_line(text: str) -> str:
+    # Whatever the checks let pass, and whoever wrote it: a comment never ends before its line does.
+    return visible(text).replace("\n", "\\n")

@@ -10,7 +10,7 @@ import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Literal, TextIO, get_args
 
-from cronlite.errors import Fault, InvalidInput, suggestion
+from cronlite.errors import Fault, InvalidInput, suggestion, visible
 from cronlite.handlers.output import RunFields
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ class _Text(logging.Formatter):
         return super().formatMessage(record) + of_run
 
     def format(self, record: logging.LogRecord) -> str:
-        # indented, so that the rest of a message cannot pass for a line of its own
-        return super().format(record).replace("\n", "\n    ")
+        # Indented, so that the rest of a message cannot pass for a line of its own.
+        return visible(super().format(record)).replace("\n", "\n    ")
 
 
 class _Json(logging.Formatter):
@@ -94,7 +94,7 @@ class _Json(logging.Formatter):
             told["exception"] = self.formatException(record.exc_info)
         elif record.exc_text:
             told["exception"] = record.exc_text
-        return json.dumps(told, default=str)
+        return json.dumps(told, default=str).replace("\x7f", "\\u007f")  # the one control character that JSON leaves
 
 
 class _Prioritized(logging.Formatter):

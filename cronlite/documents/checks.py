@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from cronlite.errors import Fault, InvalidInput, shown
+from cronlite.errors import CONTROL, Fault, InvalidInput, shown
 
 # MongoDB nests documents up to 100 deep and holds 16 MB in one (Limits and Thresholds in its manual);
 # a run carries its params two levels down and keeps room for its result, error and output.
@@ -20,7 +20,6 @@ SET_ASIDE = "set_aside"
 _INT64 = range(-(2**63), 2**63)
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,99}\Z", re.ASCII)
 _HANDLER_NAME = re.compile(r"[A-Za-z_][\w.:-]{0,199}\Z", re.ASCII)
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 # Where a value is: the field, then keys and indexes. Rendered for a fault only.
@@ -32,26 +31,38 @@ Check = Callable[[Any], Complaint]
 
 
 def text(limit: int) -> Check:
-    """Check for text of at most `limit` characters that both stores and a terminal can hold."""
+    """Check for text of at most `limit` characters, with no control characters but line breaks and tabs."""
 
     def check(value: object) -> Complaint:
         if not isinstance(value, str):
             return "is not text", "give a string"
         if len(value) > limit:
             return f"is longer than {limit} characters", "shorten it"
-        if not value.isprintable() and _UNPRINTABLE.search(value):
+        if not value.isprintable() and CONTROL.search(value):
             return "holds a control character or half a surrogate pair", "remove it"
         return None
 
     return check
 
 
-def line(limit: int) -> Check:
-    """Check for one line of text, neither empty nor with blanks around it."""
+def label(limit: int) -> Check:
+    """Check for text on one line, perhaps empty: it stands in lines of logs, of crontabs and on terminals."""
     fits = text(limit)
 
     def check(value: object) -> Complaint:
-        if isinstance(value, str) and (not value or value != value.strip() or "\n" in value or "\t" in value):
+        if isinstance(value, str) and ("\n" in value or "\t" in value):
+            return "holds a line break or a tab", "give one line of text"
+        return fits(value)
+
+    return check
+
+
+def line(limit: int) -> Check:
+    """Check for a label that is not empty and has no blanks around it."""
+    fits = label(limit)
+
+    def check(value: object) -> Complaint:
+        if isinstance(value, str) and (not value or value != value.strip()):
             return "is empty, or holds a line break, a tab or outer blanks", "give one line of text"
         return fits(value)
 

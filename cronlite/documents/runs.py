@@ -274,10 +274,10 @@ def _if_any(check: checks.Check) -> checks.Check:
 
 
 _CHECKS: dict[str, checks.Check] = {
-    "id": checks.text(300),
-    "user": checks.text(200),
+    "id": checks.label(300),
+    "user": checks.label(200),
     "key": _if_any(checks.line(200)),
-    **{name: _if_any(checks.text(300)) for name in ("schedule", "lane", "daemon", "retry_of")},
+    **{name: _if_any(checks.label(300)) for name in ("schedule", "lane", "daemon", "retry_of")},
     "handler": checks.handler_name,
     "params": checks.mapping,
     "queue": checks.queue_name,

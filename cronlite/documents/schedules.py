@@ -209,9 +209,9 @@ _SHARED_CHECKS: dict[str, values.Check] = {
     "on_crash": values.one_of("retry", "abandon"),
 }
 _OWN_CHECKS: dict[str, values.Check] = {
-    "id": values.text(200),
+    "id": values.label(200),
     "name": _name,
-    "user": values.text(200),
+    "user": values.label(200),
     "params": values.mapping,
     "active_from": values.instant,
     "tags": values.tags,
