@@ -16,7 +16,6 @@ from cronlite.cli import render
 from cronlite.cli.parameters import Name, zone_names
 from cronlite.cli.render import Column
 from cronlite.cli.session import Session, pass_session
-from cronlite.client import inspection
 from cronlite.client.app import Cronlite
 from cronlite.crontab import IMPORTED, Entry, Plan, Refusal
 from cronlite.documents import schedules
@@ -109,7 +108,7 @@ def export_crontab(session: Session, tag: str | None, user: str | None, system: 
 
     'import-crontab' finds the same schedules again by the comments '#cronlite: name NAME'.
     """
-    found, broken = inspection.readable(session.cron.store.schedules(tag=tag, user=user))
+    found, broken = schedules.readable(session.cron.store.schedules(tag=tag, user=user))
     click.echo(crontab.export(found, system=system), nl=False)
     if broken:
         render.note(f"{len(broken)} cannot be read ({', '.join(broken[:3])}); 'cronlite doctor' tells why", "warning")

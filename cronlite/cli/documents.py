@@ -9,7 +9,9 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from cronlite.client.inspection import Answer, Finding, Status
+from cronlite.client.doctor import Finding
+from cronlite.client.status import Status
+from cronlite.client.why import Answer
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import FIELDS, Document, Schedule

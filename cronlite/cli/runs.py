@@ -14,9 +14,9 @@ from cronlite.cli.render import Column
 from cronlite.cli.schedules import as_json, ref
 from cronlite.cli.session import Session, handler_names, pass_session, run_ids, schedule_names
 from cronlite.cli.several import each
-from cronlite.client import inspection
 from cronlite.client.app import Cronlite
 from cronlite.client.receipt import Handle
+from cronlite.client.status import status
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
 from cronlite.errors import NotFound
@@ -105,7 +105,7 @@ def _queued(cron: Cronlite, handle: Handle, wait: bool, as_json: bool) -> None:
 
 
 def _nobody_for(cron: Cronlite, handler: str) -> str | None:
-    seen = inspection.status(cron.store)
+    seen = status(cron.store)
     if not seen.alive:
         return "no daemon is alive"
     return None if handler in seen.handlers else f"no daemon alive has the handler {handler!r}"

@@ -13,7 +13,6 @@ from cronlite.cli.parameters import Name
 from cronlite.cli.render import Column
 from cronlite.cli.session import Session, handler_names, pass_session, schedule_names
 from cronlite.cli.several import each
-from cronlite.client import inspection
 from cronlite.documents import schedules as schedule_documents
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput
@@ -46,7 +45,7 @@ def list_(
     --json prints a list of schedules: their fields, description, next_runs and faults (empty).
     """
     cron = session.cron
-    found, broken = inspection.readable(cron.store.schedules(tag=tag, user=user, handler=handler))
+    found, broken = schedule_documents.readable(cron.store.schedules(tag=tag, user=user, handler=handler))
     fitting = [s for s in found if _fits(s, match) and (enabled is None or s.enabled is enabled)]
     now = cron.now()
     if as_json:

@@ -15,8 +15,9 @@ from cronlite.cli.parameters import Duration
 from cronlite.cli.render import Column
 from cronlite.cli.schedules import as_json
 from cronlite.cli.session import Session, pass_session
-from cronlite.client import inspection
-from cronlite.client.inspection import Status
+from cronlite.client import doctor as doctors
+from cronlite.client import status as statuses
+from cronlite.client.status import Status
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.ticks import Tick
 
@@ -148,7 +149,7 @@ def status(session: Session, as_json: bool) -> None:
 
     --json prints address, now, next_wake, daemons, ticks, gaps, queue (state, handler, runs) and unknown_handlers.
     """
-    seen = inspection.status(session.cron.store)
+    seen = statuses.status(session.cron.store)
     if as_json:
         render.print_json(documents.status(seen))
         return
@@ -240,7 +241,7 @@ def doctor(session: Session, as_json: bool) -> None:
     Exit code 1 if something keeps work from being done. Indexes that are missing are made.
     --json prints a list of: severity ("error" or "warning"), subject, problem, remedy.
     """
-    findings = inspection.doctor(session.cron.store)
+    findings = doctors.doctor(session.cron.store)
     if as_json:
         render.print_json([documents.finding(finding) for finding in findings])
     else:

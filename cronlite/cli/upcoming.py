@@ -14,8 +14,8 @@ from cronlite.cli.parameters import Instant, Name, placed
 from cronlite.cli.render import Column
 from cronlite.cli.schedules import as_json, ref, tick_row
 from cronlite.cli.session import Session, pass_session, schedule_names
-from cronlite.client import inspection
-from cronlite.client.inspection import Answer
+from cronlite.client import why as reasons
+from cronlite.client.why import Answer
 from cronlite.documents import schedules
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput
@@ -44,7 +44,7 @@ def next_(session: Session, ref: str | None, count: int, start: datetime, as_jso
         if not chosen[0].enabled:
             render.note("it is paused: it would run at", "warning")
     else:
-        chosen = [schedule for schedule in inspection.readable(cron.store.schedules())[0] if schedule.enabled]
+        chosen = [schedule for schedule in schedules.readable(cron.store.schedules())[0] if schedule.enabled]
     after = placed(start, chosen[0].timetable.zone if ref is not None else timezone.utc)
     found = list(islice(_merged(chosen, after), count))
     now = cron.now()
@@ -103,7 +103,7 @@ def why(session: Session, ref: str, at: datetime, as_json: bool) -> None:
         named = when = ""
     else:
         tick = clock.floor_minute(placed(at, schedule.timetable.zone))
-        answer = inspection.why(cron.store, schedule, tick)
+        answer = reasons.why(cron.store, schedule, tick)
         named, when = schedule.name or "", render.minute(tick, schedule.timetable.zone)
     if as_json:
         render.print_json(documents.answer(answer, str(document["_id"]), tick))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from cronlite.documents import checks as values
 from cronlite.documents import ids
-from cronlite.errors import Fault, InvalidInput, suggestion
+from cronlite.errors import Fault, InvalidInput, shown, suggestion
 from cronlite.when import clock
 from cronlite.when import pattern as cron
 from cronlite.when.timetable import Timetable
@@ -139,6 +139,23 @@ def read(document: Mapping[str, Any]) -> Schedule:
     schedule.__dict__.update(filled)
     schedule.__post_init__()
     return schedule
+
+
+def readable(documents: Iterable[Mapping[str, Any]]) -> tuple[list[Schedule], list[str]]:
+    """Read documents; return the schedules, and what people call those that cannot be read."""
+    schedules, broken = [], []
+    for document in documents:
+        try:
+            schedules.append(read(document))
+        except InvalidInput:
+            broken.append(label(document))
+    return schedules, broken
+
+
+def label(document: Mapping[str, Any]) -> str:
+    """Say what people call a stored schedule, be it readable or not: its name, or else its id."""
+    name = document.get("name")
+    return name if isinstance(name, str) else shown(document.get("_id")).strip("'")
 
 
 def refuse_unknown(given: Mapping[str, Any]) -> None:

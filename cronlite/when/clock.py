@@ -134,3 +134,13 @@ def _between(before: datetime, minute: datetime) -> tuple[datetime, ...]:
     if not _NOTHING < jumped <= LARGEST_CHANGE:
         return ()
     return tuple(before + n * MINUTE for n in range(1, jumped // MINUTE + 1))
+
+
+def utc_minute(instant: datetime) -> str:
+    """Show the minute of a UTC instant, for people."""
+    return f"{instant:%Y-%m-%d %H:%M}Z"
+
+
+def utc_second(instant: datetime) -> str:
+    """Show a UTC instant to the second, for people."""
+    return f"{instant:%Y-%m-%d %H:%M:%S}Z"

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from cronlite.client import inspection
 from cronlite.client.app import Cronlite
+from cronlite.client.doctor import doctor
+from cronlite.client.status import status
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import Run
 from cronlite.documents.ticks import Tick
@@ -82,10 +83,10 @@ def test_status_shows_daemons_ticks_gaps_and_the_queue(typed: Typed, cron: Cronl
 
 def test_a_daemon_that_has_been_silent_is_not_called_alive(cron: Cronlite, monkeypatch: pytest.MonkeyPatch) -> None:
     joined(cron)
-    assert [one.id for one in inspection.status(cron.store).alive] == ["d"]
+    assert [one.id for one in status(cron.store).alive] == ["d"]
     later = datetime.now(timezone.utc) + timedelta(seconds=31)
     monkeypatch.setattr(type(cron.store), "now", lambda _: later)
-    assert [one.id for one in inspection.status(cron.store).dead] == ["d"]
+    assert [one.id for one in status(cron.store).dead] == ["d"]
 
 
 def test_the_doctor_finds_nothing_where_all_is_well(typed: Typed, cron: Cronlite) -> None:
@@ -98,9 +99,7 @@ def test_the_doctor_finds_nothing_where_all_is_well(typed: Typed, cron: Cronlite
 def test_a_standalone_server_is_told_from_a_replica_set(start_mongod: Callable[..., Mongod], mongo_uri: str) -> None:
     alone = Cronlite(start_mongod(replica_set=None).uri_of("cronlite"))
     with alone, Cronlite(mongo_uri) as of_a_set:
-        found = [
-            [one for one in inspection.doctor(cron.store) if one.subject == "MongoDB"] for cron in (alone, of_a_set)
-        ]
+        found = [[one for one in doctor(cron.store) if one.subject == "MongoDB"] for cron in (alone, of_a_set)]
     assert [one.severity for one in found[0]] == ["warning"]
     assert "replica set" in found[0][0].remedy
     assert found[1] == []

@@ -1,0 +1,153 @@
+"""What keeps work from being done in a store, and how is that mended?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from cronlite.client.status import Status, how_to_register, status
+from cronlite.daemon.liveness import SKEW_SECONDS
+from cronlite.documents import runs, schedules
+from cronlite.documents.daemons import DaemonRecord
+from cronlite.documents.schedules import Document, label
+from cronlite.errors import InvalidInput, StoreError, StoreUnavailable
+from cronlite.store.contract import RunQuery, Store
+from cronlite.when import clock
+from cronlite.when.clock import utc_minute
+
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, and what to do about it. `severity` is "error" (work is not done) or "warning"."""
+
+    severity: str
+    subject: str
+    problem: str
+    remedy: str
+
+
+def doctor(store: Store) -> list[Finding]:
+    """Look for all that keeps work from being done, errors first. Raises StoreUnavailable."""
+    asked = datetime.now(timezone.utc)
+    seen = status(store)
+    findings = [
+        *_clock_skew(asked, seen.now, datetime.now(timezone.utc)),
+        *_indexes(store),
+        *_streams(store),
+        *_daemons(store, seen),
+        *_handlers(seen),
+        *_queues(store, seen),
+        *_gaps(seen),
+        *_documents(store, seen),
+    ]
+    return sorted(findings, key=lambda finding: finding.severity != "error")
+
+
+def _clock_skew(asked: datetime, answered: datetime, received: datetime) -> Iterator[Finding]:
+    slack = timedelta(seconds=SKEW_SECONDS)
+    if not asked - slack <= answered <= received + slack:
+        off = (asked - answered).total_seconds()
+        told = f"is {abs(off):.1f} s {'ahead of' if off > 0 else 'behind'} the store's, which counts"
+        yield Finding("warning", "this host's clock", told, "mend its time service")
+
+
+def _indexes(store: Store) -> Iterator[Finding]:
+    try:
+        for complaint in store.prepare():
+            yield Finding("warning", "indexes", complaint, "mend that, then start a daemon or the doctor again")
+    except StoreUnavailable:
+        raise
+    except StoreError as refused:
+        yield Finding("error", "indexes", f"cannot be looked at: {refused}", "let this user read and create them")
+
+
+def _streams(store: Store) -> Iterator[Finding]:
+    if store.address.startswith("mongodb") and not store.watch(0.001):
+        told = "no change streams (a standalone server, or a role without changeStream), so daemons poll each second"
+        yield Finding("warning", "MongoDB", told, "make it a replica set, of one member perhaps: rs.initiate()")
+
+
+def _daemons(store: Store, seen: Status) -> Iterator[Finding]:
+    if not seen.alive:
+        last = f"; the last minute done is {utc_minute(seen.ticks[0].last)}" if seen.ticks else ""
+        yield Finding("error", "daemons", f"none is alive, so nothing runs{last}", "start one: cronlite run -A MODULE")
+    elif seen.next_wake is None:
+        yield Finding(
+            "error", "daemons", "only workers are alive, so no schedule is ever due", "start one: cronlite run"
+        )
+    alive = {daemon.id for daemon in seen.alive}
+    for owner in sorted(store.owners() - alive):
+        orphans = sum(1 for _ in store.runs(RunQuery(daemon=owner, states=[runs.RUNNING])))
+        what = f"is dead and still owns {_counted(orphans, 'running run')}" if orphans else "is dead and owns a tick"
+        remedy = "daemons alive take that over within a minute" if alive else "any daemon that starts takes that over"
+        yield Finding("warning", f"daemon {owner}", what, remedy)
+    for daemon in seen.alive:
+        if daemon.trouble:
+            yield Finding("error", _named(daemon), daemon.trouble, "mend that; it goes on by itself then")
+        if daemon.stuck:
+            threads = _counted(daemon.stuck, "thread")
+            told = f"{threads} stuck in handlers that are over their time-out ({daemon.seats} seats)"
+            yield Finding("warning", _named(daemon), told, "restart it; give such handlers isolation='process'")
+
+
+def _handlers(seen: Status) -> Iterator[Finding]:
+    for handler in seen.unknown_handlers if seen.alive else ():
+        waiting = _counted(seen.queue[runs.QUEUED, handler], "queued run")
+        yield Finding(
+            "error", f"handler {handler}", f"no daemon alive has it: {waiting}", how_to_register(handler, seen)
+        )
+
+
+def _queues(store: Store, seen: Status) -> Iterator[Finding]:
+    served = [daemon.queues for daemon in seen.alive if daemon.seats]
+    if not seen.alive or any(queues is None for queues in served):
+        return
+    known = {queue for queues in served for queue in queues or ()}
+    for queue, count in sorted(store.count_queues().items()):
+        if queue not in known:
+            told = f"no daemon alive serves it: {_counted(count, 'queued run')}"
+            yield Finding("error", f"queue {queue}", told, f"start a worker for it: cronlite worker --queue {queue}")
+
+
+def _gaps(seen: Status) -> Iterator[Finding]:
+    for gap in seen.gaps:
+        minutes = (gap.last - gap.first) // clock.MINUTE + 1
+        left_out = f"; catch_up left {_counted(gap.skipped, 'run')} out" if gap.skipped else ""
+        told = f"no daemon ticked in {_counted(minutes, 'minute')}{left_out}"
+        span = f"{utc_minute(gap.first)} to {utc_minute(gap.last)}"
+        yield Finding("warning", span, told, "keep a second daemon running; see each schedule's catch_up")
+
+
+def _documents(store: Store, seen: Status) -> Iterator[Finding]:
+    homeless: dict[str, list[str]] = defaultdict(list)
+    for document in store.schedules():
+        try:
+            schedule = schedules.read(document)
+        except InvalidInput as fault:
+            yield Finding("error", f"schedule {label(document)}", f"is set aside: {fault}", _mend(document))
+            continue
+        if schedule.enabled and seen.alive and schedule.handler not in seen.handlers:
+            homeless[schedule.handler].append(schedule.name or schedule.id)
+    for handler, names in sorted(homeless.items()):
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        told = f"no daemon alive has it, but schedules name it: {', '.join(names[:_NAMED])}{more}"
+        yield Finding("error", f"handler {handler}", told, how_to_register(handler, seen))
+
+
+def _mend(document: Document) -> str:
+    id_ = document.get("_id")
+    if not isinstance(id_, str):
+        return "insert it again under an ObjectId or a string, and delete this one, in the database's own shell"
+    return f"'cronlite edit {id_}' the fields named, or 'cronlite remove {id_}'"
+
+
+def _named(daemon: DaemonRecord) -> str:
+    return f"daemon {daemon.id} ({daemon.host}, pid {daemon.pid})"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

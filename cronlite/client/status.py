@@ -1,0 +1,76 @@
+"""What is going on in a store: who is alive, what was ticked, and what waits?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cronlite.daemon.liveness import SILENCE_SECONDS
+from cronlite.documents import runs
+from cronlite.documents.daemons import DaemonRecord
+from cronlite.documents.ticks import Tick
+from cronlite.errors import suggestion
+from cronlite.store.contract import Store
+from cronlite.when import clock
+
+DAY = timedelta(days=1)
+LAST_TICKS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """A store at an instant of its own clock.
+
+    `ticks` are the newest entries of the ledger, newest first, `gaps` those of the last day. `queue` counts the runs at
+    work by (state, handler); `unknown_handlers` are those of queued runs that no daemon alive can call.
+    """
+
+    address: str
+    now: datetime
+    next_wake: datetime | None
+    alive: Sequence[DaemonRecord]
+    dead: Sequence[DaemonRecord]
+    ticks: Sequence[Tick]
+    gaps: Sequence[Tick]
+    queue: Mapping[tuple[str, str], int]
+    unknown_handlers: Sequence[str]
+
+    @property
+    def handlers(self) -> set[str]:
+        """The handlers that some daemon alive can call."""
+        return {name for daemon in self.alive for name in daemon.handlers}
+
+
+def status(store: Store) -> Status:
+    """Look at daemons, ledger and queue. Raises StoreError."""
+    now = store.now()
+    daemons = sorted(store.daemons(), key=lambda daemon: daemon.started_at, reverse=True)
+    alive = [daemon for daemon in daemons if _is_alive(daemon, now)]
+    entries = sorted(store.ledger(now - DAY, now), key=lambda entry: entry.minute, reverse=True)
+    queue = store.count_runs()
+    known = {name for daemon in alive for name in daemon.handlers}
+    return Status(
+        address=store.address,
+        now=now,
+        next_wake=clock.next_wake(now) if any(daemon.ticks for daemon in alive) else None,
+        alive=alive,
+        dead=[daemon for daemon in daemons if daemon not in alive],
+        ticks=entries[:LAST_TICKS],
+        gaps=[entry for entry in entries if entry.is_gap and entry.last > now - DAY],
+        queue=queue,
+        unknown_handlers=sorted({handler for state, handler in queue if state == runs.QUEUED} - known),
+    )
+
+
+def _is_alive(daemon: DaemonRecord, now: datetime) -> bool:
+    """Judge by the store's clock, which wrote `seen_at`; the daemons themselves judge each other by their beats."""
+    seen = daemon.seen_at or daemon.started_at
+    return daemon.dead_at is None and now - seen < timedelta(seconds=SILENCE_SECONDS)
+
+
+def how_to_register(handler: str, seen: Status) -> str:
+    """Say how a handler that no daemon alive has can be had."""
+    hint = suggestion(handler, seen.handlers)
+    start = "start a daemon whose -A module registers it"
+    return f"{hint} or else {start}" if "did you mean" in hint else start

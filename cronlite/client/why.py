@@ -1,0 +1,135 @@
+"""Why did a schedule run at a minute, or not?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from cronlite.client.status import how_to_register, status
+from cronlite.documents import runs
+from cronlite.documents.runs import Run
+from cronlite.documents.schedules import Schedule
+from cronlite.store.contract import Store
+from cronlite.when import clock, pattern
+from cronlite.when.clock import utc_minute, utc_second
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Why a schedule ran at a tick, or did not.
+
+    `verdict` is the state of its run where there is one, or else "not_due", "not_active", "paused", "not_yet", "gap",
+    "no_daemon", "in_hand" (claimed by a daemon and not done yet), "changed_since" or "unknown".
+    """
+
+    verdict: str
+    reasons: tuple[str, ...]
+    run: Run | None = None
+
+
+def why(store: Store, schedule: Schedule, tick: datetime) -> Answer:
+    """Say why a schedule ran at the minute of an aware instant, or did not. Raises StoreError."""
+    tick = clock.floor_minute(tick)
+    run = store.run(runs.scheduled_id(schedule.id, tick))
+    if run is not None:
+        return Answer(run.state, tuple(_of_run(store, run)), run)
+    now = store.now()
+    against = list(_against(schedule, tick))
+    if not against and tick > now:
+        against = [("not_yet", "that minute is still to come, and it is due then")]
+    if not against:
+        against = [_by_the_ledger(store, schedule, tick, now)]
+    reasons = [reason for _, reason in against]
+    changed_at = schedule.updated_at if schedule.updated_at != schedule.created_at else None
+    if changed_at and tick < changed_at and against[0][0] != "changed_since":
+        reasons.append(
+            f"it was last changed at {utc_second(changed_at)}, after that minute; this goes by what it is now"
+        )
+    return Answer(against[0][0], tuple(reasons))
+
+
+def _against(schedule: Schedule, tick: datetime) -> Iterator[tuple[str, str]]:
+    """Yield what keeps a schedule from being due at a tick, as it stands now."""
+    for reason in _not_due(schedule, tick):
+        yield "not_due", reason
+    if schedule.active_from is not None and tick < schedule.active_from:
+        since = utc_second(schedule.active_from)
+        yield "not_active", f"it counts from {since} on, when it was made, resumed, or its times were changed"
+    if not schedule.enabled:
+        yield "paused", f"it is paused; 'cronlite resume {schedule.name or schedule.id}' lets it run again"
+
+
+def _not_due(schedule: Schedule, tick: datetime) -> Iterator[str]:
+    timetable, wall = schedule.timetable, clock.wall(tick, schedule.timetable.zone)
+    if timetable.due(tick):
+        return
+    clock_says = f"the clock in {schedule.tz} showed {wall.minute:%a %Y-%m-%d %H:%M}"
+    if timetable.pattern.matches(wall.minute):
+        yield f"{clock_says} for the second time, and fixed times run the first time only"
+        return
+    failing = [name for name in pattern.FIELDS if not getattr(timetable.pattern, name).matches(wall.minute)]
+    if timetable.pattern.matches_day(wall.minute):  # with either_day, one of its two fields may fail
+        failing = [name for name in failing if name in ("minute", "hour")]
+    told = (f"{name} {_reading(name, wall.minute)} is not in {getattr(schedule, name)}" for name in failing)
+    yield f"{clock_says}: {', '.join(told)}"
+
+
+def _reading(name: str, minute: datetime) -> str:
+    return f"{minute:%A}" if name == "weekday" else str(getattr(minute, name))
+
+
+def _by_the_ledger(store: Store, schedule: Schedule, tick: datetime, now: datetime) -> tuple[str, str]:
+    """Explain why a schedule that seems due at a past tick has no run of it."""
+    if now - tick > runs.KEPT:
+        return "unknown", f"runs are kept for {runs.KEPT.days} days only"
+    entries = store.ledger(tick, tick + clock.MINUTE)  # a gap that begins with the tick has an id after it
+    entry = next((entry for entry in entries if entry.first <= tick <= entry.last), None)
+    if entry is None and not entries:
+        return "no_daemon", "the ledger does not go back that far: no daemon had ticked yet, or its entry was pruned"
+    if entry is None:
+        return "no_daemon", "no daemon has done that minute yet; the next to tick makes up for it, as catch_up has it"
+    if entry.is_gap:
+        gap = f"no daemon ticked from {utc_minute(entry.first)} to {utc_minute(entry.last)}"
+        done = "" if entry.done_at else "; what catch_up makes up for is being queued"
+        return "gap", f"{gap}, and its catch_up is {schedule.catch_up!r}{done}"
+    if entry.done_at is None:
+        return (
+            "in_hand",
+            f"daemon {entry.daemon} claimed that minute at {utc_second(entry.claimed_at)} and has not ended it",
+        )
+    if schedule.updated_at and entry.done_at < schedule.updated_at:
+        return "changed_since", f"it was changed at {utc_second(schedule.updated_at)}, and was not due before that"
+    told = f"the minute was done at {utc_second(entry.done_at)} without it; was it written later, or its run deleted?"
+    return "unknown", told
+
+
+def _of_run(store: Store, run: Run) -> Iterator[str]:
+    """Yield what there is to say about a run: what it waits for, or how it went."""
+    if run.started_at:
+        yield f"attempt {run.attempt} started at {utc_second(run.started_at)} on daemon {run.daemon}"
+    if run.late:
+        yield f"it was late: queued at {utc_second(run.queued_at)}"
+    if run.state == runs.QUEUED:
+        yield from _waiting(store, run)
+    if run.reason:
+        yield run.reason
+    if run.error:
+        yield f"{run.error.get('type', 'error')}: {run.error.get('message', '')}"
+    if run.finished_at:
+        yield f"it ended at {utc_second(run.finished_at)}"
+
+
+def _waiting(store: Store, run: Run) -> Iterator[str]:
+    seen = status(store)
+    if not seen.alive:
+        yield "no daemon is alive; start one: cronlite run"
+    elif run.handler not in seen.handlers:
+        yield f"no daemon alive has the handler {run.handler!r}; {how_to_register(run.handler, seen)}"
+    if run.run_at is None:
+        others = [other.id for other in store.at_work([run.lane] if run.lane else []) if other.id != run.id]
+        yield f"it waits until {', '.join(others) or 'the earlier run'} has ended"
+    elif run.run_at > seen.now:
+        yield f"attempt {run.attempt + 1} is to start at {utc_second(run.run_at)}"
+    elif run.handler in seen.handlers:
+        yield "it is about to be claimed, or all seats are taken"
