@@ -18,7 +18,7 @@ PACKAGE = Path(cronlite.__file__).parent
 
 # A room may import those of its own floor and of the floors below it.
 FLOORS = [
-    ["errors", "version"],
+    ["errors", "logger", "version"],
     ["when"],
     ["documents"],
     ["store", "handlers"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 from datetime import timedelta
@@ -20,11 +19,12 @@ from cronlite.client import status as statuses
 from cronlite.client.status import Status
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.ticks import Tick
+from cronlite.logger import logger
 
 if TYPE_CHECKING:
     from cronlite.daemon.options import Options
 
-log = logging.getLogger("cronlite.daemon")
+log = logger("cronlite.daemon")
 
 
 _seats = click.option(

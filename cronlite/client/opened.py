@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import weakref
@@ -12,10 +11,11 @@ from pathlib import Path
 
 from cronlite.daemon.liveness import StoreClock, steady
 from cronlite.errors import Fault, InvalidInput
+from cronlite.logger import logger
 from cronlite.store import open_store
 from cronlite.store.contract import Store
 
-log = logging.getLogger("cronlite")
+log = logger("cronlite")
 
 RESYNC_SECONDS = 30.0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import random
 import threading
@@ -16,9 +15,10 @@ from cronlite.documents import runs
 from cronlite.documents.runs import Changes, Outcome, Run
 from cronlite.errors import InvalidInput, StoreError
 from cronlite.handlers.registry import Registry
+from cronlite.logger import logger
 from cronlite.store.contract import RunQuery, Store
 
-log = logging.getLogger("cronlite.run")
+log = logger("cronlite.run")
 
 # Enough to keep the seats busy while more is claimed; the rest is for whoever has a free seat first.
 AHEAD_SECONDS = 0.25

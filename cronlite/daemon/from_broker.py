@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -14,12 +13,13 @@ from cronlite.daemon.liveness import StoreClock, steady
 from cronlite.daemon.to_broker import LOST_AFTER, Trouble, load_amqp
 from cronlite.errors import BrokerUnavailable, shown
 from cronlite.handlers.registry import Registry
+from cronlite.logger import logger
 from cronlite.store.contract import Store
 
 if TYPE_CHECKING:
     from cronlite.dispatch.amqp import Message
 
-log = logging.getLogger("cronlite.amqp")
+log = logger("cronlite.amqp")
 
 ROUND_SECONDS = 1.0
 BUSY_ROUND_SECONDS = 0.05

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 import socket
@@ -14,10 +13,11 @@ from datetime import datetime, timezone
 
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.errors import StoreError
+from cronlite.logger import logger
 from cronlite.store.contract import Store
 from cronlite.when.clock import MILLISECOND, whole_milliseconds
 
-log = logging.getLogger("cronlite.daemon")
+log = logger("cronlite.daemon")
 
 SILENCE_SECONDS = 30.0
 BEATS_PER_SILENCE = 6

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -27,11 +26,12 @@ from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import DEFAULT_QUEUE, QUEUED, Run
 from cronlite.errors import StoreError
 from cronlite.handlers.registry import Registry
+from cronlite.logger import logger
 from cronlite.store.contract import Store
 from cronlite.version import VERSION
 from cronlite.when import clock
 
-log = logging.getLogger("cronlite.daemon")
+log = logger("cronlite.daemon")
 
 POLL_SECONDS = 1.0
 POLL_SECONDS_HEARING = 5.0  # where the store tells of new runs

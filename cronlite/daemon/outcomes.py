@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import random
 import threading
@@ -14,9 +13,10 @@ from cronlite.daemon.liveness import steady
 from cronlite.documents import runs
 from cronlite.documents.runs import Changes, Outcome, Run
 from cronlite.errors import StoreError, StoreUnavailable, shown
+from cronlite.logger import logger
 from cronlite.store.contract import Store
 
-log = logging.getLogger("cronlite.run")
+log = logger("cronlite.run")
 
 AT_ONCE = 1_000
 UNKNOWN_SECONDS = 0.05

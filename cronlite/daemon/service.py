@@ -14,8 +14,9 @@ from contextlib import contextmanager, suppress
 
 from cronlite.daemon.loops import Daemon
 from cronlite.errors import ConfigurationError
+from cronlite.logger import logger
 
-log = logging.getLogger("cronlite.daemon")
+log = logger("cronlite.daemon")
 
 
 def serve(daemon: Daemon) -> None:

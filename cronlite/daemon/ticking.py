@@ -19,10 +19,11 @@ from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.documents.ticks import Tick, oldest_in_grace, to_do
 from cronlite.errors import InvalidInput, shown
+from cronlite.logger import logger
 from cronlite.store.contract import Store
 from cronlite.when.clock import MINUTE, floor_minute
 
-log = logging.getLogger("cronlite.tick")
+log = logger("cronlite.tick")
 
 FIRST_BATCH = 100  # on its way to the seats while the next one is read
 BATCH = 1_000

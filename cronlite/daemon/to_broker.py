@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -14,9 +13,10 @@ from typing import Any
 from cronlite.daemon.liveness import StoreClock, steady
 from cronlite.documents.runs import Run
 from cronlite.errors import BrokerUnavailable, ConfigurationError
+from cronlite.logger import logger
 from cronlite.store.contract import Store
 
-log = logging.getLogger("cronlite.amqp")
+log = logger("cronlite.amqp")
 
 SEND_POLL_SECONDS = 0.5
 BATCH = 500

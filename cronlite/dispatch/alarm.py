@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
 from collections.abc import Callable
 
-log = logging.getLogger("cronlite.pool")
+from cronlite.logger import logger
+
+log = logger("cronlite.pool")
 
 
 class Alarm:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextvars
-import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from cronlite.logger import logger
+
 if TYPE_CHECKING:
     import asyncio
 
-log = logging.getLogger("cronlite.pool")
+log = logger("cronlite.pool")
 
 CLOSING_SECONDS = 1.0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import logging
 import math
 import os
 import queue
@@ -24,8 +23,9 @@ from cronlite.documents.runs import Outcome, Run
 from cronlite.errors import CronliteError
 from cronlite.handlers.output import Tail, enter_tail, mend_streams
 from cronlite.handlers.registry import CurrentRun, Handler, Registry, enter_run
+from cronlite.logger import logger
 
-log = logging.getLogger("cronlite.pool")
+log = logger("cronlite.pool")
 
 CUT_SECONDS = 5.0
 """How long a handler that was cut off at its time limit may take to end."""

@@ -24,8 +24,9 @@ from cronlite.documents.runs import Outcome, Run
 from cronlite.errors import GiveUp
 from cronlite.handlers.output import relay
 from cronlite.handlers.registry import Handler
+from cronlite.logger import logger
 
-log = logging.getLogger("cronlite.pool")
+log = logger("cronlite.pool")
 
 RUNS_PER_CHILD = 100  # then a fresh one: what handlers leak goes with the child
 IDLE_SECONDS = 60.0
@@ -300,9 +301,10 @@ def _line(message: Mapping[str, Any]) -> bytes:
 
 def _log(told: Mapping[str, Any]) -> None:
     record = logging.makeLogRecord(dict(told))
-    logger = logging.getLogger(record.name)
-    if logger.isEnabledFor(record.levelno):
-        logger.handle(record)
+    logged = logging.getLogger(record.name)
+    with suppress(Exception):  # an application's own handler may raise; the run is no worse for it
+        if logged.isEnabledFor(record.levelno):
+            logged.handle(record)
 
 
 def _asked(still_mine: Callable[[], bool]) -> bool:

@@ -107,16 +107,19 @@ class _ToTail(logging.Handler):
 
 
 class _Tee:
-    """Stands for sys.stdout or sys.stderr: what a run prints goes to its tail, and on to the stream."""
+    """Stands for sys.stdout or sys.stderr: what a run prints goes to its tail, and on to the stream.
 
-    def __init__(self, stream: TextIO) -> None:
+    The stream is None in a process that was started without it, as by `2>&-`.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
         if (tail := _TAIL.get()) is not None and isinstance(text, str):
             tail.write(text)
         with suppress(OSError):  # a reader that is gone, or a closed descriptor, is no fault of the run
-            if not self._stream.closed:
+            if self._stream is not None and not self._stream.closed:
                 return self._stream.write(text)
         return len(text)
 
@@ -126,7 +129,7 @@ class _Tee:
 
     def flush(self) -> None:
         with suppress(OSError):
-            if not self._stream.closed:
+            if self._stream is not None and not self._stream.closed:
                 self._stream.flush()
 
     def close(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from cronlite.documents import runs
 from cronlite.documents.runs import ABANDONED, AT_WORK, DEFAULT_QUEUE, QUEUED, RUNNING, Changes, Run
 from cronlite.documents.schedules import Document
 from cronlite.errors import InvalidInput, shown
+from cronlite.logger import logger
 from cronlite.store.alike import Alike, alike, batches
 from cronlite.store.contract import RunQuery
 from cronlite.store.mongo.changes import TELLING, at_once, one_by_one, shows
@@ -34,7 +34,7 @@ from cronlite.store.mongo.documents import (
 )
 from cronlite.store.mongo.failures import BAD_VALUE, BSON_OBJECT_TOO_LARGE, DUPLICATE_KEY, refusals, translated
 
-_log = logging.getLogger("cronlite.store")
+_log = logger("cronlite.store")
 
 _BATCH = 1_000  # each is one operation, with a time limit of its own
 _LANES = 10_000

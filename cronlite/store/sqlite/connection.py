@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 import threading
@@ -14,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from cronlite.errors import StoreUnavailable
+from cronlite.logger import logger
 from cronlite.store.alike import batches
 from cronlite.store.sqlite.failures import translation
 from cronlite.store.sqlite.opening import open_database
 from cronlite.store.sqlite.tables import Table, listed
 from cronlite.when.clock import whole_milliseconds
 
-log = logging.getLogger("cronlite.store")
+log = logger("cronlite.store")
 
 _PAGE = 500
 Rows = list[tuple[Any, ...]]

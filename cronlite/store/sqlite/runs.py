@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ from cronlite.documents import runs
 from cronlite.documents.runs import ABANDONED, DEFAULT_QUEUE, Changes, Run
 from cronlite.documents.schedules import Document
 from cronlite.errors import InvalidInput
+from cronlite.logger import logger
 from cronlite.store.alike import Alike, alike, batches
 from cronlite.store.contract import RunQuery
 from cronlite.store.sqlite.connection import Tables
@@ -21,7 +21,7 @@ from cronlite.store.sqlite.tables import IN_LIST, RUNS, distinct, instant, liste
 
 T = TypeVar("T")
 
-log = logging.getLogger("cronlite.store")
+log = logger("cronlite.store")
 
 _LAST_CHARACTER = "\U0010ffff"
 _FIRST_INSTANT = datetime.min.replace(tzinfo=timezone.utc)
