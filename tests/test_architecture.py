@@ -26,7 +26,7 @@ FLOORS = [
     ["daemon"],
     ["client"],
     ["cli", "testing"],
-    ["contrib"],
+    ["contrib", "__main__"],
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
+from cronlite.cli import streams
 from cronlite.cli.session import Session
 from cronlite.errors import ConfigurationError, CronliteError, InvalidInput, StoreUnavailable, shown, suggestion
 from cronlite.version import VERSION
@@ -93,10 +93,17 @@ class CommandLine(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            _hush()  # whoever read this has seen enough: `cronlite list | head`
+            streams.hush()  # whoever read this has seen enough: `cronlite list | head`
             return OK
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return self._parsed(ctx, args)
+        except BrokenPipeError:
+            streams.hush()  # as above, where help or the version is the answer
+            ctx.exit(OK)
+
+    def _parsed(self, ctx: click.Context, args: list[str]) -> list[str]:
         for word in args:
             try:
                 word.encode()
@@ -109,9 +116,7 @@ class CommandLine(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run a command line and leave the process with its exit code."""
-        for stream in (sys.stdout, sys.stderr):
-            if callable(reconfigure := getattr(stream, "reconfigure", None)):
-                reconfigure(errors="backslashreplace")  # no locale may turn an answer into an error
+        streams.open_closed()
         options = {**extra, "standalone_mode": False}
         sys.exit(_exit_code(partial(super().main, *args, **options)))
 
@@ -131,6 +136,7 @@ def _upper(name: str) -> str:
 def _exit_code(run: Callable[[], Any]) -> int:
     try:
         code = run()
+        sys.stdout.flush()  # an application prints at its import, say
     except click.UsageError as wrong:
         where = f" (see '{wrong.ctx.command_path} --help')" if wrong.ctx else ""
         return _told(f"{wrong.format_message()}{where}", USAGE)
@@ -143,9 +149,14 @@ def _exit_code(run: Callable[[], Any]) -> int:
     except StoreUnavailable as missing:
         return _told(str(missing), UNREACHABLE)
     except CronliteError as failed:
+        if isinstance(failed, streams.Unwritable):
+            streams.hush()
         return _told(str(failed), FAILED)
-    except OSError as failed:  # a disk that is full, say, where the answer should go
-        _hush()
+    except BrokenPipeError:
+        streams.hush()
+        return OK
+    except OSError as failed:
+        streams.hush()
         return _told(str(failed), FAILED)
     return code if isinstance(code, int) else OK
 
@@ -153,16 +164,9 @@ def _exit_code(run: Callable[[], Any]) -> int:
 def _told(message: str, code: int) -> int:
     from cronlite.cli.render import note
 
-    with suppress(BrokenPipeError):
-        line = " ".join(message.split())
-        note(line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…", "error")
+    line = " ".join(message.split())
+    note(line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…", "error")
     return code
-
-
-def _hush() -> None:
-    """Send what is still to be written to nowhere, so that the interpreter's own last flush does not fail."""
-    with suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _configured(context: click.Context, _: click.Parameter, path: str | None) -> None:

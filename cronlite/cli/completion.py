@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
+from cronlite.cli.streams import say
+
 _SHELLS = ("bash", "zsh", "fish")
 
 
@@ -28,4 +30,4 @@ def completion(context: click.Context, shell: str | None) -> None:
     kind = get_completion_class(shell) if shell in _SHELLS else None
     if kind is None:
         raise click.UsageError(f"name the shell: {', '.join(_SHELLS)}", context)
-    click.echo(kind(context.find_root().command, {}, "cronlite", "_CRONLITE_COMPLETE").source())
+    say(kind(context.find_root().command, {}, "cronlite", "_CRONLITE_COMPLETE").source())

@@ -13,6 +13,7 @@ import click
 from cronlite.cli import render
 from cronlite.cli.runs import shown
 from cronlite.cli.schedules import next_runs
+from cronlite.cli.streams import say
 from cronlite.client.app import Cronlite
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
@@ -58,11 +59,11 @@ def demo() -> None:
             with output.capture_prints(), output.capture_logs():
                 cron.start()
                 run = _awaited(cron, schedule)
-            click.echo(f"\n{_heading('The run is on record')}: {render.coloured(run.state)}\n")
-            click.echo("\n".join(f"    {line}" for line in shown(run, cron.now()).split("\n")))
+            say(f"\n{_heading('The run is on record')}: {render.coloured(run.state)}\n")
+            say("\n".join(f"    {line}" for line in shown(run, cron.now()).split("\n")))
     if run.state != runs.SUCCEEDED:
         raise CronliteError(f"the demo's run should have succeeded, but is {run.state}")
-    click.echo(f"\n{_NEXT.format(handler=_HANDLER)}", nl=False)
+    say(f"\n{_NEXT.format(handler=_HANDLER)}", end="")
 
 
 def _hello(params: dict[str, str]) -> dict[str, str]:
@@ -72,21 +73,21 @@ def _hello(params: dict[str, str]) -> dict[str, str]:
 
 def _begin(cron: Cronlite, uri: str) -> Schedule:
     cron.store.prepare()
-    click.echo(f"cronlite demo, on a throw-away file\n\n    {uri}\n")
-    click.echo(f"{_heading('A handler is a function of yours')}\n\n{_HANDLER}")
+    say(f"cronlite demo, on a throw-away file\n\n    {uri}\n")
+    say(f"{_heading('A handler is a function of yours')}\n\n{_HANDLER}")
     schedule = cron.schedule("demo", {"who": "world"}, handler="hello", name="greet")
-    click.echo(f"{_heading('A schedule says when to call it, and with what')}\n")
-    click.echo("    cronlite add --name greet --handler hello --cron '* * * * *' \\")
-    click.echo('                 --params \'{"who": "world"}\'\n')
-    click.echo(f"    {schedule.describe()}")
-    click.echo(f"{next_runs(schedule, cron.now(), '    ')}\n")
+    say(f"{_heading('A schedule says when to call it, and with what')}\n")
+    say("    cronlite add --name greet --handler hello --cron '* * * * *' \\")
+    say('                 --params \'{"who": "world"}\'\n')
+    say(f"    {schedule.describe()}")
+    say(f"{next_runs(schedule, cron.now(), '    ')}\n")
     return schedule
 
 
 def _awaited(cron: Cronlite, schedule: Schedule) -> Run:
     """Wait until the schedule's first run has ended, counting the seconds down where somebody watches."""
     wake = clock.next_wake(schedule.next_runs(cron.now(), 1)[0])
-    click.echo(f"{_heading('A daemon wakes one second after each minute')}: next at {wake:%H:%M:%S} UTC\n")
+    say(f"{_heading('A daemon wakes one second after each minute')}: next at {wake:%H:%M:%S} UTC\n")
     limit = time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < limit:
         found = cron.runs(schedule=schedule.id, limit=1)

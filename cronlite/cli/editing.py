@@ -12,6 +12,7 @@ from cronlite.cli import documents, render
 from cronlite.cli.parameters import NO_DURATION, Duration, Name, Params, zone_names
 from cronlite.cli.schedules import as_json, next_runs, ref
 from cronlite.cli.session import Session, handler_names, pass_session
+from cronlite.cli.streams import say
 from cronlite.documents import checks, schedules
 from cronlite.documents.schedules import Schedule
 from cronlite.when import clock
@@ -154,5 +155,5 @@ def _present(schedule: Schedule, what: str, as_json: bool) -> None:
         render.print_json(documents.schedule(schedule, now))
         return
     named = f"  {render.one_line(schedule.name)}" if schedule.name else ""
-    click.echo(f"{what} {schedule.id}{named}: {schedule.describe()}")
-    click.echo(next_runs(schedule, now))
+    say(f"{what} {schedule.id}{named}: {schedule.describe()}")
+    say(next_runs(schedule, now))

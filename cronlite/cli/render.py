@@ -16,6 +16,9 @@ from typing import Any
 
 import click
 
+from cronlite.cli import streams
+from cronlite.cli.visible import one_line as one_line
+from cronlite.cli.visible import printable as printable
 from cronlite.errors import shown
 
 GAP = "  "
@@ -79,22 +82,6 @@ def coloured(word: str) -> str:
     """Give a state its colour; any other text stays as it is."""
     colour = _COLOURS.get(word.strip())
     return click.style(word, fg=colour) if colour else word
-
-
-def one_line(text: str) -> str:
-    """Write control characters and line breaks out, so that no stored text can move the cursor."""
-    return text if text.isprintable() else "".join(_visible(character, "") for character in text)
-
-
-def printable(text: str) -> str:
-    """Keep line breaks and tabs, and write out all else that a terminal would obey."""
-    return "".join(_visible(character, "\n\t") for character in text)
-
-
-def _visible(character: str, allowed: str) -> str:
-    if character.isprintable() or character in allowed:
-        return character
-    return character.encode("unicode_escape").decode()
 
 
 def cells(text: str) -> int:
@@ -227,9 +214,9 @@ def iso(instant: datetime) -> str:
 
 def print_json(value: Any) -> None:
     """Print one JSON document on stdout."""
-    click.echo(json_text(value))
+    streams.say(json_text(value))
 
 
 def note(message: str, kind: str = "note") -> None:
     """Say something on stderr that is no part of the answer."""
-    click.echo(f"cronlite: {click.style(kind, fg=_COLOURS.get(kind))}: {one_line(message)}", err=True)
+    streams.remark(f"cronlite: {click.style(kind, fg=_COLOURS.get(kind))}: {one_line(message)}")

@@ -14,6 +14,7 @@ from cronlite.cli.render import Column
 from cronlite.cli.schedules import as_json, ref
 from cronlite.cli.session import Session, handler_names, pass_session, run_ids, schedule_names
 from cronlite.cli.several import each
+from cronlite.cli.streams import say
 from cronlite.client.app import Cronlite
 from cronlite.client.receipt import Handle
 from cronlite.client.status import status
@@ -97,9 +98,9 @@ def _queued(cron: Cronlite, handle: Handle, wait: bool, as_json: bool) -> None:
     if as_json:
         render.print_json(documents.run(run))
     elif wait:
-        click.echo(shown(run, cron.now()))
+        say(shown(run, cron.now()))
     else:
-        click.echo(f"queued {run.id}{_waits_for(run, cron.now())}")
+        say(f"queued {run.id}{_waits_for(run, cron.now())}")
     if wait and run.state != runs.SUCCEEDED:
         raise click.exceptions.Exit(1)
 
@@ -141,7 +142,7 @@ def runs_(session: Session, /, states: Sequence[str], since: datetime | None, as
     if as_json:
         render.print_json([documents.run(run) for run in found])
     elif found:
-        click.echo(_listed(found, _names(cron, found), cron.now()))
+        say(_listed(found, _names(cron, found), cron.now()))
     else:
         render.note("no run fits")
 
@@ -209,7 +210,7 @@ def log(session: Session, ref: str, as_json: bool) -> None:
     if as_json:
         render.print_json(documents.run(run))
     else:
-        click.echo(shown(run, session.cron.now()))
+        say(shown(run, session.cron.now()))
 
 
 def _run_of(cron: Cronlite, ref: str) -> Run:

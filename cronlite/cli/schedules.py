@@ -13,6 +13,7 @@ from cronlite.cli.parameters import Name
 from cronlite.cli.render import Column
 from cronlite.cli.session import Session, handler_names, pass_session, schedule_names
 from cronlite.cli.several import each
+from cronlite.cli.streams import say
 from cronlite.documents import schedules as schedule_documents
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput
@@ -51,7 +52,7 @@ def list_(
     if as_json:
         render.print_json([documents.schedule(schedule, now) for schedule in fitting])
     elif fitting:
-        click.echo(_listed(sorted(fitting, key=lambda s: (s.name is None, s.name or s.id)), now))
+        say(_listed(sorted(fitting, key=lambda s: (s.name is None, s.name or s.id)), now))
     else:
         render.note(
             "no schedule fits" if found else "there are no schedules; 'cronlite add --help' tells how to add one"
@@ -102,7 +103,7 @@ def show(session: Session, ref: str, as_json: bool) -> None:
         if as_json:
             render.print_json(documents.unreadable(document, faults))
         else:
-            click.echo(render.json_text(document))
+            say(render.json_text(document))
             for fault in faults:
                 render.note(fault, "error")
         return
@@ -110,7 +111,7 @@ def show(session: Session, ref: str, as_json: bool) -> None:
     if as_json:
         render.print_json(documents.schedule(schedule, now))
     else:
-        click.echo(f"{_shown(schedule, now)}\n\n{next_runs(schedule, now)}")
+        say(f"{_shown(schedule, now)}\n\n{next_runs(schedule, now)}")
 
 
 def _shown(schedule: Schedule, now: datetime) -> str:

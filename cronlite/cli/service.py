@@ -14,6 +14,7 @@ from cronlite.cli.parameters import Duration
 from cronlite.cli.render import Column
 from cronlite.cli.schedules import as_json
 from cronlite.cli.session import Session, pass_session
+from cronlite.cli.streams import say
 from cronlite.client import doctor as doctors
 from cronlite.client import status as statuses
 from cronlite.client.status import Status
@@ -153,7 +154,7 @@ def status(session: Session, as_json: bool) -> None:
     if as_json:
         render.print_json(documents.status(seen))
         return
-    click.echo("\n".join(part for part in (_overview(seen), _daemons(seen), _ticks(seen), _queue(seen)) if part))
+    say("\n".join(part for part in (_overview(seen), _daemons(seen), _ticks(seen), _queue(seen)) if part))
 
 
 def _overview(seen: Status) -> str:
@@ -246,9 +247,9 @@ def doctor(session: Session, as_json: bool) -> None:
         render.print_json([documents.finding(finding) for finding in findings])
     else:
         for one in findings:
-            click.echo(f"{render.coloured(one.severity)}: {render.one_line(f'{one.subject}: {one.problem}')}")
-            click.echo(f"  remedy: {render.one_line(one.remedy)}")
+            say(f"{render.coloured(one.severity)}: {render.one_line(f'{one.subject}: {one.problem}')}")
+            say(f"  remedy: {render.one_line(one.remedy)}")
         if not findings:
-            click.echo("nothing is wrong")
+            say("nothing is wrong")
     if any(finding.severity == "error" for finding in findings):
         raise click.exceptions.Exit(1)

@@ -14,6 +14,7 @@ from cronlite.cli.parameters import Instant, Name, placed
 from cronlite.cli.render import Column
 from cronlite.cli.schedules import as_json, ref, tick_row
 from cronlite.cli.session import Session, pass_session, schedule_names
+from cronlite.cli.streams import say
 from cronlite.client import why as reasons
 from cronlite.client.why import Answer
 from cronlite.documents import schedules
@@ -58,7 +59,7 @@ def next_(session: Session, ref: str | None, count: int, start: datetime, as_jso
             rows = [
                 [*row[:3], schedule.name or schedule.id, row[3]] for row, (_, schedule) in zip(rows, found, strict=True)
             ]
-        click.echo(render.table(columns, rows))
+        say(render.table(columns, rows))
     else:
         render.note("nothing is due from then on")
 
@@ -110,9 +111,9 @@ def why(session: Session, ref: str, at: datetime, as_json: bool) -> None:
         return
     clock_says = f" ({when})" if when and not when.endswith("UTC") else ""
     told = render.one_line(named or str(document["_id"]))
-    click.echo(f"{told} at {render.utc_minute(tick)}{clock_says}: {render.coloured(_spoken(answer.verdict))}")
+    say(f"{told} at {render.utc_minute(tick)}{clock_says}: {render.coloured(_spoken(answer.verdict))}")
     for reason in answer.reasons:
-        click.echo(f"  {render.one_line(reason)}")
+        say(f"  {render.one_line(reason)}")
 
 
 def _spoken(verdict: str) -> str:

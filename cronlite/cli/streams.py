@@ -1,0 +1,66 @@
+"""What becomes of an answer where a standard stream is closed, its disk is full, or nobody reads it?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+import click
+
+from cronlite.cli import visible
+from cronlite.errors import CronliteError
+
+_FLAGS = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)
+
+
+class Unwritable(CronliteError):
+    """The answer cannot be written, though somebody may want to read it; what it tells of has happened."""
+
+
+def open_closed() -> None:
+    """Open the null device in the place of each standard stream that is closed.
+
+    Whoever closes a stream does not want it; and left closed, the next file that is opened would take its number, and
+    what is printed would go into that file.
+    """
+    for number, flags in enumerate(_FLAGS):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)  # takes the lowest number that is free, which is this one
+    # The interpreter has None for what was closed at its start. They stay open to the end of the process.
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if callable(reconfigure := getattr(stream, "reconfigure", None)):
+            reconfigure(errors="backslashreplace")  # no locale may turn an answer into an error
+
+
+def say(text: str = "", *, end: str = "\n") -> None:
+    """Print a part of the answer on stdout, with nothing in it for a terminal to obey but colours.
+
+    Raises BrokenPipeError when nobody reads it, and Unwritable when it goes nowhere for another reason.
+    """
+    try:
+        click.echo(f"{visible.but_colours(text)}{end}", nl=False)
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as refused:  # a full disk, or a stream that the application has closed
+        told = (refused.strerror if isinstance(refused, OSError) else None) or str(refused)
+        raise Unwritable(
+            f"the answer cannot be written: {told}; what the command had to change is changed all the same"
+        ) from None
+
+
+def remark(text: str) -> None:
+    """Print a line on stderr; no command fails because nobody hears what it says beside its answer."""
+    with suppress(OSError, ValueError):
+        click.echo(visible.but_colours(text), err=True)
+
+
+def hush() -> None:
+    """Send what is still to be written to nowhere, so that the interpreter's own last flush does not fail."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
