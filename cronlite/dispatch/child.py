@@ -1,9 +1,10 @@
 """What does a child process do: it calls one handler at a time for the daemon that started it.
 
-The two speak JSON lines over a socket. The daemon sends a call, `{"run", "function", "params", "level"}`, when asked
-`{"mine"}`, and at last `{"bye"}`; the child sends `{"log"}` and `{"ask"}` any number of times, then `{"outcome"}`. Both
-count the calls, and `ask` says during which it was asked: by a thread that a handler left behind, it may be an earlier
-one. What the handler prints goes through a pipe in the place of stdout and stderr, and so outlives the child.
+The two speak JSON lines over a socket. The daemon sends where to import from, `{"path"}`, then a call, `{"run",
+"function", "params", "level"}`, when asked `{"mine"}`, and at last `{"bye"}`; the child sends `{"log"}` and `{"ask"}`
+any number of times, then `{"outcome"}`. Both count the calls, and `ask` says during which it was asked: by a thread
+that a handler left behind, it may be an earlier one. What the handler prints goes through a pipe in the place of stdout
+and stderr, and so outlives the child.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def serve(fd: int) -> None:
     """Answer the daemon's calls over a socket until it lets this process go, or dies."""
     _state["in_child"] = True
     os.set_inheritable(fd, False)
-    child = _Child(socket.socket(fileno=fd))
+    channel = socket.socket(fileno=fd)
+    channel.setblocking(True)  # which it is not when it comes from a daemon under gevent
+    child = _Child(channel)
     threading.Thread(target=child.listen, name="cronlite-parent", daemon=True).start()
     logging.getLogger().addHandler(_Relay(child))
     child.work()
@@ -70,6 +73,8 @@ class _Child:
                 message = json.loads(line)
                 if "mine" in message:
                     self._answers.put(message["mine"])
+                elif "path" in message:
+                    sys.path[:] = message["path"]
                 elif "bye" in message:
                     os._exit(0)
                 else:

@@ -51,9 +51,14 @@ def timed_out(seconds: float | None, *, still_at: str | None = None) -> Outcome:
     )
 
 
-def died(status: int) -> Outcome:
-    """Return the outcome of a call whose child process ended with a status, as `subprocess` gives it."""
-    if status < 0:
+def died(status: int | None) -> Outcome:
+    """Return the outcome of a call whose child process ended with a status, as `subprocess` gives it.
+
+    None stands for one that fell silent, and had to be ended.
+    """
+    if status is None:
+        told = "its process closed its connection to the daemon before the handler was done, and was ended"
+    elif status < 0:
         told = f"its process was killed by {signal_name(-status)}"
         told += " (out of memory, or by hand)" if status == -signal.SIGKILL else ""
     else:

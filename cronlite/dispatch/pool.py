@@ -18,7 +18,7 @@ from functools import partial
 from cronlite.dispatch import outcomes
 from cronlite.dispatch.alarm import Alarm
 from cronlite.dispatch.loop import Loop
-from cronlite.dispatch.process import Children
+from cronlite.dispatch.process import Children, NotStarted
 from cronlite.documents.runs import Outcome, Run
 from cronlite.errors import CronliteError
 from cronlite.handlers.output import Tail, enter_tail, mend_streams
@@ -250,7 +250,7 @@ class Pool:
             os._exit(0)  # a fork that came back out of its handler: its parent has the pool
         return outcome
 
-    def _call(self, execution: Execution, handler: Handler) -> Outcome:
+    def _call(self, execution: Execution, handler: Handler) -> Outcome | None:
         self._enter(execution)
         execution.thread = threading.get_ident()
         try:
@@ -259,6 +259,9 @@ class Pool:
                 return self._children.call(execution.run, handler, ask, begin)
             self._limit(execution)
             return outcomes.returned(handler.function(execution.run.params))
+        except NotStarted as scarce:
+            log.warning("run %s is given back, as no process can be started for it: %s", execution.run.id, scarce)
+            return None
         except BaseException as raised:  # noqa: BLE001 - a handler may raise anything, SystemExit included
             return outcomes.raised(raised)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import json
 import logging
 import math
@@ -17,9 +18,11 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from cronlite.dispatch import outcomes
+from cronlite.dispatch.keeper import Keeper
 from cronlite.documents.runs import Outcome, Run
 from cronlite.errors import GiveUp
 from cronlite.handlers.output import relay
@@ -34,25 +37,36 @@ _CHUNK = 64 * 1024
 _CHUNKS_AT_ONCE = 64
 _LOOK_MILLISECONDS = 1_000
 _LEAVE_SECONDS = 1.0
-_BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from cronlite.dispatch.child import serve; serve({fd})"
-)
+_SCARCE = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_SCARCE_SECONDS = 1.0
+_BOOT = "import sys; sys.path[:] = sys.argv[2:]; from cronlite.dispatch.child import serve; serve(int(sys.argv[1]))"
 
 
 class Died(Exception):
     """The child ended before it had answered."""
 
 
-class Child:
-    """One child process, in a session of its own, that calls one handler at a time."""
+class NotStarted(Exception):
+    """The system has no process, file or memory for a child now: the run has not begun, and is not at fault."""
 
-    def __init__(self) -> None:
+
+class Child:
+    """One child process, in a session of its own, that calls one handler at a time. Making it may raise OSError."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        keeper.prepare()
+        self._keeper = keeper
         self._channel, theirs = socket.socketpair()
-        self._output, printing = os.pipe()
+        try:
+            self._output, printing = os.pipe()
+        except BaseException:
+            self._channel.close()
+            theirs.close()
+            raise
         os.set_blocking(self._output, False)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _BOOT.format(fd=theirs.fileno()), json.dumps(sys.path)],
+                [sys.executable, "-c", _BOOT, str(theirs.fileno()), *_own_path()],
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=printing,
@@ -71,6 +85,12 @@ class Child:
         self._calls = 0
         self._at_work = False
         self._ended = False
+        try:
+            keeper.add(self._process.pid)
+            self._send(_line({"path": sys.path}))
+        except BaseException:
+            self.bury()
+            raise
 
     @property
     def fit(self) -> bool:
@@ -105,14 +125,20 @@ class Child:
             with suppress(OSError):  # gone already
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    def bury(self) -> int:
-        """End it if it has not ended, and return its status."""
+    def wait(self) -> int | None:
+        """Return the status of a child that died, or None if it did not, but fell silent."""
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(_LEAVE_SECONDS)  # its channel closes a moment before it is gone
+        return None
+
+    def bury(self) -> None:
+        """End it if it has not ended."""
         self.kill()
         with self._lock:
             self._ended = True
-        status = self._process.wait()
+        self._keeper.remove(self._process.pid)
+        self._process.wait()
         self._close()
-        return status
 
     def dismiss(self) -> None:
         """Let it go, but not what its commands left in the background."""
@@ -122,7 +148,8 @@ class Child:
         with self._lock:
             self._ended = True
             self._process.kill()  # if it does not go by itself
-        self.bury()
+        self._process.wait()
+        self._close()
 
     def _outcome(self, decode: Callable[[bytes], str], still_mine: Callable[[], bool]) -> Outcome:
         """Pass on what it prints and logs, and answer what it asks, until it has an outcome."""
@@ -192,6 +219,7 @@ class Children:
 
     def __init__(self, wake_at: Callable[[float], None]) -> None:
         self._wake_at = wake_at
+        self._keeper = Keeper()
         self._lock = threading.Lock()
         self._idle: list[tuple[float, Child]] = []
         self._busy: set[Child] = set()
@@ -200,16 +228,21 @@ class Children:
     def call(
         self, run: Run, handler: Handler, still_mine: Callable[[], bool], begin: Callable[[Callable[[], None]], None]
     ) -> Outcome:
-        """Run a handler in a child, and return what becomes of that; `begin` hears how to cut it off."""
+        """Run a handler in a child, and return what becomes of that; `begin` hears how to cut it off.
+
+        Raises NotStarted, after a moment's wait, where there can be no child now.
+        """
         request = _request(run, handler)
         child = self._take()
         try:
             begin(child.begin())
             outcome = child.call(request, still_mine)
         except Died:
-            return outcomes.died(self._buried(child))
+            status = child.wait()
+            self._bury(child)
+            return outcomes.died(status)
         except BaseException:
-            self._buried(child)
+            self._bury(child)
             raise
         self._give_back(child)
         return outcome
@@ -234,6 +267,7 @@ class Children:
             child.kill()  # buried by the thread that waits for it
         for _, child in idle:
             child.dismiss()
+        self._keeper.close()
 
     def _take(self) -> Child:
         with self._lock:
@@ -241,13 +275,22 @@ class Children:
         if child is not None and not child.fit:
             child.dismiss()
             child = None
-        child = child or Child()
+        child = child or self._new()
         with self._lock:
             self._busy.add(child)
             closed = self._closed
         if closed:
             child.kill()
         return child
+
+    def _new(self) -> Child:
+        try:
+            return Child(self._keeper)
+        except OSError as refused:
+            if refused.errno not in _SCARCE:
+                raise
+            time.sleep(_SCARCE_SECONDS)  # with its seat taken: asked for at once, the run would come back at once
+            raise NotStarted(str(refused)) from None
 
     def _give_back(self, child: Child) -> None:
         with self._lock:
@@ -261,11 +304,10 @@ class Children:
         else:
             child.dismiss()
 
-    def _buried(self, child: Child) -> int:
-        status = child.bury()
+    def _bury(self, child: Child) -> None:
+        child.bury()
         with self._lock:
             self._busy.discard(child)
-        return status
 
 
 def _request(run: Run, handler: Handler) -> bytes:
@@ -279,6 +321,16 @@ def _request(run: Run, handler: Handler) -> bytes:
         return _line(request)
     except (TypeError, ValueError) as refused:
         raise GiveUp(f"its params cannot go to a child process, as they are no JSON: {refused}") from None
+
+
+def _own_path() -> list[str]:
+    """List where this process imports from, the working directory last.
+
+    Somebody else may have put a `json.py` there: a child hears the real order when it has imported what it needs.
+    """
+    here = {"", str(Path.cwd())}
+    path = [entry for entry in sys.path if isinstance(entry, str)]
+    return sorted(path, key=lambda entry: entry in here)
 
 
 def _environment() -> dict[str, str]:

@@ -32,15 +32,16 @@ def allow_shell(registry: Registry) -> None:
 def shell_handler(params: Mapping[str, Any]) -> None:
     """Run `{"command": ["rsync", "-a", "x", "y"]}`, without a shell; raise CommandFailed unless it exits with 0.
 
-    Optional params are `env` (added to the daemon's), `cwd`, and `stdin` (text). A crontab's line is
-    `["/bin/sh", "-c", LINE]`. What the command prints goes where this process prints. What it leaves in the background
-    lives on until the daemon ends or a time-out strikes; setsid(1) detaches it. Raises InvalidInput for other params.
+    Optional params are `env` (added to the daemon's, less cronlite's own settings), `cwd`, and `stdin` (text). A
+    crontab's line is `["/bin/sh", "-c", LINE]`. What the command prints goes where this process prints. What it leaves
+    in the background lives on until the daemon ends or a time-out strikes; setsid(1) detaches it. Raises InvalidInput
+    for other params.
     """
     if faults := list(_faults(params)):
         raise InvalidInput(*faults)
     process = subprocess.Popen(
         params["command"],
-        env={**os.environ, **params.get("env", {})},
+        env=_environment() | dict(params.get("env", {})),
         cwd=params.get("cwd"),
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -56,6 +57,11 @@ def shell_handler(params: Mapping[str, Any]) -> None:
     copier.join(_LEFTOVER_SECONDS)  # a background process may hold stderr open for ever
     if status:
         raise CommandFailed(f"{_told(status)}{': ' if last else ''}{b''.join(last).decode(errors='replace')}")
+
+
+def _environment() -> dict[str, str]:
+    """Copy the daemon's environment without its settings: the addresses of store and broker hold passwords."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CRONLITE_")}
 
 
 def _copy(stream: IO[bytes], last: deque[bytes]) -> None:

@@ -7,6 +7,7 @@ import functools
 import logging
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -127,6 +128,17 @@ def _start(into: str) -> None:
     time.sleep(3600)
 
 
+def _start_and_hold(into: str) -> None:
+    Path(into).write_text(f"{os.getpid()}\n")
+    re.match(r"(a+)+$", "a" * 40 + "b")  # for years, and never lets go of the interpreter
+
+
+def _leave_in_background(into: str) -> None:
+    process = subprocess.Popen(["sleep", "3600"])
+    Path(into).write_text(f"{os.getpid()} {process.pid}\n")
+    process.returncode = 0  # or Python warns that nobody waits for it
+
+
 def _start_in_background(into: str) -> None:
     process = subprocess.Popen(["sleep", "3600"])
     Path(into).write_text(f"{process.pid}\n")
@@ -227,6 +239,8 @@ ACTIONS: dict[str, Callable[..., Any]] = {
     "fork and return": _fork_and_return,
     "start": _start,
     "start in background": _start_in_background,
+    "start and hold the interpreter": _start_and_hold,
+    "leave in background": _leave_in_background,
     "leave a thread": _leave_a_thread,
     "leave a thread asking": _leave_a_thread_asking,
     "open the gate": lambda: gates["late"].set(),

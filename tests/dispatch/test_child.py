@@ -1,13 +1,16 @@
 """Does whatever happens to a child process stay an outcome of its run?"""
 
+import contextlib
+import errno
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import pytest
 
 from cronlite.dispatch import process
 from cronlite.dispatch.child import in_child
+from cronlite.dispatch.keeper import Keeper
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
 from cronlite.handlers.output import capture_logs, capture_prints
@@ -22,6 +26,14 @@ from cronlite.handlers.registry import Handler
 from cronlite.handlers.shell import allow_shell
 from tests.dispatch.conftest import DUE, Watched, make_run
 from tests.waiting import wait_until
+
+
+@pytest.fixture
+def keeper() -> Iterator[Keeper]:
+    """A keeper that ends what is left of this test's children."""
+    kept = Keeper()
+    yield kept
+    kept.close()
 
 
 def apart(action: str, *, timeout_seconds: float | None = None, **params: Any) -> Run:
@@ -106,7 +118,9 @@ def test_a_stopped_child_is_killed_at_its_limit(watched: Watched) -> None:
     assert watched.outcome(apart("ok", timeout_seconds=0.2)).state == runs.TIMED_OUT
 
 
-def test_a_child_begins_while_another_thread_changes_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_begins_while_another_thread_changes_the_environment(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
     over = threading.Event()
 
     def change() -> None:
@@ -119,14 +133,14 @@ def test_a_child_begins_while_another_thread_changes_the_environment(monkeypatch
     changing.start()
     try:
         for _ in range(20):
-            process.Child().bury()
+            process.Child(keeper).bury()
     finally:
         over.set()
         changing.join()
 
 
-def test_a_late_cut_does_not_hit_the_next_call(watched: Watched) -> None:
-    child = process.Child()
+def test_a_late_cut_does_not_hit_the_next_call(keeper: Keeper) -> None:
+    child = process.Child(keeper)
     try:
         late_cut = child.begin()
         run = Run(id="r", handler="act", params={"action": "pid"}, due_at=DUE, queued_at=DUE)
@@ -208,21 +222,138 @@ def test_closing_the_pool_ends_its_children(watched: Watched, tmp_path: Path) ->
 
 DAEMON = """
 import sys, time
+from cronlite.dispatch import process
 from tests.dispatch.conftest import Watched, make_run
 watched = Watched(1)
-watched.pool.submit([make_run("start", handler="act_apart", into=sys.argv[1])])
+process.IDLE_SECONDS = 0.1
+watched.pool.submit([make_run(sys.argv[1], handler="act_apart", into=sys.argv[2])])
 time.sleep(60)
 """
 
 
-def test_children_die_with_their_daemon(tmp_path: Path) -> None:
-    daemon = subprocess.Popen([sys.executable, "-c", DAEMON, str(tmp_path / "pids")], stderr=subprocess.DEVNULL)
-    try:
-        started = wait_until(lambda: pids_in(tmp_path / "pids"))
-    finally:
-        daemon.kill()
-        daemon.wait()
+UNDER_GEVENT = """
+from gevent import monkey
+monkey.patch_all()
+from tests.dispatch.conftest import Watched, make_run
+watched = Watched(2)
+print(watched.outcome(make_run("print", handler="act_apart", text="through the pipe")).output, end="")
+print(watched.outcome(make_run("ok", handler="act_apart", value="through the channel")).result)
+watched.pool.close()
+"""
+
+
+def test_a_child_of_a_daemon_under_gevent_works_as_any_other() -> None:
+    done = subprocess.run([sys.executable, "-c", UNDER_GEVENT], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-2:] == ["through the pipe", "through the channel"], done.stderr
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Callable[[str], list[int]]]:
+    """A function that lets a daemon's handler do something, kills the daemon with -9, and returns what was started."""
+    with contextlib.ExitStack() as daemons:
+
+        def killed(action: str, *, when: Callable[[list[int]], bool] = bool) -> list[int]:
+            command = [sys.executable, "-c", DAEMON, action, str(tmp_path / "pids")]
+            running = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+            daemons.callback(running.wait)
+            daemons.callback(running.kill)
+            started = wait_until(lambda: pids_in(tmp_path / "pids"), what="the handler to start")
+            wait_until(lambda: when(started), what="the moment to kill it")
+            running.kill()
+            return started
+
+        yield killed
+
+
+@pytest.mark.parametrize("action", ["start", "start and hold the interpreter"])
+def test_children_die_with_their_daemon(daemon: Callable[[str], list[int]], action: str) -> None:
+    started = daemon(action)
     wait_until(lambda: all(map(is_gone, started)), what="the child and the grandchild to be gone")
+
+
+def test_what_an_idle_child_left_in_the_background_dies_with_the_daemon(daemon: Callable[..., list[int]]) -> None:
+    _, left = daemon("leave in background", when=lambda started: is_gone(started[0]))
+    wait_until(lambda: is_gone(left), what="the background process to be gone")
+
+
+def test_what_a_child_left_in_the_background_ends_with_the_pool(watched: Watched, tmp_path: Path) -> None:
+    watched.outcome(apart("start in background", into=str(tmp_path / "pid")))
+    (left,) = pids_in(tmp_path / "pid")
+    assert not is_gone(left)
+    watched.pool.close()
+    wait_until(lambda: is_gone(left), what="the background process to be gone")
+
+
+def test_a_keeper_that_was_killed_is_replaced_and_knows_what_the_first_one_knew(keeper: Keeper) -> None:
+    sleepers = [subprocess.Popen(["sleep", "3600"], start_new_session=True) for _ in range(2)]
+    try:
+        keeper.add(sleepers[0].pid)
+        first = keeper.pid
+        assert first
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: is_gone(first), what="the keeper to be gone")
+        keeper.add(sleepers[1].pid)
+        assert keeper.pid != first
+        keeper.close()
+        assert [sleeper.wait(60) for sleeper in sleepers] == [-signal.SIGKILL, -signal.SIGKILL]
+    finally:
+        for sleeper in sleepers:
+            sleeper.kill()
+            sleeper.wait()
+
+
+def test_a_keeper_leaves_alone_what_was_taken_back(keeper: Keeper) -> None:
+    with subprocess.Popen(["sleep", "3600"], start_new_session=True) as sleeper:
+        keeper.add(sleeper.pid)
+        keeper.remove(sleeper.pid)
+        keeper.close()
+        assert sleeper.poll() is None
+        sleeper.kill()
+
+
+@pytest.mark.parametrize("lacking", ["EMFILE", "EAGAIN", "ENOMEM"])
+def test_a_run_that_the_system_has_no_process_for_is_given_back(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(getattr(errno, lacking), "there is none left")
+
+    monkeypatch.setattr(process, "_SCARCE_SECONDS", 0.0)
+    with monkeypatch.context() as scarce:
+        scarce.setattr(subprocess, "Popen", refuse)
+        watched.pool.submit([apart("ok")])
+        assert watched.next()[1] is None, "given back, not failed"
+    assert watched.outcome(apart("ok", value="next")).result == "next"
+
+
+def test_too_few_file_descriptors_cost_no_run_its_outcome_and_leak_none(make_pool: Callable[[int], Watched]) -> None:
+    monitored = Path("/proc/self/fd")
+    watched = make_pool(4)
+    watched.outcome(apart("ok"))  # whatever is opened once is open
+    before = len(list(monitored.iterdir()))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "_SCARCE_SECONDS", 0.0)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before + 8, hard))
+        try:
+            watched.pool.submit([apart("ok") for _ in range(12)])
+            ended = [watched.next()[1] for _ in range(12)]
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert {outcome and outcome.state for outcome in ended} <= {None, runs.SUCCEEDED}
+    watched.pool.close()
+    assert len(list(monitored.iterdir())) <= before
+
+
+@pytest.mark.parametrize("name", ["json", "socket", "logging", "contextvars"])
+def test_a_child_imports_what_it_needs_itself_from_nowhere_else(
+    make_pool: Callable[[int], Watched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert make_pool(1).outcome(apart("ok", value="right")).result == "right"
+    assert not (tmp_path / "ran").exists()
 
 
 def test_each_run_finds_the_streams_and_the_folder_as_they_were(
@@ -311,8 +442,8 @@ def test_a_thread_left_behind_may_ask_when_nobody_listens(make_pool: Callable[[i
     assert wait_until((tmp_path / "answer").read_text) == "False"
 
 
-def test_what_comes_together_with_an_outcome_is_answered() -> None:
-    child, (ours, theirs) = process.Child(), socket.socketpair()
+def test_what_comes_together_with_an_outcome_is_answered(keeper: Keeper) -> None:
+    child, (ours, theirs) = process.Child(keeper), socket.socketpair()
     real, child._channel = child._channel, ours
     try:
         said: list[dict[str, Any]] = [{"outcome": {"state": runs.SUCCEEDED}}, {"ask": 1}, {"ask": 1}]
