@@ -15,8 +15,8 @@ import pytest
 from cronlite.daemon.due import due
 from cronlite.errors import ConfigurationError, CronliteError, StoreError, StoreUnavailable
 from cronlite.store.contract import RunQuery
-from cronlite.store.sqlite import SqliteStore
-from cronlite.store.sqlite.tables import RUNS
+from cronlite.store.sqlite import SqliteStore, opening
+from cronlite.store.sqlite.tables import NUMBER, RUNS, TABLES, TEXT, Table
 from tests.store.by_hand import by_hand, run_ids
 from tests.store.samples import TICK, a_run
 
@@ -76,6 +76,22 @@ def test_the_tables_of_a_newer_cronlite_are_refused(store: SqliteStore, path: Pa
     by_hand(path, "PRAGMA user_version = 999")
     with contextlib.closing(SqliteStore(path)) as older:
         assert "made by a newer cronlite (tables of version 999" in str(refusal(older))
+
+
+def test_a_file_of_an_older_cronlite_gets_the_fields_that_it_lacks(
+    path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add_runs([a_run("old")])
+    store.close()
+    newer = Table("runs", {**RUNS.columns, "limit_name": TEXT, "weight": NUMBER})
+    monkeypatch.setattr(opening, "TABLES", (*TABLES[:1], newer, *TABLES[2:]))
+    with contextlib.closing(SqliteStore(path)) as upgraded:
+        upgraded.prepare()
+        assert by_hand(path, "SELECT _id, limit_name, weight FROM runs") == [("old", None, None)]
+    monkeypatch.undo()
+    with contextlib.closing(SqliteStore(path)) as older:  # beside the newer one, in the middle of an upgrade
+        older.add_runs([a_run("added")])
+        assert run_ids(older) == {"old", "added"}
 
 
 def test_an_empty_file_is_as_good_as_none(broken: SqliteStore, path: Path) -> None:

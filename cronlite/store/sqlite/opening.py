@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from cronlite.errors import ConfigurationError, StoreError, StoreUnavailable
@@ -89,6 +90,8 @@ def _set_up(connection: sqlite3.Connection, address: str) -> None:
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
     if empty:
         _make_tables(connection, address)
+    elif any(_missing_columns(connection)):
+        _add_columns(connection)
 
 
 def _make_tables(connection: sqlite3.Connection, address: str) -> None:
@@ -99,6 +102,23 @@ def _make_tables(connection: sqlite3.Connection, address: str) -> None:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _add_columns(connection: sqlite3.Connection) -> None:
+    """Add the fields that the cronlite which made the file did not know yet; it can go on using the file."""
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:  # commits, or rolls back
+        for column in _missing_columns(connection):
+            connection.execute(f"ALTER TABLE {column}")
+
+
+def _missing_columns(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yield what to say behind ALTER TABLE for each column that is not there."""
+    for table in TABLES:
+        there = {name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", [table.name])}
+        if there:  # or else somebody dropped the whole table
+            missing = ((name, kind) for name, kind in table.columns.items() if name not in there)
+            yield from (f"{table.name} ADD COLUMN {name} {kind.declared}".rstrip() for name, kind in missing)
 
 
 def _is_empty(connection: sqlite3.Connection, address: str) -> bool:
