@@ -42,8 +42,12 @@ class RunQuery:
     handler: str | None = None
     states: Collection[str] | None = None
     daemon: str | None = None
+    schedules: Collection[str] | None = None
+    """Of any of these schedules."""
     since: datetime | None = None
     """Queued at or after this instant."""
+    until: datetime | None = None
+    """Queued before this instant."""
     prefix: str | None = None
     """The first characters of the id."""
     limit: int | None = None
@@ -91,8 +95,12 @@ class Store(Protocol):
         handler: str | None = None,
         tag: str | None = None,
         limit: int | None = None,
+        by_name: bool = False,
     ) -> Iterator[Document]:
-        """Stream documents, foreign and broken ones among them, by id; `prefix` is the first characters of the id."""
+        """Stream documents, foreign and broken ones among them, by id; `prefix` is the first characters of the id.
+
+        `by_name`: those that have a name first, by that.
+        """
 
     def expressions(self) -> dict[str, list[Any]]:
         """List the distinct stored values of `tz` and of each of the five time fields.
@@ -182,6 +190,12 @@ class Store(Protocol):
 
     def runs(self, query: RunQuery) -> Iterator[Run]:
         """Stream runs, the last queued first; those edited into nonsense are left out."""
+
+    def count_listed(self, query: RunQuery) -> int:
+        """Count the runs that fit a query, up to its `limit`."""
+
+    def last_runs(self, schedules: Collection[str]) -> dict[str, Run]:
+        """Fetch the run of each of these schedules that was queued last, by the schedule's id."""
 
     def run_with_key(self, key: str) -> Run | None:
         """Fetch the queued run that holds a key."""

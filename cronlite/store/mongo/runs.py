@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from heapq import merge
 from itertools import chain, islice
 from operator import attrgetter
+from typing import Any
 
 from bson import ObjectId
 from pymongo import DESCENDING, UpdateOne
@@ -241,6 +242,26 @@ class Runs(Collections):
         return _readable(found.sort("queued_at", DESCENDING))
 
     @translated
+    def count_listed(self, query: RunQuery) -> int:
+        limit: dict[str, Any] = {} if query.limit is None else {"limit": query.limit}
+        counts = [self._runs.count_documents(_filter(query, states), **limit) for states in _apart(query.states)]
+        return min(sum(counts), sum(counts) if query.limit is None else query.limit)
+
+    @translated
+    def last_runs(self, schedules: Collection[str]) -> dict[str, Run]:
+        last: dict[str, Run] = {}
+        for batch in batches(schedules, _LANES):
+            # In the reverse order of its index, so that it skips from schedule to schedule, whatever each has.
+            newest: list[Document] = [
+                {"$match": {"schedule": {"$in": [id_to_store(id) for id in batch]}}},
+                {"$sort": {"schedule": -1, "queued_at": -1}},
+                {"$group": {"_id": "$schedule", "run": {"$first": "$$ROOT"}}},
+            ]
+            found = _readable(group["run"] for group in self._runs.aggregate(newest))
+            last |= {run.schedule: run for run in found if run.schedule}
+        return last
+
+    @translated
     def run_with_key(self, key: str) -> Run | None:
         found = self._runs.find_one({"key": key, "state": QUEUED, "attempt": 0})
         return None if found is None else runs.read(run_from_store(found))
@@ -313,12 +334,24 @@ def _apart(states: Collection[str] | None) -> list[Collection[str] | None]:
 
 def _filter(query: RunQuery, states: Collection[str] | None) -> Document:
     asked: Document = {
-        "schedule": None if query.schedule is None else id_to_store(query.schedule),
+        "schedule": _of_schedules(query),
         "user": query.user,
         "handler": query.handler,
         "daemon": query.daemon,
-        "queued_at": query.since and {"$gte": query.since},
+        "queued_at": _between(query.since, query.until),
         "_id": string_prefix(query.prefix) if query.prefix else None,
         "state": None if states is None else {"$in": list(states)},
     }
     return {name: value for name, value in asked.items() if value is not None}
+
+
+def _of_schedules(query: RunQuery) -> Any:
+    if query.schedules is None:
+        return None if query.schedule is None else id_to_store(query.schedule)
+    wanted = {query.schedule} & set(query.schedules) if query.schedule is not None else query.schedules
+    return {"$in": [id_to_store(id) for id in wanted if id is not None]}
+
+
+def _between(since: datetime | None, until: datetime | None) -> Document | None:
+    bounds = {"$gte": since, "$lt": until}
+    return {operator: bound for operator, bound in bounds.items() if bound is not None} or None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import chain, islice
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError, OperationFailure
@@ -59,6 +60,7 @@ class Schedules(Collections):
         handler: str | None = None,
         tag: str | None = None,
         limit: int | None = None,
+        by_name: bool = False,
     ) -> Iterator[Document]:
         asked = {"user": user, "handler": handler, "tags": tag}
         restricted: Document = {field: value for field, value in asked.items() if value is not None}
@@ -67,6 +69,13 @@ class Schedules(Collections):
         if prefix:
             restricted |= id_prefix(prefix)
         if limit == 0:  # which MongoDB takes for no limit
+            return
+        if by_name and name is None:
+            # Each by an index, where one sort of all would read them all into memory before the first is at hand.
+            text = {"$type": "string"}
+            named = self._schedules.find({**restricted, "name": text}, batch_size=_PAGE, limit=limit or 0).sort("name")
+            nameless = self._schedules.find({**restricted, "name": {"$not": text}}, batch_size=_PAGE, limit=limit or 0)
+            yield from map(schedule_from_store, islice(chain(named, nameless.sort("_id")), limit))
             return
         found = self._schedules.find(restricted, batch_size=_PAGE, limit=limit or 0).sort("_id")
         yield from map(schedule_from_store, found)

@@ -151,6 +151,21 @@ class Runs(Tables):
         )
         return _readable(self._stream(RUNS, (rowid for (rowid,) in found)))
 
+    def count_listed(self, query: RunQuery) -> int:
+        terms, values = _restrictions(query)
+        found = f"SELECT 1 FROM runs WHERE {' AND '.join(['true', *terms])} LIMIT ?"
+        [(count,)] = self._read(
+            f"SELECT count(*) FROM ({found})", [*values, -1 if query.limit is None else query.limit]
+        )
+        return int(count)
+
+    def last_runs(self, schedules: Collection[str]) -> dict[str, Run]:
+        last = "SELECT rowid FROM runs WHERE schedule = ids.value ORDER BY queued_at DESC, _id DESC LIMIT 1"
+        found = self._read(
+            f"{RUNS.select} WHERE rowid IN (SELECT ({last}) FROM json_each(?) AS ids)", [listed(schedules)]
+        )
+        return {run.schedule: run for run in _readable(map(RUNS.document, found)) if run.schedule}
+
     def run_with_key(self, key: str) -> Run | None:
         found = self._read(f"{RUNS.select} WHERE state = 'queued' AND attempt = 0 AND key = ?", [key])
         return next(_readable(map(RUNS.document, found)), None)
@@ -300,7 +315,9 @@ def _restrictions(query: RunQuery) -> tuple[list[str], list[Any]]:
         ("user = ?", query.user),
         ("handler = ?", query.handler),
         ("daemon = ?", query.daemon),
+        (f"schedule {IN_LIST}", None if query.schedules is None else listed(query.schedules)),
         ("queued_at >= ?", milliseconds(query.since)),
+        ("queued_at < ?", milliseconds(query.until)),
         ("_id >= ?", query.prefix or None),
         ("_id < ?", query.prefix + _LAST_CHARACTER if query.prefix else None),
     ]

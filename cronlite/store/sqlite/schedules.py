@@ -67,12 +67,14 @@ class Schedules(Tables):
         handler: str | None = None,
         tag: str | None = None,
         limit: int | None = None,
+        by_name: bool = False,
     ) -> Iterator[Document]:
         asked = {"name = ?": name, "user = ?": user, "handler = ?": handler, "_id >= ?": prefix or None}
         asked["_id < ?"] = prefix + _LAST_CHARACTER if prefix else None
         terms = {term: value for term, value in asked.items() if value is not None}
+        order = "name IS NULL, name, _id" if by_name else "_id"
         rows = self._read(
-            f"SELECT rowid FROM schedules WHERE {' AND '.join(['true', *terms])} ORDER BY _id LIMIT ?",
+            f"SELECT rowid FROM schedules WHERE {' AND '.join(['true', *terms])} ORDER BY {order} LIMIT ?",
             [*terms.values(), -1 if limit is None or tag is not None else limit],
         )
         found = self._stream(SCHEDULES, (rowid for (rowid,) in rows))
