@@ -84,7 +84,7 @@ class RetryLater(CronliteError):
     """Raise it in a handler to be called again after `seconds`; it counts as one of the run's retries."""
 
     def __init__(self, seconds: float, reason: str = "") -> None:
-        if not 0 <= seconds <= 366 * 86_400:
+        if type(seconds) not in (int, float) or not 0 <= seconds <= 366 * 86_400:
             raise InvalidInput(Fault("seconds", seconds, "is out of range", "give 0 to 31622400 (366 days)"))
         self.seconds = seconds
         super().__init__(reason or f"retry in {seconds:g} s")
@@ -123,9 +123,14 @@ def visible(text: str) -> str:
     return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+_LONGEST_WORD = 300
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Say which of the known words was probably meant, or else name them all (when they are few)."""
     words: Sequence[str] = sorted(known)
+    if len(word) > _LONGEST_WORD:  # a likeness would take seconds to find, and none is meant
+        return f"give one of {', '.join(words)}" if 0 < len(words) <= 30 else ""
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"

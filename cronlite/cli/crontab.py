@@ -188,7 +188,7 @@ def _store(cron: Cronlite, steps: Sequence[Step], tags: Sequence[str]) -> None:
     for step in steps:
         new = step.entry.schedule
         if step.action == "add":
-            cron.schedule(name=new.name, tags=tags, **{name: getattr(new, name) for name in IMPORTED})
+            cron.schedule(name=new.name, tags=list(tags), **{name: getattr(new, name) for name in IMPORTED})
         elif step.action == "change":
             cron.update(step.entry.name, **step.changes)
 

@@ -10,6 +10,7 @@ import click
 
 from cronlite.cli import documents, render
 from cronlite.cli.parameters import NO_DURATION, Duration, Name, Params, zone_names
+from cronlite.cli.references import schedule_document, schedule_id
 from cronlite.cli.schedules import as_json, next_runs, ref
 from cronlite.cli.session import Session, handler_names, pass_session
 from cronlite.cli.streams import say
@@ -102,9 +103,9 @@ def edit(session: Session, /, ref: str, dry_run: bool, as_json: bool, **options:
     if not given:
         raise click.UsageError("nothing to change; name at least one field", click.get_current_context())
     if dry_run:
-        changed = schedules.read(session.cron.document(ref) | given)
+        changed = schedules.read(schedule_document(session.cron, ref) | given)
     else:
-        changed = session.cron.update(ref, **given)
+        changed = session.cron.update(schedule_id(session.cron, ref), **given)
     _warn(session, given, changed)
     _present(changed, "would change" if dry_run else "changed", as_json)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 
 from cronlite.cli import documents, render
 from cronlite.cli.parameters import Duration, Instant, Name, Params, Since, placed
+from cronlite.cli.references import run_named, schedule_id
 from cronlite.cli.render import Column
 from cronlite.cli.schedules import as_json, ref
 from cronlite.cli.session import Session, handler_names, pass_session, run_ids, schedule_names
@@ -37,7 +39,7 @@ def trigger(session: Session, ref: str, wait: bool, as_json: bool) -> None:
 
     --json prints the run: all its fields.
     """
-    _queued(session.cron, session.cron.trigger(ref), wait, as_json)
+    _queued(session.cron, session.cron.trigger(schedule_id(session.cron, ref)), wait, as_json)
 
 
 @click.command()
@@ -138,6 +140,9 @@ def runs_(session: Session, /, states: Sequence[str], since: datetime | None, as
     --json prints a list of runs: all their fields.
     """
     cron = session.cron
+    if filters["schedule"] is not None:
+        with suppress(NotFound):  # it may have been removed, and then its whole id still finds its runs
+            filters["schedule"] = schedule_id(cron, filters["schedule"])
     found = cron.runs(state=states or None, since=placed(since) if since else None, **filters)
     if as_json:
         render.print_json([documents.run(run) for run in found])
@@ -167,13 +172,6 @@ def _short(run: Run, names: Mapping[str, str]) -> str:
     """Show a run's id with its schedule's name in the place of the id; the commands take both."""
     schedule, at, minute = run.id.rpartition("@")
     return f"{names[schedule]}{at}{minute}" if schedule in names else run.id
-
-
-def _run_id(cron: Cronlite, ref: str) -> str:
-    """Return the id of a run that was typed as NAME@MINUTE; anything else is left to be looked up."""
-    name, at, minute = ref.rpartition("@")
-    document = next(cron.store.schedules(name=name), None) if name else None
-    return f"{document['_id']}{at}{minute}" if document else ref
 
 
 def _state(run: Run) -> str:
@@ -214,13 +212,12 @@ def log(session: Session, ref: str, as_json: bool) -> None:
 
 
 def _run_of(cron: Cronlite, ref: str) -> Run:
-    ref = _run_id(cron, ref)
     if (run := cron.store.run(ref)) is not None:
         return run
     try:
-        schedule = str(cron.document(ref)["_id"])
+        schedule = schedule_id(cron, ref)
     except NotFound:
-        return cron.run_of(ref)
+        return run_named(cron, ref)
     last = next(iter(cron.store.runs(RunQuery(schedule=schedule, limit=1))), None)
     if last is None:
         raise NotFound(f"schedule {ref!r} has no run yet; 'cronlite why' and 'cronlite next' tell more")
@@ -279,7 +276,7 @@ def _dated(instant: datetime | None, now: datetime) -> str:
 @pass_session
 def retry(session: Session, refs: Sequence[str]) -> None:
     """Queue finished runs once more."""
-    each(refs, lambda ref: f"queued {session.cron.retry(_run_id(session.cron, ref)).id}, a retry of {ref}")
+    each(refs, lambda ref: f"queued {session.cron.retry(run_named(session.cron, ref).id).id}, a retry of {ref}")
 
 
 @click.command()
@@ -287,4 +284,4 @@ def retry(session: Session, refs: Sequence[str]) -> None:
 @pass_session
 def cancel(session: Session, refs: Sequence[str]) -> None:
     """Close queued runs before they start. What runs already cannot be called off."""
-    each(refs, lambda ref: f"cancelled {session.cron.cancel(_run_id(session.cron, ref)).id}")
+    each(refs, lambda ref: f"cancelled {session.cron.cancel(run_named(session.cron, ref).id).id}")

@@ -10,6 +10,7 @@ import click
 
 from cronlite.cli import documents, render
 from cronlite.cli.parameters import Name
+from cronlite.cli.references import schedule_document, schedule_id
 from cronlite.cli.render import Column
 from cronlite.cli.session import Session, handler_names, pass_session, schedule_names
 from cronlite.cli.several import each
@@ -95,7 +96,7 @@ def show(session: Session, ref: str, as_json: bool) -> None:
     and the document as it is stored.
     """
     cron = session.cron
-    document = cron.document(ref)
+    document = schedule_document(cron, ref)
     try:
         schedule = schedule_documents.read(document)
     except InvalidInput as refused:
@@ -168,7 +169,7 @@ def _dated(instant: datetime | None, now: datetime) -> str:
 @pass_session
 def remove(session: Session, refs: Sequence[str]) -> None:
     """Delete schedules. Runs of them that are queued already still run."""
-    each(refs, lambda ref: f"removed {session.cron.remove(ref)}")
+    each(refs, lambda ref: f"removed {session.cron.remove(schedule_id(session.cron, ref))}")
 
 
 @click.command()
@@ -177,7 +178,7 @@ def remove(session: Session, refs: Sequence[str]) -> None:
 @pass_session
 def pause(session: Session, refs: Sequence[str], tag: str | None) -> None:
     """Keep schedules from running, until they are resumed."""
-    each(_meant(session, refs, tag), lambda ref: f"paused {_name(session.cron.pause(ref))}")
+    each(_meant(session, refs, tag), lambda ref: f"paused {_name(session.cron.pause(schedule_id(session.cron, ref)))}")
 
 
 @click.command()
@@ -188,7 +189,7 @@ def resume(session: Session, refs: Sequence[str], tag: str | None) -> None:
     """Let paused schedules run again, from now on."""
 
     def resumed(ref: str) -> str:
-        schedule = session.cron.resume(ref)
+        schedule = session.cron.resume(schedule_id(session.cron, ref))
         now = datetime.now(timezone.utc) - timedelta(seconds=1)
         following = [render.minute(tick, schedule.timetable.zone) for tick in schedule.next_runs(now, 1)]
         return f"resumed {_name(schedule)}, next run {following[0] if following else 'never'}"

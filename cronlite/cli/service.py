@@ -131,6 +131,7 @@ def _serve(session: Session, options: Options, *, worker: bool = False, allow_sh
 
     logs.configure("json" if log_format == "json" else "text")
     cron = session.cron
+    registry.be_at_home(cron)
     for broken in registry.load_entry_points(cron.registry):
         log.warning("%s", broken)
     if allow_shell:
@@ -139,7 +140,7 @@ def _serve(session: Session, options: Options, *, worker: bool = False, allow_sh
         log.warning("no handler is registered, so every run stays queued: name a module with @cronlite.handler as -A")
     notifier = service.Notifier(os.environ.get("NOTIFY_SOCKET"))
     with output.capture_logs(), output.capture_prints():
-        service.serve(Daemon(cron.store, cron.registry, options, worker=worker, notify=notifier))
+        service.serve(Daemon(cron.store, cron.registry, options, worker=worker, notify=notifier, home=cron))
 
 
 @click.command()

@@ -11,6 +11,7 @@ import click
 
 from cronlite.cli import documents, render
 from cronlite.cli.parameters import Instant, Name, placed
+from cronlite.cli.references import schedule_document
 from cronlite.cli.render import Column
 from cronlite.cli.schedules import as_json, ref, tick_row
 from cronlite.cli.session import Session, pass_session, schedule_names
@@ -41,7 +42,7 @@ def next_(session: Session, ref: str | None, count: int, start: datetime, as_jso
     """
     cron = session.cron
     if ref is not None:
-        chosen = [cron.get(ref)]
+        chosen = [schedules.read(schedule_document(cron, ref))]
         if not chosen[0].enabled:
             render.note("it is paused: it would run at", "warning")
     else:
@@ -95,7 +96,7 @@ def why(session: Session, ref: str, at: datetime, as_json: bool) -> None:
     unknown.
     """
     cron = session.cron
-    document = cron.document(ref)
+    document = schedule_document(cron, ref)
     try:
         schedule = schedules.read(document)
     except InvalidInput as refused:

@@ -2,46 +2,209 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from cronlite.client.runs import Asking
+from cronlite.client import runs as run_requests
+from cronlite.client import schedules as requests
+from cronlite.client.arguments import aware, count_or_none, text, text_or_none, uri_or_none
+from cronlite.client.embedded import Embedded
+from cronlite.client.opened import Opened
+from cronlite.client.receipt import Handle
+from cronlite.daemon import due
+from cronlite.documents import runs as run_documents
+from cronlite.documents import schedules
 from cronlite.documents.runs import Run
+from cronlite.documents.schedules import Document, Schedule
+from cronlite.errors import Fault, InvalidInput, NotFound, suggestion
+from cronlite.handlers.registry import Registry, current_run_or_none, default_registry
+from cronlite.store.contract import RunQuery, Store
+from cronlite.when import clock
 
 if TYPE_CHECKING:
-    from cronlite.daemon.loops import Daemon
-    from cronlite.handlers.registry import Registry
+    from typing_extensions import Unpack
+
+    from cronlite.documents.options import HandlerName, RunOptions, ScheduleChanges, ScheduleOptions, TimeField
 
 
-class Cronlite(Asking):
+class Cronlite:
     """Schedules, runs and daemon on one store.
 
     `uri` is `mongodb://…/database`, `sqlite:PATH` or `memory:`; None means $CRONLITE_URI, else an SQLite file under
     $STATE_DIRECTORY (systemd) or the XDG state folder. Nothing is opened before the first use, and a process forked
     off opens its own connection. Methods raise InvalidInput for what they are given, NotFound and Conflict for what
     the store holds, StoreUnavailable when it cannot be reached. Safe to share between threads.
+
+    Whoever may call these methods may do so for every user: what a request of a user of yours names, compare with its
+    `user` yourself. Ids are whole; a handler is its name, or the function that is registered under it.
     """
 
     def __init__(self, uri: str | None = None, *, registry: Registry | None = None) -> None:
-        super().__init__(uri)
-        self._registry = registry
-        self._daemon: tuple[int, Daemon] | None = None
-        self._capture = ExitStack()
+        self._opened = Opened(uri_or_none(uri))
+        self._registry = _checked_registry(registry)
+        self._embedded = Embedded(self)
+
+    # schedules
+
+    def schedule(
+        self,
+        user: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        minute: TimeField = "*",
+        hour: TimeField = "*",
+        day: TimeField = "*",
+        month: TimeField = "*",
+        weekday: TimeField = "*",
+        *,
+        cron: str | None = None,
+        name: str | None = None,
+        **options: Unpack[ScheduleOptions],
+    ) -> Schedule:
+        """Store a schedule and return it; with the `name` of one of the same user, update that one instead.
+
+        Time fields take a number, `"*"`, an expression as crontab(5) has them, or a list of these, and all must match;
+        `cron` takes a whole line instead. `options` are the other fields of a schedule: handler, tz, enabled, overlap,
+        catch_up, retries, retry_delay_seconds, timeout_seconds, on_crash, queue, tags, note. Declaring again leaves a
+        paused schedule paused unless `enabled` is given. Inside a run, `user` is that run's unless it is given.
+        Raises Conflict when the name is that of another user's schedule.
+        """
+        fields = {"minute": minute, "hour": hour, "day": day, "month": month, "weekday": weekday}
+        given = {"user": _for_whom(user), "params": {} if params is None else params, **fields, **options}
+        if cron is not None:
+            given |= schedules.from_line(cron, fields)
+        if name is not None:
+            given["name"] = name
+        return requests.declare(self._opened, requests.settled(self._with_handler(given)))
+
+    def current_schedules(self, at: datetime | None = None) -> list[Schedule]:
+        """List the schedules that are due at the minute of an aware instant (default: now)."""
+        tick = clock.floor_minute(self.now() if at is None else aware(at, "at"))
+        return list(due.due(self.store, tick))
+
+    def schedules(
+        self,
+        *,
+        user: str | None = None,
+        handler: HandlerName | None = None,
+        tag: str | None = None,
+        name: str | None = None,
+    ) -> list[Schedule]:
+        """List the schedules that can be read, by id; `cronlite doctor` tells of the others."""
+        found = self.store.schedules(
+            user=text_or_none(user, "user"),
+            handler=self._handler_name(handler),
+            tag=text_or_none(tag, "tag"),
+            name=text_or_none(name, "name"),
+        )
+        return schedules.readable(found)[0]
+
+    def get(self, ref: str) -> Schedule:
+        """Fetch one schedule by its id or its name."""
+        return schedules.read(self.document(ref))
+
+    def document(self, ref: str) -> Document:
+        """Fetch the stored document of one schedule, readable or not, by its id or its name."""
+        return requests.find(self._opened, text(ref, "ref"))
+
+    def update(self, ref: str, **changes: Unpack[ScheduleChanges]) -> Schedule:
+        """Change fields of the schedule with an id or a name; when it is due is counted anew if a time field changes.
+
+        `cron` takes a whole line. None gives a field its default back.
+        """
+        wanted = requests.settled(self._with_handler(changes))
+        schedules.refuse_unknown(wanted)
+        return requests.change(self._opened, self.document(ref), wanted)
+
+    def remove(self, ref: str) -> str:
+        """Delete the schedule with an id or a name, and return its id. Runs of it that are queued already still run."""
+        id_ = str(self.document(ref)["_id"])
+        if not self.store.remove_schedule(id_):
+            raise NotFound(f"schedule {id_} is gone already")
+        return id_
+
+    def pause(self, ref: str) -> Schedule:
+        """Keep the schedule with an id or a name from being due until it is resumed."""
+        return self.update(ref, enabled=False)
+
+    def resume(self, ref: str) -> Schedule:
+        """Let a paused schedule be due again, from now on."""
+        return self.update(ref, enabled=True, active_from=self.now())
+
+    # runs
+
+    def enqueue(
+        self,
+        handler: HandlerName,
+        params: Mapping[str, Any] | None = None,
+        user: str | None = None,
+        *,
+        run_at: datetime | timedelta | None = None,
+        key: str | None = None,
+        deadline: datetime | timedelta | None = None,
+        **policies: Unpack[RunOptions],
+    ) -> Handle:
+        """Queue one call of a handler, at once or from an instant (or a timedelta from now), and return its handle.
+
+        While a run of the same user and handler with the same `key` is queued and was never claimed, that one is
+        returned instead; that another holds the key raises Conflict. A run not started by its `deadline` (an instant,
+        or a timedelta from now) is closed as missed. `policies` are queue, retries, retry_delay_seconds,
+        timeout_seconds and on_crash. Inside a run, `user` is that run's unless it is given.
+        """
+        return self._queued(
+            self._on_demand(handler, params, user, run_at=run_at, key=key, deadline=deadline, **policies)
+        )
+
+    def trigger(self, ref: str) -> Handle:
+        """Queue one run of the schedule with an id or a name now, beside the ones that it is due for.
+
+        Raises Conflict where its `overlap` is skip and a run of it is at work.
+        """
+        return self._queued(run_requests.of_schedule(self.now(), self.get(ref)))
+
+    def retry(self, id: str) -> Handle:
+        """Queue a new run like a finished one. Raises Conflict while that one is still at work."""
+        return self._queued(run_requests.again(self.now(), self.run_of(id)))
+
+    def cancel(self, id: str) -> Run:
+        """Close a queued run before it starts. Raises Conflict for one that is not queued."""
+        run_requests.cancel(self._opened, self.run_of(id))
+        return self.run_of(id)
+
+    def runs(
+        self,
+        *,
+        schedule: str | None = None,
+        user: str | None = None,
+        handler: HandlerName | None = None,
+        state: str | Collection[str] | None = None,
+        since: datetime | None = None,
+        limit: int | None = 100,
+    ) -> list[Run]:
+        """List runs, the last queued first; `schedule` is an id or a name, an id also of one that was removed."""
+        query = RunQuery(
+            schedule=None if schedule is None else self._schedule_id(text(schedule, "schedule")),
+            user=text_or_none(user, "user"),
+            handler=self._handler_name(handler),
+            states=_states(state),
+            since=None if since is None else aware(since, "since"),
+            limit=count_or_none(limit, "limit"),
+        )
+        return list(self.store.runs(query))
+
+    def run_of(self, id: str) -> Run:
+        """Fetch one run by its id."""
+        return run_requests.find(self._opened, text(id, "id"))
+
+    # the daemon
 
     def run(self, **options: Any) -> None:
         """Run the daemon in the foreground until SIGTERM or SIGINT; `options` are those of `daemon.Options`.
 
         Ends the process with exit code 0, hard where handlers outlive the drain. Only for the main thread.
         """
-        from cronlite.daemon.service import Notifier, serve
-        from cronlite.handlers.output import capture_logs
-
-        with capture_logs():
-            serve(self._new_daemon(options, notify=Notifier(os.environ.get("NOTIFY_SOCKET"))))
+        self._embedded.run(options)
 
     def start(self, **options: Any) -> None:
         """Run the daemon in threads of this process; a second call changes nothing. Stopped by `stop` or at exit.
@@ -50,41 +213,49 @@ class Cronlite(Asking):
         web process. In the child process of a handler, which imports the application, nothing is started. While it
         runs, the root logger has a handler that keeps what runs log: call `logging.basicConfig` before.
         """
-        from cronlite.dispatch.child import in_child
-
-        with self._opening:
-            if self._running is None and not in_child():
-                from cronlite.handlers.output import capture_logs
-
-                daemon = self._new_daemon(options)
-                self._daemon = os.getpid(), daemon
-                self._capture.enter_context(capture_logs())
-                daemon.start()
-                atexit.register(self.stop)
+        with self._opened.lock:
+            self._embedded.start(options)
 
     def stop(self) -> list[Run]:
         """Stop the daemon that `start` started, after the drain; return the runs whose handlers are still at it."""
-        with self._opening:
-            daemon, self._daemon = self._running, None
-        atexit.unregister(self.stop)
-        left = daemon.stop() if daemon else []
-        self._capture.close()
-        return left
+        with self._opened.lock:
+            return self._embedded.stop()
 
     @property
     def running(self) -> bool:
         """Tell whether `start` has a daemon running in this process."""
-        return self._running is not None
+        return self._embedded.daemon is not None
 
     def wake(self) -> None:
-        """Let the daemon in this process look for queued runs now."""
-        if daemon := self._running:
+        """Let the daemon in this process, if there is one, look for queued runs now."""
+        if daemon := self._embedded.daemon:
             daemon.wake()
+
+    # the store
+
+    @property
+    def uri(self) -> str:
+        """The URI of the store, with its password."""
+        return self._opened.uri
+
+    @property
+    def store(self) -> Store:
+        """The store, opened at the first use in each process."""
+        return self._opened.store
+
+    @property
+    def registry(self) -> Registry:
+        """The handlers that this object's daemon can call: the default registry unless another was given."""
+        return default_registry if self._registry is None else self._registry
+
+    def now(self) -> datetime:
+        """Return the store's time."""
+        return self._opened.now()
 
     def close(self) -> None:
         """Stop the daemon, if `start` started one, and close the store's connections."""
         self.stop()
-        super().close()
+        self._opened.close()
 
     def __enter__(self) -> Cronlite:
         return self
@@ -94,21 +265,55 @@ class Cronlite(Asking):
     ) -> None:
         self.close()
 
-    @property
-    def registry(self) -> Registry:
-        """The handlers that this object's daemon can call: the default registry unless another was given."""
-        if self._registry is None:
-            from cronlite.handlers import registry as handlers
+    # what arguments stand for
 
-            self._registry = handlers.default_registry
-        return self._registry
+    def _on_demand(
+        self, handler: HandlerName, params: Mapping[str, Any] | None, user: str | None, **options: Any
+    ) -> Run:
+        """Make the run that `enqueue` queues."""
+        name = self.registry.name_of(handler) if callable(handler) else handler
+        given = {} if params is None else params
+        return run_requests.on_demand(self.now(), name, given, _for_whom(user), **options)
 
-    @property
-    def _running(self) -> Daemon | None:
-        return self._daemon[1] if self._daemon and self._daemon[0] == os.getpid() else None
+    def _queued(self, run: Run) -> Handle:
+        id_ = run_requests.queue(self._opened, run)
+        self.wake()
+        return Handle(self.store, id_)
 
-    def _new_daemon(self, options: Mapping[str, Any], notify: Callable[[str, str], None] | None = None) -> Daemon:
-        from cronlite.daemon.loops import Daemon
-        from cronlite.daemon.options import read_options
+    def _with_handler(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        handler = fields.get("handler")
+        return {**fields, **({"handler": self.registry.name_of(handler)} if callable(handler) else {})}
 
-        return Daemon(self.store, self.registry, read_options(options), notify=notify)
+    def _handler_name(self, handler: HandlerName | None) -> str | None:
+        return self.registry.name_of(handler) if callable(handler) else text_or_none(handler, "handler")
+
+    def _schedule_id(self, ref: str) -> str:
+        try:
+            return str(self.document(ref)["_id"])
+        except NotFound:
+            return ref
+
+
+def _for_whom(user: str | None) -> str:
+    """Say for whom something is asked: what a run asks for is for that run's user, unless told otherwise."""
+    run = current_run_or_none()
+    return user if user is not None else run.user if run else ""
+
+
+def _states(state: object) -> Collection[str] | None:
+    if state is None:
+        return None
+    states = [state] if isinstance(state, str) else state
+    if not isinstance(states, (list, tuple, set, frozenset)):
+        raise InvalidInput(Fault("state", state, "is no state of a run", "give one, or a list of them"))
+    for one in states:
+        if one not in run_documents.STATES:
+            remedy = suggestion(one if isinstance(one, str) else "", run_documents.STATES)
+            raise InvalidInput(Fault("state", one, "is no state of a run", remedy))
+    return states
+
+
+def _checked_registry(registry: object) -> Registry | None:
+    if registry is None or isinstance(registry, Registry):
+        return registry
+    raise InvalidInput(Fault("registry", registry, "is no Registry", "give cronlite.handlers.registry.Registry()"))

@@ -2,36 +2,60 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 from cronlite.client.app import Cronlite
-from cronlite.client.receipt import Handle
-from cronlite.documents.schedules import Schedule
+from cronlite.errors import ConfigurationError
+from cronlite.handlers.registry import home
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _lock = threading.Lock()
 _default: Cronlite | None = None
 
 
 def default() -> Cronlite:
-    """Return the default Cronlite, on $CRONLITE_URI or the embedded file as they are at the first call."""
+    """Return the Cronlite that the module-level functions work on.
+
+    Inside a run it is that of the run's daemon, or one on the same store; elsewhere the default Cronlite, on
+    $CRONLITE_URI or the embedded file as they are at the first call.
+    """
     global _default
+    if (its := home()) is not None:
+        return its if isinstance(its, Cronlite) else _on(its.uri)
     with _lock:
         if _default is None:
             _default = Cronlite()
         return _default
 
 
-def schedule(*args: Any, **kwargs: Any) -> Schedule:
-    """Store a schedule on the default Cronlite: see `Cronlite.schedule`."""
-    return default().schedule(*args, **kwargs)
+@lru_cache(maxsize=8)
+def _on(uri: str) -> Cronlite:
+    """Return the Cronlite of a child process, whose daemon has told it the URI of its store."""
+    if uri.startswith("memory"):
+        told = "the store of this run is in the memory of its daemon, where no child process reaches it"
+        raise ConfigurationError(f"{told}; keep it in a file, sqlite:PATH, or leave isolation='process' out")
+    return Cronlite(uri)
 
 
-def current_schedules(*args: Any, **kwargs: Any) -> list[Schedule]:
-    """List what is due on the default Cronlite: see `Cronlite.current_schedules`."""
-    return default().current_schedules(*args, **kwargs)
+def _on_default(method: Callable[Concatenate[Cronlite, P], R]) -> Callable[P, R]:
+    """Make a function of a method of the default Cronlite; types, signature and documentation are the method's."""
+
+    @wraps(method)
+    def function(*args: P.args, **kwargs: P.kwargs) -> R:
+        return method(default(), *args, **kwargs)
+
+    _, *others = inspect.signature(method).parameters.values()
+    function.__dict__["__signature__"] = inspect.Signature(others)
+    function.__module__, function.__qualname__ = __name__, method.__name__
+    return function
 
 
-def enqueue(*args: Any, **kwargs: Any) -> Handle:
-    """Queue a run on the default Cronlite: see `Cronlite.enqueue`."""
-    return default().enqueue(*args, **kwargs)
+schedule = _on_default(Cronlite.schedule)
+current_schedules = _on_default(Cronlite.current_schedules)
+enqueue = _on_default(Cronlite.enqueue)

@@ -6,13 +6,12 @@ import os
 import threading
 import weakref
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 
 from cronlite.daemon.liveness import StoreClock, steady
-from cronlite.errors import Fault, InvalidInput
 from cronlite.logger import logger
-from cronlite.store import open_store
+from cronlite.store import from_anywhere, open_store
 from cronlite.store.contract import Store
 
 log = logger("cronlite")
@@ -24,18 +23,25 @@ class Opened:
     """A store that is opened at its first use, in each process anew, and its clock."""
 
     def __init__(self, uri: str | None = None) -> None:
-        self.uri = uri or os.environ.get("CRONLITE_URI") or default_uri(os.environ)
+        self.uri = from_anywhere(uri or os.environ.get("CRONLITE_URI") or default_uri(os.environ))
+        self.lock = threading.RLock()
         self._opened: tuple[int, Store] | None = None
         self._prepared: Store | None = None
-        self._opening = threading.RLock()
         self._clock = StoreClock()
         self._synced = float("-inf")
         _EVERY.add(self)
 
+    @classmethod
+    def on(cls, store: Store, clock: StoreClock) -> Opened:
+        """Stand for a store that is open already, in this process, and go by a clock of its own."""
+        opened = cls(store.address)
+        opened._opened, opened._clock = (os.getpid(), store), clock
+        return opened
+
     @property
     def store(self) -> Store:
         """The store, opened at the first use in each process."""
-        with self._opening:
+        with self.lock:
             if self._opened is None or self._opened[0] != os.getpid():
                 self._opened = os.getpid(), open_store(self.uri)
             return self._opened[1]
@@ -59,7 +65,7 @@ class Opened:
 
     def close(self) -> None:
         """Close the store's connections."""
-        with self._opening:
+        with self.lock:
             if self._opened and self._opened[0] == os.getpid():
                 self._opened[1].close()
             self._opened = None
@@ -68,7 +74,7 @@ class Opened:
 def _after_fork() -> None:
     # Whoever held the lock is not in this process, and would never give it back.
     for opened in list(_EVERY):
-        opened._opening = threading.RLock()
+        opened.lock = threading.RLock()
 
 
 # A hook cannot be taken back, so there is one for all, and it keeps none of them alive.
@@ -82,11 +88,3 @@ def default_uri(environ: Mapping[str, str]) -> str:
         return f"sqlite:{Path(state.split(':')[0]) / 'cronlite.db'}"
     home = environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return f"sqlite:{Path(home) / 'cronlite' / 'cronlite.db'}"
-
-
-def aware(instant: datetime, field: str) -> datetime:
-    """Return an instant given from outside as UTC. Raises InvalidInput for one without a time zone."""
-    if not isinstance(instant, datetime) or instant.tzinfo is None:
-        remedy = "give an aware datetime, such as datetime.now(timezone.utc)"
-        raise InvalidInput(Fault(field, instant, "is no instant with a time zone", remedy))
-    return instant.astimezone(timezone.utc)

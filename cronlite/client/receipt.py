@@ -6,13 +6,14 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from cronlite.documents import runs
+from cronlite.documents import checks, runs
 from cronlite.documents.runs import Run
-from cronlite.errors import NotFound
+from cronlite.errors import Fault, InvalidInput, NotFound
 from cronlite.store.contract import Store
 
 _FIRST_LOOK_SECONDS = 0.01
 _LOOK_SECONDS = 0.25
+_TIMEOUT = checks.number(0, 10 * 366 * 86_400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Handle:
 
     def wait(self, timeout: float | None = None) -> Run:
         """Wait until the run has ended and return it. Raises TimeoutError after `timeout` seconds."""
+        if timeout is not None and (complaint := _TIMEOUT(timeout)):
+            raise InvalidInput(Fault("timeout", timeout, *complaint))
         limit = float("inf") if timeout is None else time.monotonic() + timeout
         pause = _FIRST_LOOK_SECONDS
         while (run := self.run).state not in runs.FINAL:

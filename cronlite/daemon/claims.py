@@ -14,7 +14,7 @@ from cronlite.dispatch.pool import Pool
 from cronlite.documents import runs
 from cronlite.documents.runs import Changes, Outcome, Run
 from cronlite.errors import InvalidInput, StoreError
-from cronlite.handlers.registry import Registry
+from cronlite.handlers.registry import Home, Registry
 from cronlite.logger import logger
 from cronlite.store.contract import RunQuery, Store
 
@@ -49,8 +49,11 @@ class Execution:
         registry: Registry,
         seats: int,
         queues: Collection[str] | None = None,
+        home: Home | None = None,
     ) -> None:
-        self.pool = Pool(registry, seats, done=self._done, may_start=self._may_start, still_mine=self._still_mine)
+        self.pool = Pool(
+            registry, seats, done=self._done, may_start=self._may_start, still_mine=self._still_mine, home=home
+        )
         self.claim_soon = threading.Event()
         self._store, self._clock, self._membership = store, clock, membership
         self._registry, self._seats, self._queues = registry, seats, queues

@@ -25,7 +25,7 @@ from cronlite.daemon.to_broker import Sending
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import DEFAULT_QUEUE, QUEUED, Run
 from cronlite.errors import StoreError
-from cronlite.handlers.registry import Registry
+from cronlite.handlers.registry import Home, Registry
 from cronlite.logger import logger
 from cronlite.store.contract import Store
 from cronlite.version import VERSION
@@ -49,6 +49,7 @@ class Daemon:
 
     With `options.dispatch` it sends the ids of queued runs to a broker as well. A `worker` does not tick, and claims
     what it hears of from that broker, in `options.queues`.
+    Inside of its runs, the module-level functions go to `home`.
     `notify` hears of "waiting" (for the store), "ready", "tick" and "stopping", each with a line for people.
     """
 
@@ -61,6 +62,7 @@ class Daemon:
         worker: bool = False,
         clock: StoreClock | None = None,
         notify: Callable[[str, str], None] | None = None,
+        home: Home | None = None,
     ) -> None:
         self.options = options or Options()
         self.clock = clock or StoreClock()
@@ -69,7 +71,7 @@ class Daemon:
         self.membership = Membership(store, self.clock, self._record, self._forget, silence)
         self.peers = Peers(store, silence)
         self.execution = Execution(
-            store, self.clock, self.membership, registry, self.options.seats, self.options.queues
+            store, self.clock, self.membership, registry, self.options.seats, self.options.queues, home
         )
         self.ticker = Ticker(
             store,

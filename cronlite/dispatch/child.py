@@ -1,8 +1,8 @@
 """What does a child process do: it calls one handler at a time for the daemon that started it.
 
 The two speak JSON lines over a socket. The daemon sends where to import from, `{"path"}`, then a call, `{"run",
-"function", "params", "level"}`, when asked `{"mine"}`, and at last `{"bye"}`; the child sends `{"log"}` and `{"ask"}`
-any number of times, then `{"outcome"}`. Both count the calls, and `ask` says during which it was asked: by a thread
+"function", "params", "home", "level"}`, when asked `{"mine"}`, and at last `{"bye"}`; the child sends `{"log"}` and
+`{"ask"}` any number of times, then `{"outcome"}`. Both count the calls, and `ask` says during which it was asked: by a thread
 that a handler left behind, it may be an earlier one. What the handler prints goes through a pipe in the place of stdout
 and stderr, and so outlives the child.
 """
@@ -29,7 +29,7 @@ from typing import Any
 
 from cronlite.dispatch import outcomes
 from cronlite.documents.runs import Outcome
-from cronlite.handlers.registry import CurrentRun, enter_run
+from cronlite.handlers.registry import CurrentRun, Elsewhere, be_at_home, enter_run
 
 MAX_LOGGED = 64 * 1024
 Message = dict[str, Any]
@@ -105,6 +105,8 @@ class _Child:
     def _outcome(self, message: Message) -> Outcome:
         run = message["run"] | {"due_at": datetime.fromisoformat(message["run"]["due_at"])}
         enter_run(CurrentRun(**run, _ask=partial(self._still_mine, self._number)))
+        if message["home"]:
+            be_at_home(Elsewhere(message["home"]))
         try:
             return outcomes.returned(_function(message["function"])(message["params"]))
         except BaseException as raised:  # noqa: BLE001 - a handler may raise anything

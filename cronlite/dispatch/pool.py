@@ -22,7 +22,7 @@ from cronlite.dispatch.process import Children, NotStarted
 from cronlite.documents.runs import Outcome, Run
 from cronlite.errors import CronliteError
 from cronlite.handlers.output import Tail, enter_tail, mend_streams
-from cronlite.handlers.registry import CurrentRun, Handler, Registry, enter_run
+from cronlite.handlers.registry import CurrentRun, Handler, Home, Registry, enter_run
 from cronlite.logger import logger
 
 log = logger("cronlite.pool")
@@ -55,7 +55,8 @@ class Pool:
     """Calls the handlers of runs: at most `seats` at a time, in threads, child processes and on an asyncio loop.
 
     `may_start` is asked right before each call. `done` is called once for each run, with None where it was not started,
-    from the pool's threads and its loop; it must not block. `still_mine` answers `CurrentRun.still_mine`.
+    from the pool's threads and its loop; it must not block. `still_mine` answers `CurrentRun.still_mine`;
+    inside of runs the module-level functions go to `home`.
     """
 
     def __init__(
@@ -66,8 +67,10 @@ class Pool:
         done: Callable[[Run, Outcome | None], None],
         may_start: Callable[[Run], bool],
         still_mine: Callable[[Run], bool] | None = None,
+        home: Home | None = None,
     ) -> None:
         self.seats = seats
+        self._home = home
         self._registry = registry
         self._done, self._may_start, self._still_mine = done, may_start, still_mine or may_start
         # While runs wait, a thread goes from one to the next by single operations on these two, which are atomic: with
@@ -86,7 +89,7 @@ class Pool:
         self._handed: queue.SimpleQueue[Execution | None] = queue.SimpleQueue()
         self._loop = Loop()
         self._alarm = Alarm(self._check_limits)
-        self._children = Children(self._alarm.at)
+        self._children = Children(self._alarm.at, home)
         self._pid = os.getpid()
 
     # what the daemon asks
@@ -285,7 +288,7 @@ class Pool:
 
     def _enter(self, execution: Execution) -> None:
         run, ask = execution.run, partial(self._ask, execution)
-        enter_run(CurrentRun(run.id, run.user, run.handler, run.schedule, run.due_at, run.attempt, run.key, ask))
+        enter_run(CurrentRun.of(run, ask, self._home))
         enter_tail(execution.tail)
 
     def _ask(self, execution: Execution) -> bool:

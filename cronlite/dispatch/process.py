@@ -26,7 +26,7 @@ from cronlite.dispatch.keeper import Keeper
 from cronlite.documents.runs import Outcome, Run
 from cronlite.errors import GiveUp
 from cronlite.handlers.output import relay
-from cronlite.handlers.registry import Handler
+from cronlite.handlers.registry import Handler, Home
 from cronlite.logger import logger
 
 log = logger("cronlite.pool")
@@ -217,8 +217,8 @@ class Children:
     `wake_at` is told when to call `retire` next.
     """
 
-    def __init__(self, wake_at: Callable[[float], None]) -> None:
-        self._wake_at = wake_at
+    def __init__(self, wake_at: Callable[[float], None], home: Home | None = None) -> None:
+        self._wake_at, self._home = wake_at, home
         self._keeper = Keeper()
         self._lock = threading.Lock()
         self._idle: list[tuple[float, Child]] = []
@@ -232,7 +232,7 @@ class Children:
 
         Raises NotStarted, after a moment's wait, where there can be no child now.
         """
-        request = _request(run, handler)
+        request = _request(run, handler, self._home)
         child = self._take()
         try:
             begin(child.begin())
@@ -310,11 +310,12 @@ class Children:
             self._busy.discard(child)
 
 
-def _request(run: Run, handler: Handler) -> bytes:
+def _request(run: Run, handler: Handler, home: Home | None) -> bytes:
     request = {
         "run": {name: getattr(run, name) for name in _RUN_FIELDS} | {"due_at": run.due_at.isoformat()},
         "function": handler.qualified,
         "params": run.params,
+        "home": home and home.uri,  # it may hold a password, so it goes by no argument and no environment
         "level": logging.getLogger().getEffectiveLevel(),
     }
     try:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, InitVar, dataclass, field, fields, replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from itertools import islice
 from operator import attrgetter
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from cronlite.documents import checks as values
 from cronlite.documents import ids
-from cronlite.errors import Fault, InvalidInput, shown, suggestion
+from cronlite.documents.options import CatchUp, OnCrash, Overlap
+from cronlite.documents.words import word_of_schedules
+from cronlite.errors import Fault, InvalidInput, shown
 from cronlite.when import clock
 from cronlite.when import pattern as cron
 from cronlite.when.timetable import Timetable
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from cronlite.documents.options import ScheduleFields
+
 Document = dict[str, Any]
-Overlap = Literal["skip", "wait", "allow"]
-CatchUp = Literal["skip", "latest", "all"]
-OnCrash = Literal["retry", "abandon"]
 Spelling = int | str
 
 _YEAR_SECONDS = 366 * 86_400
@@ -28,9 +32,10 @@ _YEAR_SECONDS = 366 * 86_400
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """A handler, its params, and when: DESIGN's document with every default filled in.
+    """A handler, its params, and when: a stored document with every default filled in.
 
-    Instants are aware UTC. Raises InvalidInput, with all faults at once, where a value is not allowed.
+    `cron` takes a whole line in the place of the five fields. Instants are aware UTC. Raises InvalidInput, with all
+    faults at once, where a value is not allowed.
     """
 
     id: str = ""
@@ -59,8 +64,15 @@ class Schedule:
     created_at: datetime | None = None
     updated_at: datetime | None = None
     timetable: Timetable = field(init=False, repr=False, compare=False)
+    cron: InitVar[str | None] = None
 
-    def __post_init__(self) -> None:
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Unpack[ScheduleFields]) -> None: ...
+
+    def __post_init__(self, cron: str | None) -> None:
+        if cron is not None:
+            self.__dict__.update(from_line(cron, self.__dict__))
         faults = _complaints(_OWN_CHECKS, self.__dict__)
         shared = _shared(self)
         try:
@@ -87,7 +99,9 @@ class Schedule:
 
     def next_runs(self, after: datetime | None = None, count: int = 5) -> list[datetime]:
         """List the next ticks strictly after an aware instant (default: now), at most `count`, in UTC."""
-        after = after or datetime.now(timezone.utc)
+        after = datetime.now(timezone.utc) if after is None else clock.utc(after)
+        if complaint := _COUNT(count):
+            raise InvalidInput(Fault("count", count, *complaint))
         if self.active_from is not None:
             after = max(after, self.active_from - timedelta(microseconds=1))
         return list(islice(self.timetable.next_ticks(after), count))
@@ -97,10 +111,13 @@ class Schedule:
         told = cron.describe(self.timetable.pattern)
         return told if self.tz == "UTC" else f"{told} ({self.tz})"
 
-    def changed(self, **changes: Any) -> Schedule:
+    def changed(self, **changes: Unpack[ScheduleFields]) -> Schedule:
         """Return a copy with some fields changed, validated as a whole."""
-        refuse_unknown(changes)
-        return replace(self, **changes)
+        given: dict[str, Any] = {**changes}
+        if (line := given.pop("cron", None)) is not None:
+            given |= from_line(line, given)
+        refuse_unknown(given)
+        return replace(self, **given)
 
     def document(self) -> Document:
         """Return the document to store: `_id` and every field that has a value."""
@@ -137,7 +154,7 @@ def read(document: Mapping[str, Any]) -> Schedule:
     # As Schedule(**filled) does, in a fifth of the time: of a frozen dataclass it sets each field by a call.
     schedule = object.__new__(Schedule)
     schedule.__dict__.update(filled)
-    schedule.__post_init__()
+    schedule.__post_init__(None)
     return schedule
 
 
@@ -162,9 +179,18 @@ def refuse_unknown(given: Mapping[str, Any]) -> None:
     """Raise InvalidInput for each name that is no field of a schedule, with the name that was meant."""
     unknown = [name for name in given if name not in _SETTABLE]
     if unknown:
-        raise InvalidInput(
-            *(Fault(name, given[name], "is no field of a schedule", suggestion(name, _SETTABLE)) for name in unknown)
-        )
+        told = "is no field of a schedule"
+        raise InvalidInput(*(Fault(name, given[name], told, word_of_schedules(name, _SETTABLE)) for name in unknown))
+
+
+def from_line(line: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a cron line into the time fields; it goes with none of them. Raises InvalidInput."""
+    pattern = cron.parse_line(line)
+    for name in cron.FIELDS:
+        if fields.get(name, "*") != "*":
+            remedy = "give either the line or the fields"
+            raise InvalidInput(Fault(name, fields[name], "goes with no cron line", remedy))
+    return {**pattern.expressions(), "either_day": pattern.either_day}
 
 
 def new(*, now: datetime, **given: Any) -> Schedule:
@@ -213,6 +239,7 @@ def _name(value: object) -> values.Complaint:
     return values.line(200)(value)
 
 
+_COUNT = values.number(0, 1_000_000, whole=True)
 _SHARED_CHECKS: dict[str, values.Check] = {
     "handler": values.handler_name,
     "queue": values.queue_name,

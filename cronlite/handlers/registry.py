@@ -11,13 +11,14 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, TypeVar, get_args, overload
+from typing import Any, Literal, Protocol, TypeVar, get_args, overload
 
 from cronlite.documents import checks
+from cronlite.documents.runs import Run
 from cronlite.errors import ConfigurationError, CronliteError, Fault, InvalidInput, shown, suggestion
 
 Function = Callable[[Any], Any]
@@ -80,6 +81,17 @@ class Registry:
         """List the names, sorted."""
         return sorted(self._handlers)
 
+    def name_of(self, function: Function) -> str:
+        """Return the name under which a function is registered. Raises InvalidInput unless there is just one."""
+        registered = list(self._handlers.values())
+        found = [one.name for one in registered if one.function == function]
+        found = found or [one.name for one in registered if _same(one, replace(one, function=function))]
+        if len(found) == 1:
+            return found[0]
+        problem = f"is registered as {' and '.join(found)}" if found else "is not registered"
+        remedy = "give one of these names" if found else "put @cronlite.handler on it, or give the name of a handler"
+        raise InvalidInput(Fault("handler", function, problem, remedy))
+
     @overload
     def handler(self, name: F, /) -> F: ...
     @overload
@@ -107,6 +119,21 @@ default_registry = Registry()
 handler = default_registry.handler
 
 
+class Home(Protocol):
+    """What a daemon belongs to, and where the module-level functions go inside of its runs: a Cronlite."""
+
+    @property
+    def uri(self) -> str:
+        """The URI of the store, for child processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A home in another process."""
+
+    uri: str
+
+
 @dataclass(slots=True, eq=False)  # not frozen, which would take half as long as all else about a short run
 class CurrentRun:
     """What a handler may know about the run that it executes; `due_at` is aware UTC, `attempt` counts from 1."""
@@ -119,6 +146,12 @@ class CurrentRun:
     attempt: int
     key: str | None
     _ask: Callable[[], bool] = field(repr=False)
+    _home: Home | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, run: Run, ask: Callable[[], bool], home: Home | None = None) -> CurrentRun:
+        """Show of a run what its handler may know; `home` is where the module-level functions go meanwhile."""
+        return cls(run.id, run.user, run.handler, run.schedule, run.due_at, run.attempt, run.key, ask, home)
 
     def still_mine(self) -> bool:
         """Ask whether this attempt still owns its run: before an irreversible step, say, in a handler that took long.
@@ -152,6 +185,24 @@ def current_run_or_none() -> CurrentRun | None:
 def enter_run(run: CurrentRun) -> None:
     """Make a run the current one for the rest of this context."""
     _CURRENT.set(run)
+
+
+_process_home: Home | None = None
+
+
+def home() -> Home | None:
+    """Return what the daemon of the current run belongs to, or that of this process.
+
+    None outside of runs, in a process that belongs to no daemon.
+    """
+    run = _CURRENT.get(None)
+    return _process_home if run is None or run._home is None else run._home
+
+
+def be_at_home(home: Home) -> None:
+    """Let this whole process belong to a daemon: the threads that handlers start, too."""
+    global _process_home
+    _process_home = home
 
 
 def load(*targets: str) -> list[Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from cronlite.errors import ConfigurationError, shown, suggestion
 from cronlite.store.contract import Store
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "from_anywhere", "open_store"]
 
 _KINDS = ("mongodb", "mongodb+srv", "sqlite", "memory")
 _EXAMPLES = "mongodb://host/database, sqlite:PATH or memory:"
@@ -37,6 +37,15 @@ def open_store(uri: str) -> Store:
     raise ConfigurationError(
         f"no store is called {kind!r}: {suggestion(kind, _KINDS) or 'it is unknown'}; give {_EXAMPLES}"
     )
+
+
+def from_anywhere(uri: str) -> str:
+    """Return the URI that names the same store from any working directory; one that cannot be used as it is."""
+    try:
+        path = _path(uri) if uri.lower().startswith("sqlite:") else None
+    except ConfigurationError:
+        return uri
+    return f"sqlite:{path.absolute()}" if path else uri
 
 
 def _path(uri: str) -> Path | None:

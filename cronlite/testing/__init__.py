@@ -5,7 +5,6 @@ With pytest, ask for the fixture `cronlite_test`; elsewhere write `with Rehearsa
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from typing import Any
 
 from cronlite.client import default
 from cronlite.client.app import Cronlite
+from cronlite.client.opened import Opened
 from cronlite.daemon.liveness import StoreClock
 from cronlite.daemon.ticking import Ticker
 from cronlite.documents import runs
@@ -65,9 +65,9 @@ class Rehearsal:
         self._store.now = self.clock.now  # type: ignore[method-assign] # in memory, the store's clock is the host's
         self._end = ExitStack()
         self._end.callback(Cronlite.close, self.cron)
-        self._call: Call = partial(in_this_thread, self._is_running)
+        self._call: Call = partial(in_this_thread, self._is_running, self.cron)
         if in_pool:
-            self._call = self._end.enter_context(InPool(self._is_running, self._registry))
+            self._call = self._end.enter_context(InPool(self._is_running, self._registry, self.cron))
         self._ticker = Ticker(
             self._store, self._store.add_runs, lambda: DAEMON, lambda _: False, GRACE, CATCH_UP_WINDOW
         )
@@ -88,8 +88,8 @@ class Rehearsal:
         if cron.running:
             raise ConfigurationError("its daemon is running: start it where the server starts, not at import")
         own = vars(cron)
-        self._end.callback(_give_back, cron, {name: own.get(name) for name in ("_opened", "_clock", *_IDLE)})
-        own |= {"_opened": (os.getpid(), self._store), "_clock": self.clock, **_IDLE}
+        self._end.callback(_give_back, cron, {name: own.get(name) for name in ("_opened", *_IDLE)})
+        own |= {"_opened": Opened.on(self._store, self.clock), **_IDLE}
         self._registry.add_all(cron.registry)
         return cron
 

@@ -16,20 +16,20 @@ from cronlite.dispatch import outcomes
 from cronlite.dispatch.pool import Pool
 from cronlite.documents.runs import Outcome, Run
 from cronlite.handlers.output import Tail, enter_tail
-from cronlite.handlers.registry import CurrentRun, Handler, Registry, enter_run
+from cronlite.handlers.registry import CurrentRun, Handler, Home, Registry, enter_run
 
 Ask = Callable[[Run], bool]
 Call = Callable[[Run, Handler], "tuple[Outcome, BaseException | None]"]
 """Calls the handler of a run; returns what to record, and what it raised, if that is known."""
 
 
-def in_this_thread(still_mine: Ask, run: Run, handler: Handler) -> tuple[Outcome, BaseException | None]:
+def in_this_thread(still_mine: Ask, home: Home, run: Run, handler: Handler) -> tuple[Outcome, BaseException | None]:
     """Call a handler as the pool does, but here and now, so that a debugger and a test's transaction reach it."""
     tail = Tail()
     ask = partial(still_mine, run)
 
     def called() -> Any:
-        enter_run(CurrentRun(run.id, run.user, run.handler, run.schedule, run.due_at, run.attempt, run.key, ask))
+        enter_run(CurrentRun.of(run, ask, home))
         enter_tail(tail)
         result = handler.function(run.params)
         return _awaited(result) if handler.is_async else result
@@ -55,7 +55,7 @@ def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
 class InPool:
     """Calls handlers through the pool of a daemon, one at a time."""
 
-    def __init__(self, still_mine: Ask, registry: Registry) -> None:
+    def __init__(self, still_mine: Ask, registry: Registry, home: Home) -> None:
         self._ended: SimpleQueue[Outcome | None] = SimpleQueue()
         self._pool = Pool(
             registry,
@@ -63,6 +63,7 @@ class InPool:
             done=lambda _, outcome: self._ended.put(outcome),
             may_start=lambda _: True,
             still_mine=still_mine,
+            home=home,
         )
 
     def __call__(self, run: Run, _: Handler) -> tuple[Outcome, BaseException | None]:

@@ -43,9 +43,9 @@ class Wall:
 
 def utc(instant: datetime) -> datetime:
     """Return an aware instant as UTC; raise InvalidInput for a naive one."""
-    if instant.tzinfo is timezone.utc:
+    if isinstance(instant, datetime) and instant.tzinfo is timezone.utc:
         return instant
-    if instant.utcoffset() is None:
+    if not isinstance(instant, datetime) or instant.utcoffset() is None:
         remedy = "give an aware one, such as datetime.now(timezone.utc)"
         raise InvalidInput(Fault("instant", instant, "has no time zone", remedy))
     try:

@@ -56,7 +56,7 @@ def show(uri: str, broker: RabbitMQ, folder: Path, count: int) -> Counter[str]:
 
     with Cronlite(uri) as cron, contextlib.ExitStack() as nodes:
         assert cron.store.prepare() == []
-        runs = [cron._asked_for("work", gated if n > count // 2 else given, "") for n in range(count)]
+        runs = [cron._on_demand("work", gated if n > count // 2 else given, "") for n in range(count)]
         assert cron.store.add_runs(runs) == set()
         nodes.enter_context(process(uri, "run", "--seats", "0", "--dispatch", broker.uri, log=log))
         nodes.enter_context(worker())

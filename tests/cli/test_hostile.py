@@ -102,7 +102,7 @@ TYPED: list[tuple[list[str], int, list[str]]] = [
     (["show", "a\x00b"], 1, ["no schedule"]),
     (["show", HALF], 2, ["half", "UTF-8"]),
     (["list", "--tag", HALF], 2, ["half", "UTF-8"]),
-    (["show", "x" * 2_000_000], 1, ["no schedule"]),
+    (["show", "x" * 2_000_000], 2, ["longer"]),
     (["show", "%"], 1, ["no schedule"]),
     (["show", "____"], 1, ["no schedule"]),
     (["edit", "nix"], 2, ["nothing to change"]),

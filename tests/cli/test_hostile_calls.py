@@ -16,24 +16,24 @@ CYCLE: dict[str, Any] = {}
 CYCLE["a"] = CYCLE
 NAIVE = datetime(2026, 1, 1)
 
-API: list[tuple[str, Callable[[Cronlite], object]]] = [
-    ("params", lambda cron: cron.schedule("u", [1])),  # type: ignore[arg-type]
+# Any: what a type checker would say of these calls is another file of tests.
+API: list[tuple[str, Callable[[Any], object]]] = [
+    ("params", lambda cron: cron.schedule("u", [1])),
     ("params", lambda cron: cron.schedule("u", {"a": math.nan})),
     ("params", lambda cron: cron.schedule("u", {"a": object()})),
-    ("params", lambda cron: cron.schedule("u", {5: 1})),  # type: ignore[dict-item]
+    ("params", lambda cron: cron.schedule("u", {5: 1})),
     ("params", lambda cron: cron.schedule("u", {"a": 2**70})),
     ("params", lambda cron: cron.schedule("u", {"a": b"bytes"})),
     ("params", lambda cron: cron.schedule("u", CYCLE)),
     ("params", lambda cron: cron.schedule("u", {"$where": "1"})),
-    ("user", lambda cron: cron.schedule(5)),  # type: ignore[arg-type]
-    ("user", lambda cron: cron.schedule(None)),  # type: ignore[arg-type]
+    ("user", lambda cron: cron.schedule(5)),
     ("user", lambda cron: cron.schedule("a\x00b")),
     ("minute", lambda cron: cron.schedule("u", minute=60)),
     ("minute", lambda cron: cron.schedule("u", minute=True)),
-    ("minute", lambda cron: cron.schedule("u", minute=5.5)),  # type: ignore[arg-type]
-    ("minute", lambda cron: cron.schedule("u", minute=math.nan)),  # type: ignore[arg-type]
+    ("minute", lambda cron: cron.schedule("u", minute=5.5)),
+    ("minute", lambda cron: cron.schedule("u", minute=math.nan)),
     ("minute", lambda cron: cron.schedule("u", minute=10**5_000)),
-    ("minute", lambda cron: cron.schedule("u", minute={"$gt": 0})),  # type: ignore[arg-type]
+    ("minute", lambda cron: cron.schedule("u", minute={"$gt": 0})),
     ("minute", lambda cron: cron.schedule("u", minute=HUGE)),
     ("hour", lambda cron: cron.schedule("u", hour="22-2")),
     ("tz", lambda cron: cron.schedule("u", tz=5)),
@@ -46,17 +46,17 @@ API: list[tuple[str, Callable[[Cronlite], object]]] = [
     ("overlap", lambda cron: cron.schedule("u", overlap=["skip"])),
     ("tags", lambda cron: cron.schedule("u", tags="a")),
     ("name", lambda cron: cron.schedule("u", name="")),
-    ("name", lambda cron: cron.schedule("u", name=5)),  # type: ignore[arg-type]
+    ("name", lambda cron: cron.schedule("u", name=5)),
     ("handlr", lambda cron: cron.schedule("u", handlr="x")),
     ("active_from", lambda cron: cron.schedule("u", active_from=NAIVE)),
-    ("cron", lambda cron: cron.schedule("u", cron=5)),  # type: ignore[arg-type]
+    ("cron", lambda cron: cron.schedule("u", cron=5)),
     ("minute", lambda cron: cron.schedule("u", minute=5, cron="@daily")),
     ("handler", lambda cron: cron.enqueue("no handler!")),
-    ("handler", lambda cron: cron.enqueue(len)),  # type: ignore[arg-type]
+    ("handler", lambda cron: cron.enqueue(len)),
     ("run_at", lambda cron: cron.enqueue("h", run_at=NAIVE)),
-    ("run_at", lambda cron: cron.enqueue("h", run_at="now")),  # type: ignore[arg-type]
+    ("run_at", lambda cron: cron.enqueue("h", run_at="now")),
     ("run_at", lambda cron: cron.enqueue("h", run_at=timedelta.max)),
-    ("key", lambda cron: cron.enqueue("h", key=5)),  # type: ignore[arg-type]
+    ("key", lambda cron: cron.enqueue("h", key=5)),
     ("retry", lambda cron: cron.enqueue("h", retry=5)),
     ("on_crash", lambda cron: cron.enqueue("h", on_crash="panic")),
     ("state", lambda cron: cron.runs(state="done")),

@@ -145,11 +145,11 @@ def test_a_late_cut_does_not_hit_the_next_call(keeper: Keeper) -> None:
         late_cut = child.begin()
         run = Run(id="r", handler="act", params={"action": "pid"}, due_at=DUE, queued_at=DUE)
         handler = Handler("act", __import__("tests.dispatch.acting", fromlist=["act"]).act, "process")
-        first = child.call(process._request(run, handler), lambda: True)
+        first = child.call(process._request(run, handler, None), lambda: True)
         late_cut()
         child.begin()
         late_cut()
-        assert child.call(process._request(run, handler), lambda: True).result == first.result
+        assert child.call(process._request(run, handler, None), lambda: True).result == first.result
     finally:
         child.dismiss()
 

@@ -114,7 +114,7 @@ def test_changing_a_field_validates_the_whole() -> None:
     with pytest.raises(InvalidInput):
         made.changed(day=31)
     with pytest.raises(InvalidInput, match="did you mean 'params'"):
-        made.changed(param={})
+        made.changed(param={})  # type: ignore[call-arg]
 
 
 def test_next_runs_start_when_the_schedule_is_active() -> None:

@@ -57,7 +57,7 @@ def test_no_label_of_a_run_holds_a_control_character(field: str, control: str) -
 
 def test_names_in_the_scripts_of_the_world_are_taken() -> None:
     for name in ["Grüße", "日本語", "עברית", "\u0645\u06cc\u200c\u062e", "👩\u200d💻", "non\u00a0breaking"]:
-        assert Schedule(name=name, user=name, tags=[name]).name == name  # type: ignore[arg-type]
+        assert Schedule(name=name, user=name, tags=[name]).name == name
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=ids)

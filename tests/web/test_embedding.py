@@ -224,7 +224,7 @@ def test_processes_forked_off_make_ids_of_their_own(tmp_path: Path) -> None:
     code = FORKED.format(
         before="""
 import sys
-from cronlite.ids import new_id
+from cronlite.documents.ids import new_id
 
 def tell():
     os.write(1, f"{new_id()[8:18]} ".encode())
@@ -256,7 +256,7 @@ while not cron.store.daemons():
 def test_a_fork_while_another_thread_opens_the_store_does_not_lock_the_child_out(tmp_path: Path) -> None:
     code = """
     import os, signal, sys, threading
-    import cronlite, cronlite.opened
+    import cronlite, cronlite.client.opened
 
     cron = cronlite.Cronlite()
     opening, forked = threading.Event(), threading.Event()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cronlite.contrib.django.project import ProjectCronlite
+    from cronlite.documents.options import HandlerName
 
     cron: ProjectCronlite
 
@@ -20,7 +21,12 @@ __all__ = ["cron", "enqueue"]
 
 
 def enqueue(
-    handler: str, params: Mapping[str, Any] | None = None, user: str = "", *, using: str | None = None, **options: Any
+    handler: HandlerName,
+    params: Mapping[str, Any] | None = None,
+    user: str | None = None,
+    *,
+    using: str | None = None,
+    **options: Any,
 ) -> None:
     """Queue one call of a handler once the transaction at hand is committed; at once where there is none.
 

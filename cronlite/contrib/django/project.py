@@ -15,6 +15,7 @@ from django.db import transaction
 from cronlite.client.app import Cronlite
 from cronlite.contrib.django.connections import Connected
 from cronlite.daemon.options import Options, read_options
+from cronlite.documents.options import HandlerName
 from cronlite.errors import CronliteError, Fault, InvalidInput, suggestion
 from cronlite.handlers.registry import default_registry
 
@@ -29,10 +30,16 @@ class ProjectCronlite(Cronlite):
         self.options = dict(options)
 
     def enqueue_after_commit(
-        self, handler: str, params: Mapping[str, Any] | None, user: str, *, using: str | None, **options: Any
+        self,
+        handler: HandlerName,
+        params: Mapping[str, Any] | None,
+        user: str | None,
+        *,
+        using: str | None,
+        **options: Any,
     ) -> None:
         """Check a call now, and queue it once the transaction at hand is committed."""
-        run = self._asked_for(handler, params, user, **options)
+        run = self._on_demand(handler, params, user, **options)
         run.params = deepcopy(run.params)  # the caller may go on with its own
         transaction.on_commit(partial(self._queued, run), using=using)
 

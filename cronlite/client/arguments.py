@@ -1,0 +1,64 @@
+"""Is an argument what it has to be? Asked before a store sees it: there, an object could be a query."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from cronlite.errors import Fault, InvalidInput
+
+LONGEST = 1_000
+
+
+def text(value: object, field: str) -> str:
+    """Return a text to look for. What is not stored, because it cannot be, is just not found."""
+    if not isinstance(value, str):
+        raise InvalidInput(Fault(field, value, "is not text", "give a string"))
+    if len(value) > LONGEST:
+        raise InvalidInput(Fault(field, value, f"is longer than {LONGEST} characters", "shorten it"))
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(Fault(field, value, "holds half a surrogate pair", "give valid Unicode")) from None
+    return value
+
+
+def uri_or_none(value: object) -> str | None:
+    """Return a URI. What is none is not repeated: it may hold a password all the same."""
+    if value is None or isinstance(value, str):
+        return value
+    remedy = "give mongodb://host/database, sqlite:PATH or memory:"
+    raise InvalidInput(Fault("uri", type(value).__name__, "is no text", remedy))
+
+
+def text_or_none(value: object, field: str) -> str | None:
+    """Return a text to look for; None does not restrict."""
+    return None if value is None else text(value, field)
+
+
+def aware(value: object, field: str) -> datetime:
+    """Return an instant as UTC. Raises InvalidInput for one without a time zone."""
+    remedy = "give an aware datetime, such as datetime.now(timezone.utc)"
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        raise InvalidInput(Fault(field, value, "is no instant with a time zone", remedy))
+    try:
+        return value.astimezone(timezone.utc)
+    except OverflowError:
+        raise InvalidInput(Fault(field, value, "is out of range", "give one in the years 1 to 9999")) from None
+
+
+def instant(now: datetime, value: object, field: str) -> datetime:
+    """Return an instant that was given as such, or as a timedelta from now."""
+    if not isinstance(value, timedelta):
+        return aware(value, field)
+    try:
+        return now + value
+    except OverflowError:
+        raise InvalidInput(Fault(field, value, "is out of range", "give an instant in the years 1 to 9999")) from None
+
+
+def count_or_none(value: Any, field: str) -> int | None:
+    """Return a number of things; None is all of them."""
+    if value is not None and (type(value) is not int or value < 0):
+        raise InvalidInput(Fault(field, value, "is no number of things", "give a whole number from 0 on, or None"))
+    return None if value is None else int(value)

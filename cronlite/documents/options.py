@@ -1,0 +1,84 @@
+"""Which keyword arguments do schedules and runs take? For type checkers and editors; the values are checked later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, TypedDict
+
+Overlap = Literal["skip", "wait", "allow"]
+CatchUp = Literal["skip", "latest", "all"]
+OnCrash = Literal["retry", "abandon"]
+HandlerName = str | Callable[..., Any]
+"""The name of a handler, or the function that is registered under it."""
+TimeField = int | str | Sequence[int | str]
+"""One of the five: a number, an expression, or a list of any of them."""
+
+
+class RunOptions(TypedDict, total=False):
+    """What `enqueue` takes besides its parameters, and a schedule as well."""
+
+    queue: str
+    retries: int
+    retry_delay_seconds: float
+    timeout_seconds: float | None
+    on_crash: OnCrash
+
+
+class ScheduleOptions(RunOptions, total=False):
+    """What `schedule` takes besides its parameters."""
+
+    handler: HandlerName
+    tz: str
+    either_day: bool
+    enabled: bool
+    active_from: datetime | None
+    overlap: Overlap
+    catch_up: CatchUp
+    tags: list[str] | tuple[str, ...]
+    note: str
+
+
+class ScheduleFields(ScheduleOptions, total=False):
+    """What `Schedule(…)` takes; `cron` is a whole line in the place of the five fields."""
+
+    id: str
+    name: str | None
+    user: str
+    params: Mapping[str, Any]
+    minute: TimeField
+    hour: TimeField
+    day: TimeField
+    month: TimeField
+    weekday: TimeField
+    cron: str | None
+    created_at: datetime | None
+    updated_at: datetime | None
+
+
+class ScheduleChanges(TypedDict, total=False):
+    """What `update` takes: None gives a field its default back."""
+
+    name: str | None
+    user: str | None
+    handler: HandlerName | None
+    queue: str | None
+    params: Mapping[str, Any] | None
+    minute: TimeField | None
+    hour: TimeField | None
+    day: TimeField | None
+    month: TimeField | None
+    weekday: TimeField | None
+    cron: str | None
+    either_day: bool | None
+    tz: str | None
+    enabled: bool | None
+    active_from: datetime | None
+    overlap: Overlap | None
+    catch_up: CatchUp | None
+    retries: int | None
+    retry_delay_seconds: float | None
+    timeout_seconds: float | None
+    on_crash: OnCrash | None
+    tags: list[str] | tuple[str, ...] | None
+    note: str | None
