@@ -38,8 +38,10 @@ class Embedded:
 
     def start(self, options: Mapping[str, Any]) -> None:
         """Run the daemon in threads of this process, unless it does so already or is a handler's child process."""
+        from cronlite.daemon.options import read_options
         from cronlite.dispatch.child import in_child
 
+        read_options(options)
         if self.daemon is None and not in_child():
             from cronlite.handlers.output import capture_logs
 

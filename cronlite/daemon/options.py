@@ -26,8 +26,14 @@ class Options:
     """Whose runs it claims itself; None means all."""
 
     def __post_init__(self) -> None:
-        faults = [Fault("queues", name, *bad) for name in self.queues or () if (bad := checks.queue_name(name))]
-        if self.dispatch is not None and not self.dispatch.startswith(("amqp://", "amqps://")):
+        faults = []
+        if self.queues is not None and not isinstance(self.queues, (tuple, list)):
+            faults.append(
+                Fault("queues", self.queues, "is no list of queues", "give a tuple of names, or None for all")
+            )
+        else:
+            faults += [Fault("queues", name, *bad) for name in self.queues or () if (bad := checks.queue_name(name))]
+        if self.dispatch is not None and not _is_broker(self.dispatch):
             remedy = "give amqp://user:password@host:5672/vhost"  # what was given may hold a password
             faults.append(Fault("dispatch", "…", "does not begin with amqp:// or amqps://", remedy))
         faults += [
@@ -37,6 +43,13 @@ class Options:
         ]
         if faults:
             raise InvalidInput(*faults)
+
+
+_LONGEST_URI = 10_000
+
+
+def _is_broker(uri: object) -> bool:
+    return isinstance(uri, str) and len(uri) <= _LONGEST_URI and uri.startswith(("amqp://", "amqps://"))
 
 
 _CHECKS = {

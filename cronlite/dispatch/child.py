@@ -2,9 +2,9 @@
 
 The two speak JSON lines over a socket. The daemon sends where to import from, `{"path"}`, then a call, `{"run",
 "function", "params", "home", "level"}`, when asked `{"mine"}`, and at last `{"bye"}`; the child sends `{"log"}` and
-`{"ask"}` any number of times, then `{"outcome"}`. Both count the calls, and `ask` says during which it was asked: by a thread
-that a handler left behind, it may be an earlier one. What the handler prints goes through a pipe in the place of stdout
-and stderr, and so outlives the child.
+`{"ask"}` any number of times, then `{"outcome"}`. Both count the calls, and `ask` says during which it was asked: by a
+thread that a handler left behind, it may be an earlier one. What the handler prints goes through a pipe in the place of
+stdout and stderr, and so outlives the child.
 """
 
 from __future__ import annotations
