@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -26,13 +26,7 @@ class Options:
     """Whose runs it claims itself; None means all."""
 
     def __post_init__(self) -> None:
-        faults = []
-        if self.queues is not None and not isinstance(self.queues, (tuple, list)):
-            faults.append(
-                Fault("queues", self.queues, "is no list of queues", "give a tuple of names, or None for all")
-            )
-        else:
-            faults += [Fault("queues", name, *bad) for name in self.queues or () if (bad := checks.queue_name(name))]
+        faults = list(_queue_faults(self.queues))
         if self.dispatch is not None and not _is_broker(self.dispatch):
             remedy = "give amqp://user:password@host:5672/vhost"  # what was given may hold a password
             faults.append(Fault("dispatch", "…", "does not begin with amqp:// or amqps://", remedy))
@@ -43,6 +37,13 @@ class Options:
         ]
         if faults:
             raise InvalidInput(*faults)
+
+
+def _queue_faults(queues: object) -> Iterator[Fault]:
+    if isinstance(queues, (tuple, list)):
+        yield from (Fault("queues", name, *bad) for name in queues if (bad := checks.queue_name(name)))
+    elif queues is not None:
+        yield Fault("queues", queues, "is no list of queues", "give a tuple of names, or None for all")
 
 
 _LONGEST_URI = 10_000

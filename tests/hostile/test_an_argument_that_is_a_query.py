@@ -29,9 +29,21 @@ ODD = {
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 Call = Callable[[Any, Any], object]
 
+
+def on(method: str, keyword: str = "", *arguments: object) -> Call:
+    """Return a call of a method with something odd in one place."""
+
+    def call(cron: Any, odd: object) -> object:
+        if keyword:
+            return getattr(cron, method)(*arguments, **{keyword: odd})
+        return getattr(cron, method)(odd)
+
+    return call
+
+
 CRONLITE: dict[str, Call] = {
     **{
-        f"schedule({name})": lambda cron, odd, name=name: cron.schedule("u", **{name: odd})
+        f"schedule({name})": on("schedule", name, "u")
         for name in (
             *("params", "minute", "hour", "day", "month", "weekday", "cron", "name", "handler", "tz", "enabled"),
             *("overlap", "catch_up", "retries", "retry_delay_seconds", "timeout_seconds", "on_crash", "queue", "tags"),
@@ -40,32 +52,26 @@ CRONLITE: dict[str, Call] = {
     },
     "schedule(user)": lambda cron, odd: cron.schedule(odd),
     "current_schedules(at)": lambda cron, odd: cron.current_schedules(odd),
+    **{f"schedules({name})": on("schedules", name) for name in ("user", "handler", "tag", "name")},
     **{
-        f"schedules({name})": lambda cron, odd, name=name: cron.schedules(**{name: odd})
-        for name in ("user", "handler", "tag", "name")
-    },
-    **{
-        f"{name}(ref)": lambda cron, odd, name=name: getattr(cron, name)(odd)
+        f"{name}(ref)": on(name)
         for name in ("get", "document", "remove", "pause", "resume", "trigger", "retry", "cancel", "run_of", "enqueue")
     },
     "update(ref)": lambda cron, odd: cron.update(odd, note="x"),
     **{
-        f"update({name})": lambda cron, odd, name=name: cron.update("alice's", **{name: odd})
+        f"update({name})": on("update", name, "alice's")
         for name in ("user", "params", "minute", "cron", "name", "handler", "tz", "enabled", "tags", "note", "overlap")
     },
     **{
-        f"enqueue({name})": lambda cron, odd, name=name: cron.enqueue("h", **{name: odd})
+        f"enqueue({name})": on("enqueue", name, "h")
         for name in (
             *("params", "user", "run_at", "key", "deadline", "queue", "retries", "retry_delay_seconds"),
             *("timeout_seconds", "on_crash", "misspelt"),
         )
     },
+    **{f"runs({name})": on("runs", name) for name in ("schedule", "user", "handler", "state", "since", "limit")},
     **{
-        f"runs({name})": lambda cron, odd, name=name: cron.runs(**{name: odd})
-        for name in ("schedule", "user", "handler", "state", "since", "limit")
-    },
-    **{
-        f"start({name})": lambda cron, odd, name=name: cron.start(**{name: odd})
+        f"start({name})": on("start", name)
         for name in ("seats", "drain_seconds", "grace_seconds", "queues", "dispatch", "misspelt")
     },
     "run(seats)": lambda cron, odd: cron.run(seats=odd),
