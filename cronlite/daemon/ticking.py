@@ -10,9 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import chain, islice
-from typing import Any
 
 from cronlite.daemon import due
+from cronlite.daemon.due import Expressions
 from cronlite.daemon.liveness import steady
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
@@ -30,6 +30,7 @@ BATCH = 1_000
 WRITERS = 2  # what one server makes of three is less
 MAX_CATCH_UP = 1_000
 MAX_AHEAD = 10_000
+MAX_TOLD = 1_000
 PREPARED_SECONDS = 1.0  # a machine that slept longer reads anew
 
 
@@ -85,7 +86,9 @@ class Ticker:
     _settled: datetime | None = None
     _stepped: datetime | None = None
     _prepared: _Prepared | None = None
+    _known: Expressions = field(default_factory=Expressions)
     _told: dict[str, str] = field(default_factory=dict)
+    _said_more: bool = False
 
     @property
     def is_prepared(self) -> bool:
@@ -231,23 +234,28 @@ class Ticker:
         found = due.due(self.store, minute, self._set_aside, self._expressions())
         return (runs.of_schedule(schedule, minute, now) for schedule in found)
 
-    def _expressions(self) -> dict[str, list[Any]]:
+    def _expressions(self) -> Expressions:
         """Return the expressions in use, and report those that keep schedules from ever being due."""
-        expressions = self.store.expressions()
-        for field_name, value in due.unreadable(expressions):
-            if (subject := f"{field_name} {shown(value)}") not in self._told:
-                fault = due.refusal(field_name, value)
-                self._report(subject, f"schedules with the {subject} are set aside: {fault}")
-        return expressions
+        self._known.update(self.store.expressions())
+        for field_name, value in self._known.unreadable():
+            # Without what was meant: to guess it takes longer than all the rest of a tick.
+            subject = f"{field_name} {shown(value)}"
+            self._report(subject, f"schedules with the {subject} are set aside: it cannot be read")
+        return self._known
 
     def _set_aside(self, document: Document, fault: InvalidInput) -> None:
         """Report a document that cannot be read, once for each change of it."""
         self._report(shown(document.get("_id")), f"schedule {shown(document.get('_id'))} is set aside: {fault}")
 
     def _report(self, subject: str, message: str) -> None:
-        if self._told.get(subject) != message:
+        if self._told.get(subject) == message:
+            return
+        if subject in self._told or len(self._told) < MAX_TOLD:
             self._told[subject] = message
             log.warning("%s ('cronlite doctor' tells more)", message)
+        elif not self._said_more:
+            self._said_more = True
+            log.warning("more schedules are set aside than are told here ('cronlite doctor' lists them all)")
 
 
 def _fit_in(run: Run, last: Run | None, now: datetime) -> None:

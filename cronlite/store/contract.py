@@ -33,6 +33,25 @@ class Clause:
     values: Mapping[str, Sequence[Any]]
 
 
+MAX_TEXTS = 120_000
+"""How many texts of one field a store lists."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uncommon:
+    """Another alternative of the due query, for the texts of one field that are too many to be repeated in each clause.
+
+    It is for schedules of any zone whose `field` is one of the texts, or sorts after `after`. `values` restrict other
+    fields, and `days` the two of a schedule without `either_day`.
+    """
+
+    field: str
+    texts: Sequence[str] = ()
+    after: str | None = None
+    values: Mapping[str, Sequence[Any]]
+    days: Mapping[str, Sequence[Any]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunQuery:
     """Which runs to list, newest first; None does not restrict."""
@@ -103,13 +122,14 @@ class Store(Protocol):
         """
 
     def expressions(self) -> dict[str, list[Any]]:
-        """List the distinct stored values of `tz` and of each of the five time fields.
+        """List the distinct texts in `tz` and in each of the five time fields of schedules that are not paused.
 
-        Only null, strings and numbers matter; values of other types may be among them.
+        They are in order, at most MAX_TEXTS, and none of more than 256 characters need be among them. Some texts of
+        paused schedules, and some values that are no texts, may be.
         """
 
-    def candidates(self, clauses: Sequence[Clause]) -> Iterator[Document]:
-        """Stream the enabled schedules that fit any of the clauses: perhaps too many, never too few."""
+    def candidates(self, clauses: Sequence[Clause], uncommon: Sequence[Uncommon] = ()) -> Iterator[Document]:
+        """Stream the enabled schedules that fit any of these, each once: perhaps too many, never too few."""
 
     # the tick ledger
 

@@ -6,6 +6,7 @@ Instants and ticks are aware UTC datetimes; wall minutes are naive ones.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
@@ -23,6 +24,7 @@ _LAST = datetime.max.replace(tzinfo=timezone.utc)
 _WAKE_DELAY = timedelta(seconds=1)
 _ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,3}")
 _LONGEST_ZONE_NAME = 64
+_ZONES_LOOKED_UP = 100
 _EXAMPLE = "give an IANA name such as 'Europe/Berlin'"
 # Part of many systems' databases, but whatever the machine's owner made them, or counted with leap seconds.
 _NOT_ZONES = ("localtime", "posixrules", "posix", "right")
@@ -78,6 +80,19 @@ def zone(name: object) -> ZoneInfo:
     if found is None:
         raise InvalidInput(Fault("tz", name, "is not a time zone", _meant(name[:_LONGEST_ZONE_NAME])))
     return found
+
+
+def zones() -> list[str]:
+    """List the names of all zones."""
+    return sorted(_known())
+
+
+def zones_among(names: Collection[str]) -> list[str]:
+    """Return those of many texts that name a zone, whatever the others are."""
+    unknown = [name for name in names if name not in _known()]
+    # A zone may have been added since this process looked; no more than a few are looked up anew.
+    new = {name for name in unknown[:_ZONES_LOOKED_UP] if len(name) <= _LONGEST_ZONE_NAME and _zone(name)}
+    return [name for name in names if name in new or name in _known()]
 
 
 @lru_cache(maxsize=2048)

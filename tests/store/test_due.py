@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from bson import Code, Int64, ObjectId, Regex
 
 from cronlite.daemon.due import due
@@ -212,6 +213,25 @@ def test_a_store_finds_what_the_rule_says_is_due(store: Store, seed: random.Rand
         assert not [feature for feature in always if rule.seen[feature] < 10], (
             f"hardly any of these came up: {rule.seen}"
         )
+
+
+@pytest.mark.parametrize("listed", [1_000, 5])
+def test_what_is_uncommon_is_found_all_the_same(
+    store: Store, seed: random.Random, monkeypatch: pytest.MonkeyPatch, listed: int
+) -> None:
+    """With `listed` 5, a store does not list all texts of a field, as if there were too many."""
+    monkeypatch.setattr("cronlite.daemon.due.COMMON_TEXTS", 2)
+    monkeypatch.setattr("cronlite.daemon.due.MOST_TEXTS", 3)
+    monkeypatch.setattr("cronlite.store.mongo.schedules._FEW", 4)
+    for module in ("daemon.due", "store.mongo.schedules", "store.sqlite.schedules"):
+        monkeypatch.setattr(f"cronlite.{module}.MAX_TEXTS", listed)
+    if store.address.startswith("mongomock"):
+        monkeypatch.setattr(MongoStore, "_texts", MongoStore._distinct)  # it explains nothing
+    writer, chosen = Writer(seed, store), some_ticks(seed, 6)
+    writer.write([writer.schedule_near(tick) for tick in chosen for _ in range(25)])
+    rule = Rule.of(store)
+    for tick in chosen:
+        rule.hold(store, tick)
 
 
 def test_what_is_edited_is_due_as_it_reads_now(store: Store, seed: random.Random) -> None:

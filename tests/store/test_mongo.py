@@ -218,13 +218,13 @@ def test_a_run_too_large_for_mongodb_is_recorded_and_stops_no_other(store: Store
 
 
 def test_more_distinct_values_than_mongodb_returns_at_once_are_listed(store: Store, raw: Database[Document]) -> None:
-    values = [f"{number:05}{'x' * 1000}" for number in range(17_500)]
+    values = [f"{number:06}{'x' * 240}" for number in range(70_000)]
     raw.schedules.insert_many([{"minute": value} for value in values])
     raw.schedules.insert_many([{"minute": [1, "2"]}, {"minute": Regex("x")}, {"minute": {"a": 1}}])
     with pytest.raises(OperationFailure, match="too big"):
         raw.schedules.distinct("minute")
     found = store.expressions()["minute"]
-    assert {value for value in found if isinstance(value, (int, str))} == {1, "2", *values}
+    assert found == sorted(["2", *values])
 
 
 # indexes

@@ -11,7 +11,7 @@ from cronlite.documents.schedules import Document
 from cronlite.store.mongo.connection import connect
 from cronlite.store.mongo.daemons import Daemons
 from cronlite.store.mongo.failures import translated
-from cronlite.store.mongo.indexes import DUE, INDEXES, build, built_as
+from cronlite.store.mongo.indexes import DUE, INDEXES, OF_ENABLED, build, built_as
 from cronlite.store.mongo.runs import Runs
 from cronlite.store.mongo.schedules import Schedules
 from cronlite.store.mongo.stream import Stream
@@ -50,7 +50,10 @@ class MongoStore(Schedules, Ticks, Runs, Daemons):
                     complaint = build(index, collection)
                     if complaint is not None:
                         complaints.append(complaint)
-        self._due_index = built_as(DUE, self._schedules.list_indexes())
+        present = list(self._schedules.list_indexes())
+        built = {index.name: built_as(index, present) for index in (DUE, *OF_ENABLED.values())}
+        self._hints = {name: built_name for name, built_name in built.items() if built_name}
+        self._crowded.clear()
         return complaints
 
     @translated

@@ -49,8 +49,8 @@ class Collections:
         self._runs: Collection[Document] = self._database.get_collection("runs", NAIVE)
         self._ticks: Collection[Document] = self._database["ticks"]
         self._daemons: Collection[Document] = self._database["daemons"]
-        self._due_index: str | None = None
-        """The index to hint at in the due query, once it is known to be there."""
+        self._hints: dict[str, str] = {}
+        """The names of indexes on schedules that are known to be there, by the names that they have here."""
 
 
 def connect(uri: str) -> tuple[MongoClient[Document], str, str]:

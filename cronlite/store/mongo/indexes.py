@@ -45,6 +45,11 @@ DUE = Index(
     _up("enabled", "either_day", "tz", "month", "minute", "hour", "day", "weekday"),
     "each tick reads all schedules",
 )
+EXPRESSIONS = ("tz", *FIELDS)
+OF_ENABLED = {
+    name: Index("schedules", f"cronlite_enabled_{name}", _up("enabled", name), "a tick may read all schedules")
+    for name in EXPRESSIONS
+}
 # Two indexes never share their keys: MongoDB before 5.0 allows that not even to partial ones.
 INDEXES = (
     DUE,
@@ -56,8 +61,10 @@ INDEXES = (
         {"unique": True, "partialFilterExpression": {"name": {"$type": "string"}}},
     ),
     Index("schedules", "cronlite_user", _up("user", "_id"), _SLOW),
-    # With these the distinct values of a field are found by skipping through the index.
-    *(Index("schedules", f"cronlite_{name}", _up(name), "each tick reads all schedules") for name in ("tz", *FIELDS)),
+    # With these the distinct values of a field are found by skipping through the index: with the first ones of all
+    # schedules, with the others of those that are not paused.
+    *(Index("schedules", f"cronlite_{name}", _up(name), "each tick reads all schedules") for name in EXPRESSIONS),
+    *OF_ENABLED.values(),
     # The state comes first, though it is the same in all of an index, so that counting needs no document. The runs that
     # wait for their lane are in it under null.
     Index(

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain, islice
 from typing import Any
 
+from pymongo import MongoClient
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from cronlite.documents.runs import Changes
 from cronlite.documents.schedules import Document
 from cronlite.errors import Conflict, shown
-from cronlite.store.contract import Clause
+from cronlite.store.contract import MAX_TEXTS, Clause, Uncommon
 from cronlite.store.mongo import failures
 from cronlite.store.mongo.connection import Collections
 from cronlite.store.mongo.documents import id_prefix, id_to_store, schedule_from_store, schedule_to_store, update
 from cronlite.store.mongo.failures import translated
-from cronlite.when.pattern import FIELDS
+from cronlite.store.mongo.indexes import DUE, EXPRESSIONS, OF_ENABLED
+from cronlite.when.bits import LONGEST
 
 _PAGE = 250  # small enough that the first ones are soon at hand
+_FEW = 1_000
+_OTHERS = 100
+_QUERY_CHARACTERS = 4_000_000  # a query may be 16 MB
 
 
 class Schedules(Collections):
     """The contract's methods on schedules."""
+
+    def __init__(self, client: MongoClient[Document], database: str, address: str) -> None:
+        super().__init__(client, database, address)
+        self._crowded: set[str] = set()
+        """The fields with so many values that those of paused schedules are left out."""
 
     @translated
     def add_schedule(self, document: Document) -> None:
@@ -82,36 +92,84 @@ class Schedules(Collections):
 
     @translated
     def expressions(self) -> dict[str, list[Any]]:
-        return {field: self._distinct(field) for field in ("tz", *FIELDS)}
+        return {field: _in_order(self._texts(field)) for field in EXPRESSIONS}
 
-    def _distinct(self, field: str) -> list[Any]:
+    def _texts(self, field: str) -> list[Any]:
+        """List the values of a field: of all schedules while they are few, and else of those that are not paused."""
+        if field not in self._crowded:
+            found = self._distinct(field)
+            if found is not None and len(found) <= _FEW:
+                return found
+            self._crowded.add(field)
+        if self._holds_arrays(field):
+            # An index with arrays in it lets nothing but a distinct over all of it skip.
+            found = self._distinct(field)
+            return self._grouped(field, {"enabled": {"$ne": False}}, unwind=True) if found is None else found
+        return [
+            *self._grouped(field, {"enabled": True}),
+            *self._grouped(field, {"enabled": {"$nin": [True, False]}}),  # written elsewhere
+        ]
+
+    def _distinct(self, field: str) -> list[Any] | None:
+        """Skip through the values of all schedules; None if there are more than 16 MB of them."""
         try:
             return self._schedules.distinct(field)
         except OperationFailure as refused:
             if refused.code != failures.DISTINCT_TOO_BIG:
                 raise
-        # Slower, but an answer of more than 16 MB comes in parts. Arrays are taken apart, as distinct does.
-        groups = self._schedules.aggregate(
-            [{"$project": {field: 1}}, {"$unwind": f"${field}"}, {"$group": {"_id": f"${field}"}}], allowDiskUse=True
-        )
-        return [group["_id"] for group in groups]
+            return None
+
+    def _grouped(self, field: str, restricted: Document, *, unwind: bool = False) -> list[Any]:
+        is_text, is_short = {"$eq": [{"$type": "$_id"}, "string"]}, {"$lte": [{"$strLenBytes": "$_id"}, LONGEST]}
+        pipeline: list[Document] = [
+            {"$match": restricted},
+            *([{"$unwind": f"${field}"}] if unwind else []),
+            {"$group": {"_id": f"${field}"}},
+            {"$match": {"$expr": {"$cond": [is_text, is_short, False]}}},
+            {"$sort": {"_id": 1}},
+            {"$limit": MAX_TEXTS},
+        ]
+        hint = self._hints.get(OF_ENABLED[field].name)
+        options: Document = {} if hint is None else {"hint": hint}
+        try:
+            return [group["_id"] for group in self._schedules.aggregate(pipeline, allowDiskUse=True, **options)]
+        except OperationFailure as refused:
+            if refused.code != failures.BAD_VALUE or not self._hints.pop(OF_ENABLED[field].name, None):
+                raise
+        return self._grouped(field, restricted, unwind=unwind)  # somebody dropped the index since
+
+    def _holds_arrays(self, field: str) -> bool:
+        """Tell whether a document written elsewhere has, or once had, an array in a field."""
+        hint = self._hints.get(DUE.name)
+        if hint is None:
+            return True
+        plan = self._schedules.find().hint(hint).explain()["queryPlanner"]["winningPlan"]
+        return bool(_multikey_paths(plan).get(field))
 
     @translated
-    def candidates(self, clauses: Sequence[Clause]) -> Iterator[Document]:
-        if not clauses:
-            return
-        query = {"$or": [_alternative(clause) for clause in clauses]}
-        if self._due_index is not None:
+    def candidates(self, clauses: Sequence[Clause], uncommon: Sequence[Uncommon] = ()) -> Iterator[Document]:
+        queries = [({"$or": list(part)}, DUE.name) for part in _parts(map(_alternative, clauses))]
+        queries += [(_of_uncommon(each), OF_ENABLED[each.field].name) for each in uncommon]
+        seen: set[str] = set()
+        for query, index in queries:
+            for document in self._found(query, index):
+                if len(queries) > 1:
+                    if (id_ := repr(document["_id"])) in seen:
+                        continue  # an array may fit several queries
+                    seen.add(id_)
+                yield schedule_from_store(document)
+
+    def _found(self, query: Document, index: str) -> Iterator[Document]:
+        if index in self._hints:
             try:
                 # Left alone, the planner may well choose the index of a single field.
-                found = self._schedules.find(query, batch_size=_PAGE).hint(self._due_index)
-                yield from map(schedule_from_store, found)
+                yield from self._schedules.find(query, batch_size=_PAGE).hint(self._hints[index])
                 return
             except OperationFailure as refused:
                 if refused.code != failures.BAD_VALUE:
                     raise
-                self._due_index = None  # somebody dropped it since
-        yield from map(schedule_from_store, self._schedules.find(query, batch_size=_PAGE))
+                self._hints.pop(index, None)  # somebody dropped it since
+        yield from self._schedules.find(query, batch_size=_PAGE)
 
 
 def _alternative(clause: Clause) -> Document:
@@ -122,6 +180,59 @@ def _alternative(clause: Clause) -> Document:
         "tz": {"$in": _plain(clause.zones)},
         **{field: {"$in": _plain(values)} for field, values in clause.values.items()},
     }
+
+
+def _of_uncommon(uncommon: Uncommon) -> Document:
+    texts: Document = {"$in": list(uncommon.texts)} if uncommon.after is None else {"$gt": uncommon.after}
+    restricted = {field: {"$in": _plain(values)} for field, values in uncommon.values.items()}
+    days = {field: {"$in": _plain(values)} for field, values in uncommon.days.items()}
+    return {
+        # As one interval on either side of false, which needs no look at the documents, unlike null.
+        "enabled": {"$ne": False},
+        uncommon.field: texts,
+        **restricted,
+        **({"$or": [{"either_day": True}, days]} if days else {}),
+    }
+
+
+def _parts(alternatives: Iterable[Document]) -> Iterator[list[Document]]:
+    """Cut the alternatives of a query into lists that fit into one each."""
+    part: list[Document] = []
+    room = _QUERY_CHARACTERS
+    for alternative in alternatives:
+        needed = sum(_size(restriction) for restriction in alternative.values())
+        if part and needed > room:
+            yield part
+            part, room = [], _QUERY_CHARACTERS
+        part.append(alternative)
+        room -= needed
+    if part:
+        yield part
+
+
+def _size(restriction: Any) -> int:
+    listed = restriction.get("$in", ()) if isinstance(restriction, dict) else ()
+    # In BSON each comes with its place in the list as a text.
+    return sum(12 + len(value) if isinstance(value, str) else 20 for value in listed)
+
+
+def _in_order(found: list[Any]) -> list[Any]:
+    others: list[Any] = []
+    texts: set[str] = set()
+    for value in found:
+        if type(value) is str:
+            texts.add(value)
+        elif len(others) < _OTHERS:
+            others.append(value)
+    return [*others, *sorted(text for text in texts if len(text) <= LONGEST)[:MAX_TEXTS]]
+
+
+def _multikey_paths(plan: Document) -> Document:
+    """Find which of the keys of an index hold arrays, in the plan of a query by it."""
+    while "multiKeyPaths" not in plan and isinstance(plan.get("inputStage"), dict):
+        plan = plan["inputStage"]
+    paths: Document = plan.get("multiKeyPaths", {})
+    return paths
 
 
 def _plain(values: Sequence[Any]) -> list[Any]:

@@ -90,8 +90,8 @@ def _set_up(connection: sqlite3.Connection, address: str) -> None:
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
     if empty:
         _make_tables(connection, address)
-    elif any(_missing_columns(connection)):
-        _add_columns(connection)
+    elif any(_missing(connection)):
+        _complete(connection)
 
 
 def _make_tables(connection: sqlite3.Connection, address: str) -> None:
@@ -104,21 +104,26 @@ def _make_tables(connection: sqlite3.Connection, address: str) -> None:
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def _add_columns(connection: sqlite3.Connection) -> None:
-    """Add the fields that the cronlite which made the file did not know yet; it can go on using the file."""
+def _complete(connection: sqlite3.Connection) -> None:
+    """Add the fields and indexes that the cronlite which made the file did not know yet; it can go on using the file."""
     connection.execute("BEGIN IMMEDIATE")
     with connection:  # commits, or rolls back
-        for column in _missing_columns(connection):
-            connection.execute(f"ALTER TABLE {column}")
+        for statement in list(_missing(connection)):
+            connection.execute(statement)
 
 
-def _missing_columns(connection: sqlite3.Connection) -> Iterator[str]:
-    """Yield what to say behind ALTER TABLE for each column that is not there."""
+def _missing(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yield the statement for each column and each index that is not there."""
+    indexes = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
     for table in TABLES:
         there = {name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", [table.name])}
         if there:  # or else somebody dropped the whole table
             missing = ((name, kind) for name, kind in table.columns.items() if name not in there)
-            yield from (f"{table.name} ADD COLUMN {name} {kind.declared}".rstrip() for name, kind in missing)
+            yield from (
+                f"ALTER TABLE {table.name} ADD COLUMN {name} {kind.declared}".rstrip() for name, kind in missing
+            )
+            of_table = {name: index for name, index in INDEXES.items() if f" ON {table.name} " in index}
+            yield from (f"CREATE {index}" for name, index in of_table.items() if name not in indexes)
 
 
 def _is_empty(connection: sqlite3.Connection, address: str) -> bool:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from cronlite.documents.runs import Changes
 from cronlite.documents.schedules import Document
 from cronlite.errors import Conflict, shown
-from cronlite.store.contract import Clause
+from cronlite.store.contract import MAX_TEXTS, Clause, Uncommon
 from cronlite.store.sqlite.connection import Tables
 from cronlite.store.sqlite.tables import (
     DUE_DEFAULTS,
@@ -23,12 +23,15 @@ from cronlite.store.sqlite.tables import (
     milliseconds,
     or_default,
 )
+from cronlite.when.bits import LONGEST
 
 # No character sorts behind this last code point.
 _LAST_CHARACTER = "\U0010ffff"
-# SQLite looks into the index once for each combination of values: too often where many expressions are in use. Behind a
-# plus it compares the days of what it finds by the rest, still in the index.
-_COMPARED = {"day": "+", "weekday": "+"}
+# SQLite looks into the index once for each combination of listed values. Behind a plus it compares a column of what it
+# finds by the rest, still in the index: always the days, and from the right on whatever would make too many looks.
+_LOOKED_UP = ("tz", "month", "minute", "hour")
+_LOOKS = 20_000
+_OTHERS = 100
 
 
 class Schedules(Tables):
@@ -83,21 +86,56 @@ class Schedules(Tables):
         return islice(found, limit)
 
     def expressions(self) -> dict[str, list[Any]]:
-        return {column: [value for (value,) in self._read(distinct("schedules", column))] for column in EXPRESSIONS}
+        return {column: [value for (value,) in self._read(expressions_query(column))] for column in EXPRESSIONS}
 
-    def candidates(self, clauses: Sequence[Clause]) -> Iterator[Document]:
-        rowids = dict.fromkeys(rowid for clause in clauses for (rowid,) in self._read(*due_query(clause)))
+    def candidates(self, clauses: Sequence[Clause], uncommon: Sequence[Uncommon] = ()) -> Iterator[Document]:
+        queries = chain(map(due_query, clauses), map(uncommon_query, uncommon))
+        rowids = dict.fromkeys(rowid for query in queries for (rowid,) in self._read(*query))
         return self._stream(SCHEDULES, rowids)
+
+
+def expressions_query(column: str) -> str:
+    """Return the query for a column's values in schedules that are not paused: a few others, then the texts."""
+    of_enabled = f"{or_default('enabled')} = 1"
+    # Numbers sort before texts, and bytes behind them.
+    others = distinct("schedules", column, f"{of_enabled} AND {column} < ''")
+    texts = distinct("schedules", column, f"{of_enabled} AND {column} < x''", ">= ''")
+    return (
+        f"SELECT * FROM ({others} LIMIT {_OTHERS}) UNION ALL"
+        f" SELECT * FROM ({texts} AND length(value) <= {LONGEST} LIMIT {MAX_TEXTS})"
+    )
 
 
 def due_query(clause: Clause) -> tuple[str, list[str]]:
     """Return the query for the enabled schedules of one alternative, and its variables."""
     lists = {"tz": clause.zones, **clause.values}
+    looks, looked_up = 1, set()
+    for column in _LOOKED_UP:
+        looks *= len(lists.get(column, ()))
+        if column not in lists or looks > _LOOKS:
+            break
+        looked_up.add(column)
     terms = [f"{or_default('enabled')} = 1", f"{or_default('either_day')} = {int(clause.either_day)}"]
-    terms += [f"{_COMPARED.get(column, '')}{or_default(column)} {IN_LIST}" for column in lists]
+    terms += [f"{'' if column in looked_up else '+'}{or_default(column)} {IN_LIST}" for column in lists]
     variables = [listed(_plain(column, values)) for column, values in lists.items()]
     # Left alone after an ANALYZE, SQLite may well read the whole table instead.
     return f"SELECT rowid FROM schedules INDEXED BY schedules_due WHERE {' AND '.join(terms)}", variables
+
+
+def uncommon_query(uncommon: Uncommon) -> tuple[str, list[str]]:
+    """Return the query for the enabled schedules of a further alternative, and its variables."""
+
+    def terms(lists: Mapping[str, Sequence[Any]]) -> list[str]:
+        return [f"+{or_default(column)} {IN_LIST}" for column in lists]
+
+    texts = f"{uncommon.field} {IN_LIST}" if uncommon.after is None else f"{uncommon.field} > ?"
+    fitting = [f"{or_default('enabled')} = 1", texts, *terms(uncommon.values)]
+    if uncommon.days:
+        fitting.append(f"({or_default('either_day')} = 1 OR {' AND '.join(terms(uncommon.days))})")
+    variables = [listed(uncommon.texts) if uncommon.after is None else uncommon.after]
+    variables += [listed(_plain(column, values)) for column, values in {**uncommon.values, **uncommon.days}.items()]
+    index = f"schedules_enabled_{uncommon.field}"
+    return f"SELECT rowid FROM schedules INDEXED BY {index} WHERE {' AND '.join(fitting)}", variables
 
 
 def _plain(column: str, values: Sequence[Any]) -> list[Any]:

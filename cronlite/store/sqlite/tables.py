@@ -300,7 +300,10 @@ _QUEUED_LANE = "(lane, due_at, _id) WHERE state = 'queued' AND lane IS NOT NULL 
 INDEXES = {
     "schedules_name": "UNIQUE INDEX schedules_name ON schedules (name)",
     "schedules_due": f"INDEX schedules_due ON schedules ({', '.join(map(or_default, DUE_DEFAULTS))})",
-    **{f"schedules_{name}": f"INDEX schedules_{name} ON schedules ({name})" for name in EXPRESSIONS},
+    **{
+        f"schedules_enabled_{name}": f"INDEX schedules_enabled_{name} ON schedules ({or_default('enabled')}, {name})"
+        for name in EXPRESSIONS
+    },
     # The two that keep promises: never over itself, and one queued run per key.
     "runs_lane": "UNIQUE INDEX runs_lane ON runs (lane) WHERE state = 'running' AND lane IS NOT NULL",
     "runs_key": "UNIQUE INDEX runs_key ON runs (key) WHERE state = 'queued' AND attempt = 0 AND key IS NOT NULL",
@@ -318,14 +321,15 @@ INDEXES = {
 }
 
 
-def distinct(table: str, column: str, where: str = "true") -> str:
-    """Return the query for a column's distinct values but NULL: one look into its index for each.
+def distinct(table: str, column: str, where: str = "true", first: str = "IS NOT NULL") -> str:
+    """Return the query for a column's distinct values but NULL, from the first on that fits: one look into its index
+    for each.
 
     SELECT DISTINCT reads every entry instead, unless somebody has run ANALYZE.
     """
     least = f"SELECT min({column}) FROM {table} WHERE {where} AND {column}"
     return (
-        f"WITH RECURSIVE found(value) AS ({least} IS NOT NULL UNION ALL"
+        f"WITH RECURSIVE found(value) AS ({least} {first} UNION ALL"
         f" SELECT ({least} > found.value) FROM found WHERE found.value IS NOT NULL)"
         " SELECT value FROM found WHERE value IS NOT NULL"
     )
