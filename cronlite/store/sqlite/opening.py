@@ -105,7 +105,7 @@ def _make_tables(connection: sqlite3.Connection, address: str) -> None:
 
 
 def _complete(connection: sqlite3.Connection) -> None:
-    """Add the fields and indexes that the cronlite which made the file did not know yet; it can go on using the file."""
+    """Add the fields and indexes that the cronlite which made the file did not have yet; it can go on using it."""
     connection.execute("BEGIN IMMEDIATE")
     with connection:  # commits, or rolls back
         for statement in list(_missing(connection)):
