@@ -17,6 +17,7 @@ from cronlite.cli.parameters import Name, zone_names
 from cronlite.cli.render import Column
 from cronlite.cli.session import Session, pass_session
 from cronlite.client.app import Cronlite
+from cronlite.client.schedules import change
 from cronlite.crontab import IMPORTED, Entry, Plan, Refusal
 from cronlite.documents import schedules
 from cronlite.errors import ConfigurationError, InvalidInput
@@ -176,6 +177,9 @@ def _step(cron: Cronlite, entry: Entry, tags: Sequence[str]) -> Step | Refusal:
     if existing.handler != SHELL_HANDLER:
         reason = f"the name {entry.name!r} is that of a schedule with the handler {existing.handler!r}"
         return Refusal(entry.line, entry.text, reason, "choose another name")
+    if existing.user != entry.schedule.user:
+        reason = f"the name {entry.name!r} is that of another user's schedule"
+        return Refusal(entry.line, entry.text, reason, "choose another name")
     changes = {name: new for name in IMPORTED if (new := getattr(entry.schedule, name)) != getattr(existing, name)}
     if missing := [tag for tag in tags if tag not in existing.tags]:
         changes["tags"] = [*existing.tags, *missing]
@@ -190,7 +194,7 @@ def _store(cron: Cronlite, steps: Sequence[Step], tags: Sequence[str]) -> None:
         if step.action == "add":
             cron.schedule(name=new.name, tags=list(tags), **{name: getattr(new, name) for name in IMPORTED})
         elif step.action == "change":
-            cron.update(step.entry.name, **step.changes)
+            change(cron._opened, cron.document(step.entry.name), step.changes, of_user=new.user)
 
 
 def _document(held: Import, now: datetime, stored: bool) -> dict[str, Any]:

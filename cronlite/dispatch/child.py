@@ -29,7 +29,7 @@ from typing import Any
 
 from cronlite.dispatch import outcomes
 from cronlite.documents.runs import Outcome
-from cronlite.handlers.registry import CurrentRun, Elsewhere, be_at_home, enter_run
+from cronlite.handlers.registry import CurrentRun, Elsewhere, awaited, be_at_home, enter_run
 
 MAX_LOGGED = 64 * 1024
 Message = dict[str, Any]
@@ -108,7 +108,7 @@ class _Child:
         if message["home"]:
             be_at_home(Elsewhere(message["home"]))
         try:
-            return outcomes.returned(_function(message["function"])(message["params"]))
+            return outcomes.returned(awaited(_function(message["function"])(message["params"])))
         except BaseException as raised:  # noqa: BLE001 - a handler may raise anything
             return outcomes.raised(raised)
 

@@ -22,7 +22,7 @@ from cronlite.dispatch.process import Children, NotStarted
 from cronlite.documents.runs import Outcome, Run
 from cronlite.errors import CronliteError
 from cronlite.handlers.output import Tail, enter_tail, mend_streams
-from cronlite.handlers.registry import CurrentRun, Handler, Home, Registry, enter_run
+from cronlite.handlers.registry import CurrentRun, Handler, Home, Registry, awaited, enter_run
 from cronlite.logger import logger
 
 log = logger("cronlite.pool")
@@ -261,7 +261,7 @@ class Pool:
                 ask, begin = partial(self._ask, execution), partial(self._limit, execution)
                 return self._children.call(execution.run, handler, ask, begin)
             self._limit(execution)
-            return outcomes.returned(handler.function(execution.run.params))
+            return outcomes.returned(awaited(handler.function(execution.run.params)))
         except NotStarted as scarce:
             log.warning("run %s is given back, as no process can be started for it: %s", execution.run.id, scarce)
             return None

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, Protocol, TypeVar, get_args, overload
@@ -205,6 +206,15 @@ def be_at_home(home: Home) -> None:
     _process_home = home
 
 
+def awaited(result: Any) -> Any:
+    """Return a result; that of a coroutine, where a plain decorator hides an `async def`."""
+    if not inspect.iscoroutine(result):
+        return result
+    import asyncio
+
+    return asyncio.run(result)
+
+
 def load(*targets: str) -> list[Any]:
     """Import applications given as `module[:object]`, so that their handlers get registered; return what they name.
 
@@ -238,6 +248,9 @@ def load_entry_points(registry: Registry = default_registry) -> list[str]:
 
 
 def _own_name(function: Callable[..., Any]) -> str:
+    if isinstance(function, partial) and not hasattr(function, "__name__"):
+        remedy = 'give one: @cronlite.handler("name"), or handler("name")(partial(…))'
+        raise InvalidInput(Fault("name", function, "is a partial, which has no name of its own", remedy))
     return str(getattr(function, "__name__", type(function).__name__))
 
 

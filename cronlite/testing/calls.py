@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -32,7 +33,7 @@ def in_this_thread(still_mine: Ask, home: Home, run: Run, handler: Handler) -> t
         enter_run(CurrentRun.of(run, ask, home))
         enter_tail(tail)
         result = handler.function(run.params)
-        return _awaited(result) if handler.is_async else result
+        return _awaited(result) if inspect.iscoroutine(result) else result
 
     raised: BaseException | None = None
     try:

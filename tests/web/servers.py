@@ -58,14 +58,16 @@ class Server:
 
         wait_until(answers, instead=self.log)
 
-    def get(self, path: str) -> tuple[int, Any]:
+    def get(self, path: str, **headers: str) -> tuple[int, Any]:
         """Ask for a page; return its status and what it says."""
-        return self._answer(Request(f"http://127.0.0.1:{self.port}{path}"))
+        return self._answer(Request(f"http://127.0.0.1:{self.port}{path}", headers=headers))
 
-    def post(self, path: str, body: Any = None, *, content_type: str = "application/json") -> tuple[int, Any]:
+    def post(
+        self, path: str, body: Any = None, *, content_type: str = "application/json", **headers: str
+    ) -> tuple[int, Any]:
         """Send JSON, or bytes of another type."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {"Content-Type": content_type}
+        headers |= {"Content-Type": content_type}
         return self._answer(Request(f"http://127.0.0.1:{self.port}{path}", data, headers, method="POST"))
 
     def stop(self) -> int:

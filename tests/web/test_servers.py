@@ -136,16 +136,20 @@ def test_a_minute_is_done_once_as_it_comes(cron: cronlite.Cronlite, tmp_path: Pa
 def test_a_request_leaves_work_behind_and_its_record_says_who_asked(uri: str, tmp_path: Path) -> None:
     with serve(tmp_path, uri, "gunicorn, started in each worker, preloaded") as server:
         server.wait_for_answers()
-        asked = [server.post("/orders", {"order": n, "customer": f"customer {n}"}) for n in range(20)]
+        asked = [server.post("/orders", {"order": n}, **{"X-Customer": f"customer {n}"}) for n in range(20)]
         assert {status for status, _ in asked} == {202}, server.log()
 
         def ended() -> list[Any]:
-            found = [server.get(f"/runs/{answer['run']}")[1] for _, answer in asked]
+            found = [
+                server.get(f"/runs/{answer['run']}", **{"X-Customer": f"customer {n}"})[1]
+                for n, (_, answer) in enumerate(asked)
+            ]
             return found if all(one["state"] not in ("queued", "running") for one in found) else []
 
         assert wait_until(ended, instead=server.log) == [
             {"state": "succeeded", "result": {"sent": True}, "for": f"customer {n}"} for n in range(20)
         ]
+        assert server.get(f"/runs/{asked[0][1]['run']}", **{"X-Customer": "customer 1"})[0] == 404
         assert server.stop() == 0
 
 
