@@ -26,6 +26,7 @@ from cronlite.when import clock
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from cronlite.daemon.options import DaemonOptions
     from cronlite.documents.options import HandlerName, RunOptions, ScheduleChanges, ScheduleOptions, TimeField
 
 
@@ -199,14 +200,14 @@ class Cronlite:
 
     # the daemon
 
-    def run(self, **options: Any) -> None:
+    def run(self, **options: Unpack[DaemonOptions]) -> None:
         """Run the daemon in the foreground until SIGTERM or SIGINT; `options` are those of `daemon.Options`.
 
         Ends the process with exit code 0, hard where handlers outlive the drain. Only for the main thread.
         """
         self._embedded.run(options)
 
-    def start(self, **options: Any) -> None:
+    def start(self, **options: Unpack[DaemonOptions]) -> None:
         """Run the daemon in threads of this process; a second call changes nothing. Stopped by `stop` or at exit.
 
         It takes no signals. After a fork it goes on in the parent and is not running in the child: call `start` in each

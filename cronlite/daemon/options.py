@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypedDict
 
 from cronlite.daemon.liveness import SILENCE_SECONDS
 from cronlite.documents import checks
 from cronlite.errors import Fault, InvalidInput, suggestion
+
+
+class DaemonOptions(TypedDict, total=False):
+    """The keyword arguments that make Options, for type checkers."""
+
+    seats: int
+    drain_seconds: float
+    grace_seconds: float
+    catch_up_window_seconds: float
+    silence_seconds: float
+    dispatch: str | None
+    queues: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -187,7 +187,7 @@ def from_line(line: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Read a cron line into the time fields; it goes with none of them. Raises InvalidInput."""
     pattern = cron.parse_line(line)
     for name in cron.FIELDS:
-        if fields.get(name, "*") != "*":
+        if fields.get(name) not in (None, "*"):
             remedy = "give either the line or the fields"
             raise InvalidInput(Fault(name, fields[name], "goes with no cron line", remedy))
     return {**pattern.expressions(), "either_day": pattern.either_day}

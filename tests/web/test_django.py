@@ -24,6 +24,7 @@ from django.test.utils import get_runner, override_settings, setup_test_environm
 
 import cronlite
 from cronlite.documents.runs import Run
+from cronlite.handlers.registry import Registry
 from cronlite.testing import HandlerFailed, Rehearsal
 from tests.waiting import wait_until
 from tests.web.django_project.gallery.bitmaps import bitmap, pixels
@@ -166,6 +167,21 @@ def test_params_are_those_of_the_call_whatever_becomes_of_them_before_the_commit
         enqueue("gallery.count", params)
         params["n"], params["more"]["m"] = 2, 2  # type: ignore[index]
     assert rehearsal.runs()[0].params == {"n": 1, "more": {"m": 1}}
+
+
+def test_what_a_handler_enqueues_goes_to_the_store_of_its_daemon_whatever_the_settings_say(tmp_path: Path) -> None:
+    from cronlite.contrib.django import enqueue
+
+    registry = Registry()
+    registry.add("follow", lambda params: enqueue("end", params))
+    registry.add("end", lambda params: cronlite.current_run().user)
+    before = gallery().runs()
+    with cronlite.Cronlite(f"sqlite:{tmp_path / 'told by --uri.db'}", registry=registry) as told:
+        told.start()
+        told.enqueue("follow", {}, user="ann")
+        run = wait_until(lambda: next(iter(told.runs(handler="end", state="succeeded")), None))
+    assert run.result == "ann"
+    assert gallery().runs() == before
 
 
 # handlers and their connections

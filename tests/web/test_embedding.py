@@ -75,7 +75,7 @@ def test_it_takes_no_signals(cron: cronlite.Cronlite) -> None:
 
 def test_a_wrong_option_is_refused_and_nothing_is_started(cron: cronlite.Cronlite) -> None:
     with pytest.raises(cronlite.InvalidInput, match="did you mean 'seats'"):
-        cron.start(seets=3)
+        cron.start(seets=3)  # type: ignore[call-arg]
     assert not cron.running
 
 

@@ -34,9 +34,9 @@ def enqueue(
     `using` is the database of the transaction. After a rollback nothing is queued. A store that cannot be reached after
     the commit raises StoreUnavailable there. Where the handle is needed, call `cron.enqueue`, after the commit.
     """
-    from cronlite.contrib.django.project import current
+    from cronlite.contrib.django.project import enqueue_after_commit
 
-    current().enqueue_after_commit(handler, params, user, using=using, **options)
+    enqueue_after_commit(handler, params, user, using=using, **options)
 
 
 def __getattr__(name: str) -> Any:

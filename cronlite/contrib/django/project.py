@@ -13,11 +13,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
 from cronlite.client.app import Cronlite
+from cronlite.client.default import default
 from cronlite.contrib.django.connections import Connected
 from cronlite.daemon.options import Options, read_options
 from cronlite.documents.options import HandlerName
 from cronlite.errors import CronliteError, Fault, InvalidInput, suggestion
-from cronlite.handlers.registry import default_registry
+from cronlite.handlers.registry import default_registry, home
 
 _OPTIONS = {field.name.upper(): field.name for field in fields(Options)}
 
@@ -29,20 +30,6 @@ class ProjectCronlite(Cronlite):
         super().__init__(uri, registry=Connected(default_registry))
         self.options = dict(options)
 
-    def enqueue_after_commit(
-        self,
-        handler: HandlerName,
-        params: Mapping[str, Any] | None,
-        user: str | None,
-        *,
-        using: str | None,
-        **options: Any,
-    ) -> None:
-        """Check a call now, and queue it once the transaction at hand is committed."""
-        run = self._on_demand(handler, params, user, **options)
-        run.params = deepcopy(run.params)  # the caller may go on with its own
-        transaction.on_commit(partial(self._queued, run), using=using)
-
     def run(self, **options: Any) -> None:
         """Run the daemon in the foreground."""
         super().run(**self.options | options)
@@ -50,6 +37,19 @@ class ProjectCronlite(Cronlite):
     def start(self, **options: Any) -> None:
         """Run the daemon in threads of this process."""
         super().start(**self.options | options)
+
+
+def enqueue_after_commit(
+    handler: HandlerName, params: Mapping[str, Any] | None, user: str | None, *, using: str | None, **options: Any
+) -> None:
+    """Check a call now, and queue it once the transaction at hand is committed.
+
+    Inside a run it goes to the store of that run, which the command line of its daemon may have told.
+    """
+    cron = current() if home() is None else default()
+    run = cron._on_demand(handler, params, user, **options)
+    run.params = deepcopy(run.params)  # the caller may go on with its own
+    transaction.on_commit(partial(cron._queued, run), using=using)
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,62 @@
+"""Calls that a type checker has to report, each on its line. Nothing here is ever run."""
+
+from datetime import datetime, timezone
+
+import cronlite
+
+cron = cronlite.Cronlite("memory:")
+later = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+@cronlite.handler
+def extract(params: dict[str, str]) -> int:
+    return len(params)
+
+
+cron.schedule("alice", {}, handlr="extract")  # wrong
+cron.schedule("alice", {}, retries="many")  # wrong
+cron.schedule("alice", {}, overlap="never")  # wrong
+cron.schedule("alice", {}, catch_up=True)  # wrong
+cron.schedule("alice", {}, on_crash="panic")  # wrong
+cron.schedule("alice", {}, tz=2)  # wrong
+cron.schedule("alice", {}, enabled="yes")  # wrong
+cron.schedule("alice", {}, tags="a")  # wrong
+cron.schedule("alice", [1])  # wrong
+cron.schedule("alice", {}, minute=2.5)  # wrong
+cron.schedule("alice", {}, day_of_week=1)  # wrong
+cron.schedule("alice", {}, cron=5)  # wrong
+cron.schedule(5)  # wrong
+cron.update("nightly", retires=3)  # wrong
+cron.update("nightly", hour=[2.5])  # wrong
+cron.update(5, note="x")  # wrong
+cron.enqueue("extract", {}, retires=3)  # wrong
+cron.enqueue("extract", {}, eta=later)  # wrong
+cron.enqueue("extract", {}, run_at="now")  # wrong
+cron.enqueue("extract", {}, key=7)  # wrong
+cron.enqueue(7)  # wrong
+cron.enqueue("extract", {}, timeout_seconds="1m")  # wrong
+cron.runs(user={"$ne": 1})  # wrong
+cron.runs(since="yesterday")  # wrong
+cron.runs(stat="failed")  # wrong
+cron.schedules(tag=["a"])  # wrong
+cron.run_of(7)  # wrong
+cron.cancel(None)  # wrong
+cron.get({"$ne": 1})  # wrong
+cron.current_schedules("now")  # wrong
+cron.enqueue("extract").wait("10")  # wrong
+_ = cron.enqueue("extract").status  # wrong
+cron.start(seat=5)  # wrong
+cron.run(seats="many")  # wrong
+cronlite.Cronlite(uri=5)  # wrong
+cronlite.schedule("alice", {}, handlr="extract")  # wrong
+cronlite.schedule("alice", {}, retries="many")  # wrong
+cronlite.enqueue("extract", {}, retires=3)  # wrong
+cronlite.enqueue()  # wrong
+cronlite.current_schedules("now")  # wrong
+cronlite.Schedule(minutes=5)  # wrong
+cronlite.Schedule(cron=5)  # wrong
+cronlite.Schedule(hour=None)  # wrong
+cronlite.Schedule(minute=5).matches("now")  # wrong
+cronlite.Schedule(minute=5).changed(hours=3)  # wrong
+cronlite.handler(isolation="container")  # wrong
+extract(5)  # wrong
