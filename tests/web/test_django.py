@@ -174,7 +174,7 @@ def test_what_a_handler_enqueues_goes_to_the_store_of_its_daemon_whatever_the_se
 
     registry = Registry()
     registry.add("follow", lambda params: enqueue("end", params))
-    registry.add("end", lambda params: cronlite.current_run().user)
+    registry.add("end", lambda _: cronlite.current_run().user)
     before = gallery().runs()
     with cronlite.Cronlite(f"sqlite:{tmp_path / 'told by --uri.db'}", registry=registry) as told:
         told.start()
