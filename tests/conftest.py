@@ -20,14 +20,37 @@ MARKED_BY_FIXTURE = {
     "mongod": {"mongod", "mongo_uri", "start_mongod", "replica_set"},
     "rabbitmq": {"rabbitmq", "broker", "own_broker"},
 }
+# What takes long to start is started once: the tests that share it stay with one worker. A mongod is no such thing.
+SHARED_BY_ALL = {"rabbitmq", "replica_set"}
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Tests wait most of their time, so more of them than processors run at once."""
+    return min(2 * (os.cpu_count() or 1), 8)
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    order = os.environ.get("CRONLITE_TEST_ORDER")
+    if order is not None:
+        random.Random(order).shuffle(items)
     for item in items:
+        asked = set(getattr(item, "fixturenames", ()))
         for mark, fixtures in MARKED_BY_FIXTURE.items():
-            if fixtures & set(getattr(item, "fixturenames", ())):
+            if fixtures & asked:
                 item.add_marker(mark)
+        for shared in SHARED_BY_ALL & asked:
+            item.add_marker(pytest.mark.xdist_group(shared))
+    if order is None and hasattr(config, "workerinput"):
+        # Those that wait come first, so that the last minute is not one worker's alone.
+        items.sort(key=lambda item: not any(item.iter_markers("mongod")))
+        items.sort(key=lambda item: "/faults/" not in item.nodeid)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.option.markexpr == "not slow":
+        terminalreporter.section("left out")
+        terminalreporter.write_line("what takes minutes: run it with `pytest -m slow`")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -45,7 +68,7 @@ def _no_environment_of_this_machine(tmp_path_factory: pytest.TempPathFactory) ->
         for variable in list(os.environ):
             if variable.startswith("CRONLITE_") and not variable.startswith("CRONLITE_TEST_"):
                 patch.delenv(variable)
-        for variable in ("STATE_DIRECTORY", "NOTIFY_SOCKET", "JOURNAL_STREAM"):
+        for variable in ("STATE_DIRECTORY", "NOTIFY_SOCKET", "JOURNAL_STREAM", "COLUMNS", "LINES"):
             patch.delenv(variable, raising=False)
         home = tmp_path_factory.mktemp("xdg")
         patch.setenv("XDG_STATE_HOME", str(home / "state"))
@@ -72,7 +95,7 @@ def store() -> Iterator[Store]:
 
 @pytest.fixture(scope="session")
 def mongod() -> Iterator[Mongod]:
-    """One replica set of one for the whole session. A test that kills it or loses its data asks for `start_mongod`.
+    """One replica set of one for each worker. A test that kills it or loses its data asks for `start_mongod`.
 
     It removes no expired documents: tests have clocks of their own, and what ends there may long have expired here.
     """
@@ -120,9 +143,9 @@ def start_mongod() -> Iterator[Callable[..., Mongod]]:
         yield start
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def replica_set() -> Iterator[ReplicaSet]:
-    """A replica set of three for the tests of one file, which find it with any member as its primary."""
+    """A replica set of three for the whole session; a test finds it with any member as its primary."""
     try:
         members = ReplicaSet(3)
     except MissingService as missing:

@@ -12,6 +12,7 @@ from tests.faults import report, rounds
 from tests.faults.fleet import Fleet
 
 FOLDER = Path(__file__).parent
+ROW = "a row of the table of faults"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -20,10 +21,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("faults")
 
 
+@pytest.fixture(autouse=True)
+def _report(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Send the rows that a test adds with its own report, as it may run in another process than prints the table."""
+    yield
+    request.node.user_properties.extend((ROW, tuple(row)) for row in report.ROWS)
+    report.ROWS.clear()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if report.ROWS:
+    reports = [told for told in terminalreporter.getreports("") if told.when == "teardown"]
+    rows = [report.Row(*value) for told in reports for name, value in told.user_properties if name == ROW]
+    if rows:
         terminalreporter.section("faults")
-        terminalreporter.write_line(report.table(report.ROWS))
+        terminalreporter.write_line(report.table(rows))
 
 
 @pytest.fixture

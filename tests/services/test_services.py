@@ -251,7 +251,7 @@ def test_the_fixtures_tell_a_missing_service(required: str, outcome: str, tmp_pa
     environment.pop("CRONLITE_TEST_MONGO_URI", None)
     shared, fresh = test_a_fixture_repairs_the_shared_server, test_change_streams_work
     chosen = [f"{__file__}::{test.__name__}" for test in (shared, fresh)]
-    pytest_run = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--no-cov", *chosen]
+    pytest_run = [sys.executable, "-m", "pytest", "-n0", "-p", "no:cacheprovider", "--no-cov", *chosen]
     done = subprocess.run(pytest_run, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60)
     assert f"2 {outcome}" in done.stdout, done.stdout + done.stderr
     assert "/nowhere/mongod" in done.stdout
@@ -387,6 +387,7 @@ def test_nothing_of_this_machine_leaks_in(tmp_path: Path) -> None:
     test = tmp_path / "test_environment.py"
     test.write_text("import os\ndef test_it(): print(sorted(os.environ.items())); assert False\n")
     leaks = {"CRONLITE_URI": "LEAK", "STATE_DIRECTORY": "LEAK", "NOTIFY_SOCKET": "LEAK", "JOURNAL_STREAM": "LEAK"}
+    leaks |= {"COLUMNS": "LEAK", "LINES": "LEAK"}
     kept = {"CRONLITE_TEST_SEED": "17", "XDG_STATE_HOME": "LEAK", "XDG_CONFIG_HOME": "LEAK"}
     pytest_run = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider", str(test)]
     done = subprocess.run(
