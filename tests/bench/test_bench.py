@@ -45,6 +45,7 @@ def setting(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Setting
 
 
 @pytest.mark.mongod
+@pytest.mark.xdist_group("bench")
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_benchmark_runs_and_says_what_it_measured(name: str, mongod: Mongod, setting: Setting) -> None:
     rows = BENCHMARKS[name](setting)
@@ -59,6 +60,7 @@ def test_a_benchmark_runs_and_says_what_it_measured(name: str, mongod: Mongod, s
 
 
 @pytest.mark.mongod
+@pytest.mark.xdist_group("bench")
 def test_the_profile_of_a_burst_tells_of_each_seam(setting: Setting) -> None:
     told = profiled.report(setting)
     for seam in ("read schedule", "call, whole", "store.add_runs", "store.claim_runs", "store.change_runs"):

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from tests.faults.fleet import Fleet, Node
 from tests.waiting import wait_until
-
-Case = TypeVar("Case")
 
 CLAIM = b"\x07claim\x00"  # the element of a document by which a claim's update is known
 
@@ -30,13 +26,6 @@ def fleet_on(uri: str, **settings: Any) -> Iterator[Fleet]:
     """Make a fleet, and watch for final runs that change."""
     with closing(Fleet(uri, **settings)) as fleet, fleet.watcher.watching():
         yield fleet
-
-
-@contextmanager
-def several_at_a_time(play: Callable[[Case], object], cases: Iterable[Case]) -> Iterator[Mapping[Case, Future[object]]]:
-    """Play cases, each in a database of its own, next to one another: most of each is waiting."""
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
-        yield {case: threads.submit(play, case) for case in cases}
 
 
 def kill_at_random(fleet: Fleet, *, daemons: int, kills: int, chance: random.Random) -> datetime:

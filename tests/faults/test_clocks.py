@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
 from datetime import timedelta
 
 import pytest
@@ -12,8 +10,7 @@ from cronlite.when.clock import floor_minute
 from tests.faults.checker import MINUTE
 from tests.faults.evidence import Document
 from tests.faults.fleet import Fleet
-from tests.faults.rounds import a_database, fleet_on, several_at_a_time, wait_a_moment
-from tests.services.mongod import Mongod
+from tests.faults.rounds import wait_a_moment
 
 TEN_YEARS = 3_652 * 86_400
 STEPS = {
@@ -31,8 +28,8 @@ def succeeded(run: Document) -> bool:
     return bool(run["state"] == "succeeded")
 
 
-def step_and_set_right(fleet: Fleet, offset: float) -> None:
-    """Put the server's clock off, and back."""
+@pytest.mark.parametrize("offset", STEPS.values(), ids=STEPS)
+def test_the_servers_clock_steps_and_is_set_right_again(fleet: Fleet, offset: float) -> None:
     fleet.schedule(3, active_from=None)
     for _ in range(2):
         fleet.start(catch_up_window_seconds=600)
@@ -50,21 +47,6 @@ def step_and_set_right(fleet: Fleet, offset: float) -> None:
     fleet.first = min(run["due_at"] for run in found.runs.values())
     injected = "there and back"
     fleet.verify(f"the server's clock steps by {offset:g} s", injected, fleet.first - MINUTE)
-
-
-@pytest.fixture(scope="module")
-def stepped(mongod: Mongod) -> Iterator[Mapping[str, Future[object]]]:
-    def play(name: str) -> None:
-        with fleet_on(mongod.uri_of(a_database())) as fleet:
-            step_and_set_right(fleet, STEPS[name])
-
-    with several_at_a_time(play, STEPS) as played:
-        yield played
-
-
-@pytest.mark.parametrize("name", STEPS)
-def test_the_servers_clock_steps_and_is_set_right_again(stepped: Mapping[str, Future[object]], name: str) -> None:
-    stepped[name].result()
 
 
 @pytest.mark.parametrize("steps", [(10, 20, 30, 25, 0, -10, -20, 5)], ids=["to and fro"])

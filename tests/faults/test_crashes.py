@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable
 
 import pytest
 
 from tests.faults import rounds
 from tests.faults.fleet import LONG_GRACE_SECONDS, Fleet
-from tests.faults.rounds import a_database
-from tests.services.mongod import Mongod
 
-Case = tuple[str, str]
+MakeFleet = Callable[..., Fleet]
 KILLED = -signal.SIGKILL
 
 POINTS = {
@@ -48,30 +45,16 @@ FOR_SQLITE = {
 CASES = [("mongod", name) for name in POINTS] + [("sqlite", name) for name in FOR_SQLITE]
 
 
-@pytest.fixture(scope="module")
-def deaths(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[Case, Future[object]]]:
-    """One death at each point."""
-    folder = tmp_path_factory.mktemp("deaths")
-
-    def die(case: Case) -> None:
-        store, name = case
-        file = folder / f"{CASES.index(case)}.db"
-        with rounds.fleet_on(mongod.uri_of(a_database()) if store == "mongod" else f"sqlite:{file}") as fleet:
-            fleet.schedule(5, prepared="create_index" not in POINTS[name])
-            seats = 1 if "claim_runs" in POINTS[name] else 20  # with one seat, no tick claims its runs on its way
-            assert fleet.start(POINTS[name], seats=seats).wait_ended() == KILLED
-            fleet.start()
-            last = fleet.wait_minutes_from_now(2)
-            fleet.stop_all()
-            fleet.verify(f"kill -9 {name} ({store})", "once", last, logs_are_whole=False)
-
-    with rounds.several_at_a_time(die, CASES) as played:
-        yield played
-
-
-@pytest.mark.parametrize("case", CASES, ids="-".join)
-def test_killed_at_a_point(deaths: Mapping[Case, Future[object]], case: Case) -> None:
-    deaths[case].result()
+@pytest.mark.parametrize(("any_fleet", "name"), CASES, indirect=["any_fleet"])
+def test_killed_at_a_point(any_fleet: Fleet, name: str) -> None:
+    fleet = any_fleet
+    fleet.schedule(5, prepared="create_index" not in POINTS[name])
+    seats = 1 if "claim_runs" in POINTS[name] else 20  # with one seat, no tick claims its runs on its way
+    assert fleet.start(POINTS[name], seats=seats).wait_ended() == KILLED
+    fleet.start()
+    last = fleet.wait_minutes_from_now(2)
+    fleet.stop_all()
+    fleet.verify(f"kill -9 {name}", "once", last, logs_are_whole=False)
 
 
 def test_killed_in_the_handler(any_fleet: Fleet) -> None:
@@ -139,9 +122,7 @@ def test_three_daemons_killed_at_random(any_fleet: Fleet, seed: random.Random) -
     any_fleet.verify("random kill -9 of three daemons", "10 times", last, lanes=waiting, logs_are_whole=False)
 
 
-def test_twenty_daemons_started_in_the_same_instant_on_an_empty_database(
-    make_fleet: Callable[..., Fleet], mongo_uri: str
-) -> None:
+def test_twenty_daemons_started_in_the_same_instant_on_an_empty_database(make_fleet: MakeFleet, mongo_uri: str) -> None:
     fleet = make_fleet(mongo_uri, silence_seconds=30, grace_seconds=LONG_GRACE_SECONDS)
     fleet.schedule(40, prepared=False)
     nodes = [fleet.start() for _ in range(20)]
@@ -155,7 +136,7 @@ def test_twenty_daemons_started_in_the_same_instant_on_an_empty_database(
 
 
 def test_three_daemons_share_three_hundred_schedules_and_one_is_killed_in_mid_handling(
-    make_fleet: Callable[..., Fleet], mongo_uri: str
+    make_fleet: MakeFleet, mongo_uri: str
 ) -> None:
     fleet = make_fleet(mongo_uri, grace_seconds=LONG_GRACE_SECONDS)
     fleet.schedule(300, params={"action": "sleep", "seconds": 0.02})

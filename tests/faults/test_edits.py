@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -16,11 +15,8 @@ from tests.faults import report
 from tests.faults.checker import MINUTE
 from tests.faults.evidence import Document
 from tests.faults.fleet import Fleet
-from tests.faults.rounds import a_database, fleet_on, several_at_a_time
-from tests.services.mongod import Mongod
 from tests.waiting import wait_until
 
-Edited = tuple[str, str]
 EDITS: dict[str, Callable[[Store, str], object]] = {
     "moved": lambda store, id_: change(store, id_, month=(datetime.now(timezone.utc).month + 5) % 12 + 1),
     "disabled": lambda store, id_: change(store, id_, enabled=False),
@@ -36,7 +32,9 @@ def change(store: Store, id_: str, **fields: Any) -> None:
     assert store.change_schedule(id_, fields, document["updated_at"])
 
 
-def edit_between_query_and_claim(fleet: Fleet, edit: str) -> None:
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_schedule_edited_between_query_and_claim(any_fleet: Fleet, edit: str) -> None:
+    fleet = any_fleet
     fleet.schedule(3)
     (edited,) = fleet.schedule()
     node = fleet.start("hold after candidates 3")
@@ -59,7 +57,8 @@ def edit_between_query_and_claim(fleet: Fleet, edit: str) -> None:
     fleet.verify(f"a schedule {edit} between query and claim", "once", last, except_for=[edited])
 
 
-def edit_while_it_runs(fleet: Fleet, edit: str) -> None:
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_schedule_edited_while_it_runs(fleet: Fleet, edit: str) -> None:
     fleet.schedule(2)
     file = fleet.folder / "go"
     waiting = {"action": "wait for", "file": str(file)}
@@ -74,34 +73,6 @@ def edit_while_it_runs(fleet: Fleet, edit: str) -> None:
     last = fleet.wait_minutes_from_now(1, except_for=[edited])
     fleet.stop_all()
     fleet.verify(f"a schedule {edit} while it runs", "once", last, except_for=[edited])
-
-
-MOMENTS = {
-    "between query and claim (mongod)": edit_between_query_and_claim,
-    "between query and claim (sqlite)": edit_between_query_and_claim,
-    "while it runs (mongod)": edit_while_it_runs,
-}
-EDITED = [(edit, moment) for edit in EDITS for moment in MOMENTS]
-
-
-@pytest.fixture(scope="module")
-def edits(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[Edited, Future[object]]]:
-    """Each edit at each moment."""
-    folder = tmp_path_factory.mktemp("edits")
-
-    def play(case: Edited) -> None:
-        edit, moment = case
-        file = folder / f"{EDITED.index(case)}.db"
-        with fleet_on(f"sqlite:{file}" if "sqlite" in moment else mongod.uri_of(a_database())) as fleet:
-            MOMENTS[moment](fleet, edit)
-
-    with several_at_a_time(play, EDITED) as played:
-        yield played
-
-
-@pytest.mark.parametrize("case", EDITED, ids=" ".join)
-def test_a_schedule_edited(edits: Mapping[Edited, Future[object]], case: Edited) -> None:
-    edits[case].result()
 
 
 NONSENSE: dict[str, Any] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from tests.faults.checker import MINUTE
 from tests.faults.evidence import Document
 from tests.faults.fleet import LONG_GRACE_SECONDS, Fleet
 from tests.faults.proxy import Proxy
-from tests.faults.rounds import CLAIM, a_database, fleet_on, several_at_a_time
+from tests.faults.rounds import CLAIM, a_database
 from tests.services import MissingService, skip_or_fail
 from tests.services.mongod import Mongod, ReplicaSet
 from tests.services.process import listens
@@ -75,23 +74,13 @@ LINES: Mapping[str, Callable[[Fleet, Proxy], None]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def lines(mongod: Mongod) -> Iterator[Mapping[str, Future[object]]]:
-    """A daemon at each kind of bad line to its server."""
-
-    def play(name: str) -> None:
-        with Proxy(mongod.port) as proxy, fleet_on(proxy.uri_of(a_database()), silence_seconds=20) as fleet:
-            fleet.schedule(20)
-            fleet.start(seats=1 if "a claim" in name else 20).wait_ready()  # with one, no tick claims on its way
-            LINES[name](fleet, proxy)
-
-    with several_at_a_time(play, LINES) as played:
-        yield played
-
-
 @pytest.mark.parametrize("name", LINES)
-def test_a_bad_line(lines: Mapping[str, Future[object]], name: str) -> None:
-    lines[name].result()
+def test_a_bad_line(mongod: Mongod, make_fleet: MakeFleet, name: str) -> None:
+    with Proxy(mongod.port) as proxy:
+        fleet = make_fleet(proxy.uri_of(a_database()), silence_seconds=20)
+        fleet.schedule(20)
+        fleet.start(seats=1 if "a claim" in name else 20).wait_ready()  # with one, no tick claims on its way
+        LINES[name](fleet, proxy)
 
 
 def test_mongod_is_killed_in_mid_tick(start_mongod: StartMongod, make_fleet: MakeFleet) -> None:

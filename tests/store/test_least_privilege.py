@@ -20,7 +20,7 @@ from tests.services import MissingService, skip_or_fail
 from tests.services.mongod import Mongod
 from tests.store.samples import NOW, SECOND, a_daemon, a_run, a_running, a_schedule, a_tick
 
-pytestmark = pytest.mark.mongod
+pytestmark = [pytest.mark.mongod, pytest.mark.xdist_group("least_privilege")]  # of one guarded server
 
 ROOT, PASSWORD = "root", "p@ss/word:%"
 QUOTED = "p%40ss%2Fword%3A%25"

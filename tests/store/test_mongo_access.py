@@ -24,7 +24,7 @@ from tests.store.samples import (
 
 Document = dict[str, Any]
 StartMongod = Callable[..., Mongod]
-pytestmark = pytest.mark.mongod
+pytestmark = [pytest.mark.mongod, pytest.mark.xdist_group("mongo_access")]  # of one guarded server
 PASSWORD = "s3cr3t-Pa55"
 
 

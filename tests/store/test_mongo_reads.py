@@ -17,7 +17,7 @@ from tests.store.samples import MINUTE, NOW, SECOND, TICK, a_run, a_run_in, a_ru
 
 Document = dict[str, Any]
 LONG_AGO = NOW - 30 * 24 * 60 * MINUTE
-pytestmark = pytest.mark.mongod
+pytestmark = [pytest.mark.mongod, pytest.mark.xdist_group("mongo_reads")]  # of one large store
 
 
 @pytest.fixture(scope="module")

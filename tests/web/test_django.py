@@ -31,6 +31,7 @@ from tests.web.django_project.gallery.bitmaps import bitmap, pixels
 from tests.web.servers import ROOT, Server
 
 pytest_plugins = ["cronlite.contrib.pytest"]
+pytestmark = pytest.mark.xdist_group("django")  # of one project
 
 PICTURE = bitmap([[bytes([8 * x, 8 * y, 100]) for x in range(16)] for y in range(12)])
 BOUNDARY = "between"

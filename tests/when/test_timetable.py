@@ -168,6 +168,7 @@ def shapes() -> dict[tuple[timedelta, str], tuple[ZoneInfo, datetime]]:
     return {shape: (zone, tick) for zone, tick, shape in found}
 
 
+@pytest.mark.xdist_group("shapes")
 def test_every_shape_of_change_in_2026_and_2027_is_handled_as_debian_does(
     shapes: dict[tuple[timedelta, str], tuple[ZoneInfo, datetime]],
 ) -> None:
@@ -182,6 +183,7 @@ def test_every_shape_of_change_in_2026_and_2027_is_handled_as_debian_does(
             assert list(takewhile(end.__gt__, table.next_ticks(start - MINUTE))) == expected, (line, shape, zone)
 
 
+@pytest.mark.xdist_group("shapes")
 def test_the_shapes_are_as_many_as_the_world_has(
     shapes: dict[tuple[timedelta, str], tuple[ZoneInfo, datetime]],
 ) -> None:
