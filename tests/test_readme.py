@@ -101,3 +101,16 @@ def test_every_link_within_the_readme_leads_somewhere() -> None:
         re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.*)$", README, re.M)
     }
     assert set(re.findall(r"\]\(#([^)]*)\)", README)) <= headings
+
+
+def test_the_map_of_the_rooms_names_files_that_are_there() -> None:
+    development = README.partition("## Development")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`((?:\w+/)+(?:\w+\.py)?|\w+/\w+)`", development))
+    package = Path(__file__).parent.parent
+    missing = {
+        name
+        for name in named
+        if not any((package / folder / f"{name}{end}").exists() for folder in ("cronlite", "") for end in ("", ".py"))
+    }
+    assert missing == set()
+    assert len(named) > 20
