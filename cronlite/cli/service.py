@@ -127,12 +127,12 @@ def worker(
 def _serve(session: Session, options: Options, *, worker: bool = False, allow_shell: bool, log_format: str) -> None:
     from cronlite.daemon import logs, service
     from cronlite.daemon.loops import Daemon
-    from cronlite.handlers import output, registry, shell
+    from cronlite.handlers import loading, output, registry, shell
 
     logs.configure("json" if log_format == "json" else "text")
     cron = session.cron
     registry.be_at_home(cron)
-    for broken in registry.load_entry_points(cron.registry):
+    for broken in loading.load_entry_points(cron.registry):
         log.warning("%s", broken)
     if allow_shell:
         shell.allow_shell(cron.registry)

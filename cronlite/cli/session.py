@@ -39,20 +39,21 @@ class Session:
             self._cron.close()
 
     def handler_hint(self, handler: str) -> str | None:
-        """Say what is odd about a handler's name, as far as the application that -A names can tell."""
+        """Say what is odd about a handler's name, as far as the application that -A names and daemons can tell."""
         from cronlite.handlers.shell import NAME as SHELL
 
         if self.app is None:
-            return None
+            return self.cron.doubt(handler)
         known = self.cron.registry.names()
         if handler in known or handler == SHELL:  # 'run --allow-shell' registers that one
-            return None
+            return self.cron.doubt(handler)
         hint = suggestion(handler, known) or "it has no handler at all"
         return f"{self.app} has no handler {handler!r}; {hint}"
 
     def _open(self) -> Cronlite:
         from cronlite.client.app import Cronlite
-        from cronlite.handlers.registry import Registry, load
+        from cronlite.handlers.loading import load
+        from cronlite.handlers.registry import Registry
 
         if self.app is None:
             return Cronlite(self.uri)

@@ -11,6 +11,7 @@ from cronlite.client import runs as run_requests
 from cronlite.client import schedules as requests
 from cronlite.client.arguments import aware, count_or_none, text, text_or_none, uri_or_none
 from cronlite.client.embedded import Embedded
+from cronlite.client.known_handlers import KnownHandlers
 from cronlite.client.opened import Opened
 from cronlite.client.receipt import Handle
 from cronlite.daemon import due
@@ -20,6 +21,7 @@ from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import Fault, InvalidInput, NotFound, suggestion
 from cronlite.handlers.registry import Registry, current_run_or_none, default_registry
+from cronlite.logger import logger
 from cronlite.store.contract import RunQuery, Store
 from cronlite.when import clock
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
     from cronlite.daemon.options import DaemonOptions
     from cronlite.documents.options import HandlerName, RunOptions, ScheduleChanges, ScheduleOptions, TimeField
+
+log = logger("cronlite")
 
 
 class Cronlite:
@@ -46,6 +50,7 @@ class Cronlite:
         self._opened = Opened(uri_or_none(uri))
         self._registry = _checked_registry(registry)
         self._embedded = Embedded(self)
+        self._known = KnownHandlers(self._opened)
 
     # schedules
 
@@ -77,7 +82,16 @@ class Cronlite:
             given |= schedules.from_line(cron, fields)
         if name is not None:
             given["name"] = name
-        return requests.declare(self._opened, requests.settled(self._with_handler(given)))
+        schedule = requests.declare(self._opened, requests.settled(self._with_handler(given)))
+        self._warn_of(schedule.handler)
+        return schedule
+
+    def declare_handlers(self) -> None:
+        """Store the schedules that stand in the code, beside handlers of this object's registry; daemons do at start.
+
+        What is stored already is not written again. One that cannot be stored is told in the log.
+        """
+        requests.declare_handlers(self._opened, self.registry)
 
     def current_schedules(self, at: datetime | None = None) -> list[Schedule]:
         """List the schedules that are due at the minute of an aware instant (default: now)."""
@@ -153,9 +167,9 @@ class Cronlite:
         or a timedelta from now) is closed as missed. `policies` are queue, retries, retry_delay_seconds,
         timeout_seconds and on_crash. Inside a run, `user` is that run's unless it is given.
         """
-        return self._queued(
-            self._on_demand(handler, params, user, run_at=run_at, key=key, deadline=deadline, **policies)
-        )
+        run = self._on_demand(handler, params, user, run_at=run_at, key=key, deadline=deadline, **policies)
+        self._warn_of(run.handler)
+        return self._queued(run)
 
     def trigger(self, ref: str) -> Handle:
         """Queue one run of the schedule with an id or a name now, beside the ones that it is due for.
@@ -265,6 +279,17 @@ class Cronlite:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def doubt(self, handler: str) -> str | None:
+        """Say what is odd about a handler's name, where daemons are alive and none has it; each name only once.
+
+        `schedule` and `enqueue` log it as a warning.
+        """
+        return self._known.doubt(text(handler, "handler"), self.registry)
+
+    def _warn_of(self, handler: str) -> None:
+        if doubt := self.doubt(handler):
+            log.warning("%s", doubt)
 
     # what arguments stand for
 

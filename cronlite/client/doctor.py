@@ -124,12 +124,17 @@ def _gaps(seen: Status) -> Iterator[Finding]:
 
 def _documents(store: Store, seen: Status) -> Iterator[Finding]:
     homeless: dict[str, list[str]] = defaultdict(list)
+    declared = {name for daemon in seen.alive for name in daemon.declared}
     for document in store.schedules():
         try:
             schedule = schedules.read(document)
         except InvalidInput as fault:
             yield Finding("error", f"schedule {label(document)}", f"is set aside: {fault}", _mend(document))
             continue
+        if schedule.owner == schedules.CODE and seen.alive and schedule.name not in declared:
+            told = "was declared by code that no daemon alive has any more"
+            remedy = f"'cronlite remove {schedule.id}', unless a daemon with that code comes back"
+            yield Finding("warning", f"schedule {schedule.name or schedule.id}", told, remedy)
         if schedule.enabled and seen.alive and schedule.handler not in seen.handlers:
             homeless[schedule.handler].append(schedule.name or schedule.id)
     for handler, names in sorted(homeless.items()):

@@ -8,20 +8,38 @@ from typing import Any
 from cronlite.client.opened import Opened
 from cronlite.documents import checks, schedules
 from cronlite.documents.schedules import Document, Schedule
-from cronlite.errors import Conflict, NotFound, shown
+from cronlite.errors import Conflict, InvalidInput, NotFound, shown
+from cronlite.handlers.registry import Registry
+from cronlite.logger import logger
+
+log = logger("cronlite")
 
 
 def declare(opened: Opened, given: Mapping[str, Any]) -> Schedule:
     """Store a schedule; with the name of one of the same user, change that one. Raises Conflict for another user's."""
     new = schedules.new(now=opened.now(), **given)
-    try:
-        opened.prepared_store.add_schedule(new.document())
-    except Conflict:
-        existing = named(opened, new.name) if new.name is not None else None
-        if existing is None:
-            raise
-        return change(opened, existing, _declared(new, given), of_user=new.user)
-    return new
+    existing = None if new.name is None else named(opened, new.name)
+    if existing is None:
+        try:
+            opened.prepared_store.add_schedule(new.document())
+            return new
+        except Conflict:  # another process was faster
+            existing = None if new.name is None else named(opened, new.name)
+            if existing is None:
+                raise
+    return change(opened, existing, _declared(new, given), of_user=new.user)
+
+
+def declare_handlers(opened: Opened, registry: Registry) -> None:
+    """Store the schedules that stand in the code beside their handlers; one that cannot be is told and left out.
+
+    Said at each start by any number of processes: where nothing has changed, nothing is written.
+    """
+    for fields in registry.declared():
+        try:
+            declare(opened, settled({**fields, "owner": schedules.CODE}))
+        except (Conflict, InvalidInput) as refused:
+            log.warning("the schedule of handler %r is not stored: %s", fields["handler"], refused)
 
 
 def find(opened: Opened, ref: str) -> Document:
@@ -40,13 +58,16 @@ def named(opened: Opened, name: str) -> Document | None:
 def change(opened: Opened, document: Document, changes: Mapping[str, Any], *, of_user: str | None = None) -> Schedule:
     """Change a document as a whole, again from its newest form when somebody else was faster.
 
-    Raises Conflict when it is no schedule `of_user`, and when its new name is another's.
+    Raises Conflict when it is no schedule `of_user`, and when its new name is another's. What has all of the changes
+    already is not written.
     """
     schedules.refuse_unknown(changes)
     while True:
         owner = document.get("user") or ""
         if of_user is not None and owner != of_user:
             raise Conflict(f"the name {shown(document.get('name'))} is that of another user's schedule; choose another")
+        if of_user is not None and _has(document, changes):
+            return schedules.read(document)
         now = opened.now()
         changed = schedules.read(document | dict(changes) | {"updated_at": now})
         stored = changed.document()
@@ -57,6 +78,14 @@ def change(opened: Opened, document: Document, changes: Mapping[str, Any], *, of
         if opened.store.change_schedule(changed.id, wanted, document.get("updated_at")):
             return schedules.read(document | stored)
         document = find(opened, changed.id)
+
+
+def _has(document: Document, changes: Mapping[str, Any]) -> bool:
+    """Tell whether a document would be the same after some changes."""
+    try:
+        return schedules.read(document) == schedules.read(document | dict(changes))
+    except InvalidInput:
+        return False
 
 
 def settled(changes: Mapping[str, Any]) -> dict[str, Any]:

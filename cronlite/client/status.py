@@ -46,7 +46,7 @@ def status(store: Store) -> Status:
     """Look at daemons, ledger and queue. Raises StoreError."""
     now = store.now()
     daemons = sorted(store.daemons(), key=lambda daemon: daemon.started_at, reverse=True)
-    alive = [daemon for daemon in daemons if _is_alive(daemon, now)]
+    alive = [daemon for daemon in daemons if is_alive(daemon, now)]
     entries = sorted(store.ledger(now - DAY, now), key=lambda entry: entry.minute, reverse=True)
     queue = store.count_runs()
     known = {name for daemon in alive for name in daemon.handlers}
@@ -63,7 +63,7 @@ def status(store: Store) -> Status:
     )
 
 
-def _is_alive(daemon: DaemonRecord, now: datetime) -> bool:
+def is_alive(daemon: DaemonRecord, now: datetime) -> bool:
     """Judge by the store's clock, which wrote `seen_at`; the daemons themselves judge each other by their beats."""
     seen = daemon.seen_at or daemon.started_at
     return daemon.dead_at is None and now - seen < timedelta(seconds=SILENCE_SECONDS)

@@ -66,6 +66,7 @@ class Daemon:
     ) -> None:
         self.options = options or Options()
         self.clock = clock or StoreClock()
+        self._home = home
         self._store, self._registry, self._notify = store, registry, notify or (lambda _event, _status: None)
         silence = self.options.silence_seconds
         self.membership = Membership(store, self.clock, self._record, self._forget, silence)
@@ -164,6 +165,8 @@ class Daemon:
     def _enter(self) -> float:
         for complaint in self._store.prepare():
             log.warning("%s", complaint)
+        if self._home:
+            self._home.declare_handlers()
         self.membership.join()
         self._wake_at = clock.next_wake(clock.floor_minute(self.clock.now()))
         log.info("daemon %s on %s, %d seats", self.membership.id, self._store.address, self.options.seats)
@@ -261,6 +264,7 @@ class Daemon:
             seats=self.options.seats,
             ticks=self._feeding is None,
             queues=self._feeding.queues if self._feeding else self.options.queues,
+            declared=[one["name"] for one in self._registry.declared()],
         )
 
     def _linked(self, worker: bool) -> tuple[Feeding | None, Sending | None]:

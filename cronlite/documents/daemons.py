@@ -30,6 +30,8 @@ class DaemonRecord:
     """What keeps it from its work, in a sentence."""
     queues: Sequence[str] | None = None
     """Whose runs it claims; None means all."""
+    declared: Sequence[str] = ()
+    """The names of the schedules that its code declares."""
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> DaemonRecord | None:
@@ -44,7 +46,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("pid", "beat", "running", "stuck", "seats"), int),
     "started_at": datetime,
     **dict.fromkeys(("seen_at", "dead_at"), (datetime, type(None))),
-    "handlers": (list, tuple),
+    **dict.fromkeys(("handlers", "declared"), (list, tuple)),
     "queues": (list, tuple, type(None)),
 }
 _NEEDED = {"id", "host", "pid", "version", "started_at"}

@@ -39,6 +39,20 @@ class ScheduleOptions(RunOptions, total=False):
     note: str
 
 
+class Declaration(RunOptions, total=False):
+    """What `@cronlite.handler(…)` takes besides the name, when a schedule is to call it."""
+
+    cron: str
+    tz: str
+    user: str
+    params: Mapping[str, Any]
+    enabled: bool
+    overlap: Overlap
+    catch_up: CatchUp
+    tags: list[str] | tuple[str, ...]
+    note: str
+
+
 class ScheduleFields(ScheduleOptions, total=False):
     """What `Schedule(…)` takes; `cron` is a whole line in the place of the five fields."""
 
@@ -52,6 +66,7 @@ class ScheduleFields(ScheduleOptions, total=False):
     month: TimeField
     weekday: TimeField
     cron: str | None
+    owner: str | None
     created_at: datetime | None
     updated_at: datetime | None
 

@@ -61,6 +61,7 @@ class Schedule:
     on_crash: OnCrash = "retry"
     tags: tuple[str, ...] = ()
     note: str = ""
+    owner: str | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
     timetable: Timetable = field(init=False, repr=False, compare=False)
@@ -129,6 +130,7 @@ class Schedule:
 FIELDS = tuple(f.name for f in fields(Schedule) if f.init)
 _SETTABLE = frozenset(FIELDS) - {"id"}
 _DEFAULTS = {f.name: f.default for f in fields(Schedule) if f.name in _SETTABLE and f.default is not MISSING}
+CODE = "code"  # the owner of what `@cronlite.handler(cron=…)` declares
 TIME_FIELDS = (*cron.FIELDS, "either_day", "tz")
 
 
@@ -260,6 +262,7 @@ _OWN_CHECKS: dict[str, values.Check] = {
     "active_from": values.instant,
     "tags": values.tags,
     "note": values.text(10_000),
+    "owner": lambda value: None if value is None else values.line(200)(value),
     "created_at": values.instant,
     "updated_at": values.instant,
 }

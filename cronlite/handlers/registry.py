@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import contextvars
-import importlib
 import inspect
-import itertools
-import pkgutil
-import re
-import sys
-import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from pathlib import Path
-from types import ModuleType
-from typing import Any, Literal, Protocol, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, overload
 
-from cronlite.documents import checks
+from cronlite.documents import checks, schedules
 from cronlite.documents.runs import Run
 from cronlite.errors import ConfigurationError, CronliteError, Fault, InvalidInput, shown, suggestion
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from cronlite.documents.options import Declaration
 
 Function = Callable[[Any], Any]
 F = TypeVar("F", bound=Callable[..., Any])
 Isolation = Literal["thread", "process"]
-
-ENTRY_POINTS = "cronlite.handlers"
-_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +32,8 @@ class Handler:
     function: Function
     isolation: Isolation = "thread"
     is_async: bool = False
+    schedule: Mapping[str, Any] | None = None
+    """The fields of the schedule that stands beside it in the code, if one does."""
 
     @property
     def qualified(self) -> str:
@@ -58,8 +54,15 @@ class Registry:
     def __init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
 
-    def add(self, name: str, function: Function, *, isolation: Isolation = "thread") -> Handler:
-        """Register a function under a name.
+    def add(
+        self,
+        name: str,
+        function: Function,
+        *,
+        isolation: Isolation = "thread",
+        schedule: Mapping[str, Any] | None = None,
+    ) -> Handler:
+        """Register a function under a name, perhaps with the fields of a schedule of that name that calls it.
 
         Raises InvalidInput, with all faults at once, for what cannot be a handler, and ConfigurationError where the
         name belongs to another function. The same function may come again, as it does when its module is re-imported.
@@ -67,7 +70,7 @@ class Registry:
         is_async = _is_async(function)
         if faults := list(_faults(name, function, isolation, is_async)):
             raise InvalidInput(*faults)
-        new = Handler(name, function, isolation, is_async)
+        new = Handler(name, function, isolation, is_async, _declared(name, schedule) if schedule else None)
         old = self._handlers.get(name)
         if old is not None and not _same(old, new):
             raise ConfigurationError(f"handler {name!r} is registered twice: by {old.place} and by {new.place}")
@@ -81,6 +84,11 @@ class Registry:
     def names(self) -> list[str]:
         """List the names, sorted."""
         return sorted(self._handlers)
+
+    def declared(self) -> list[dict[str, Any]]:
+        """List the schedules that stand in the code beside their handlers, as fields to store."""
+        handlers = filter(None, map(self.get, self.names()))
+        return [{**one.schedule, "name": one.name, "handler": one.name} for one in handlers if one.schedule]
 
     def name_of(self, function: Function) -> str:
         """Return the name under which a function is registered. Raises InvalidInput unless there is just one."""
@@ -96,21 +104,28 @@ class Registry:
     @overload
     def handler(self, name: F, /) -> F: ...
     @overload
-    def handler(self, name: str | None = None, *, isolation: Isolation = "thread") -> Callable[[F], F]: ...
-    def handler(self, name: F | str | None = None, *, isolation: Isolation = "thread") -> F | Callable[[F], F]:
+    def handler(
+        self, name: str | None = None, *, isolation: Isolation = "thread", **schedule: Unpack[Declaration]
+    ) -> Callable[[F], F]: ...
+    def handler(
+        self, name: F | str | None = None, *, isolation: Isolation = "thread", **schedule: Any
+    ) -> F | Callable[[F], F]:
         """Register the decorated function, under its own name or the one given; it stays callable as before.
 
         It is called with a run's params as its one argument. With `isolation="process"` it runs in a child process: its
         time-outs are hard, and its crash is a failed run. Such a handler is imported by the child, so it must be at the
         top level of an importable module. The working directory belongs to the whole process: a handler that changes it
-        changes it for all, except in a child. Raises what `add` raises.
+        changes it for all, except in a child.
+
+        With `cron`, a schedule of the same name is stored at the start of each daemon that has the handler: `cron` is a
+        crontab line, `schedule` its other fields (tz, params, user, retries…). Raises what `add` raises.
         """
         if callable(name):
             self.add(_own_name(name), name, isolation=isolation)
             return name
 
         def register(function: F) -> F:
-            self.add(_own_name(function) if name is None else name, function, isolation=isolation)
+            self.add(_own_name(function) if name is None else name, function, isolation=isolation, schedule=schedule)
             return function
 
         return register
@@ -126,6 +141,9 @@ class Home(Protocol):
     @property
     def uri(self) -> str:
         """The URI of the store, for child processes."""
+
+    def declare_handlers(self) -> None:
+        """Store the schedules that stand in the code beside their handlers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +165,7 @@ class CurrentRun:
     attempt: int
     key: str | None
     _ask: Callable[[], bool] = field(repr=False)
-    _home: Home | None = field(default=None, repr=False)
+    _home: Home | Elsewhere | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, run: Run, ask: Callable[[], bool], home: Home | None = None) -> CurrentRun:
@@ -188,10 +206,10 @@ def enter_run(run: CurrentRun) -> None:
     _CURRENT.set(run)
 
 
-_process_home: Home | None = None
+_process_home: Home | Elsewhere | None = None
 
 
-def home() -> Home | None:
+def home() -> Home | Elsewhere | None:
     """Return what the daemon of the current run belongs to, or that of this process.
 
     None outside of runs, in a process that belongs to no daemon.
@@ -200,7 +218,7 @@ def home() -> Home | None:
     return _process_home if run is None or run._home is None else run._home
 
 
-def be_at_home(home: Home) -> None:
+def be_at_home(home: Home | Elsewhere) -> None:
     """Let this whole process belong to a daemon: the threads that handlers start, too."""
     global _process_home
     _process_home = home
@@ -215,36 +233,18 @@ def awaited(result: Any) -> Any:
     return asyncio.run(result)
 
 
-def load(*targets: str) -> list[Any]:
-    """Import applications given as `module[:object]`, so that their handlers get registered; return what they name.
+def _declared(name: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields of a schedule that stands in the code. Raises InvalidInput with all that is wrong with them."""
+    if not any(fields.get(when) is not None for when in _SAYS_WHEN):
+        raise InvalidInput(Fault("cron", None, "is missing", "say when it is due: cron='30 2 * * *'"))
+    schedules.refuse_unknown({one: value for one, value in fields.items() if one != "cron"})
+    schedules.Schedule(**{**fields, "name": name, "handler": name})
+    if "params" in fields:
+        checks.check_params(fields["params"])
+    return fields
 
-    The working directory is put on the import path. Raises ConfigurationError, in one line.
-    """
-    here = str(Path.cwd())
-    if here not in sys.path and "" not in sys.path:
-        sys.path.insert(0, here)
-    return [_named_by(target) for target in targets]
 
-
-def load_entry_points(registry: Registry = default_registry) -> list[str]:
-    """Import what installed packages offer under the entry point group `cronlite.handlers`.
-
-    An entry point names a module, whose decorators register its handlers, or a function, registered under the entry
-    point's name. One that is broken stops nothing: it is left out, and said so in a line of the list returned.
-    """
-    from importlib import metadata  # takes longer to import than all of cronlite's core
-
-    broken = []
-    for entry in metadata.entry_points(group=ENTRY_POINTS):
-        try:
-            loaded = _named_by(entry.value)
-            if not isinstance(loaded, ModuleType):
-                registry.add(entry.name, loaded)
-        except CronliteError as failed:
-            owner = getattr(entry, "dist", None)
-            said_by = f" of {owner.metadata['Name']} {owner.version}" if owner else ""
-            broken.append(f"entry point {entry.name!r}{said_by}: {failed}")
-    return broken
+_SAYS_WHEN = ("cron", "every")
 
 
 def _own_name(function: Callable[..., Any]) -> str:
@@ -304,54 +304,3 @@ def _process_faults(function: Callable[..., Any], is_async: bool) -> Iterator[Fa
     else:
         return
     yield Fault("handler", function, problem, remedy)
-
-
-def _named_by(target: str) -> Any:
-    module_name, _, path = target.partition(":")
-    if not _MODULE.match(module_name) or (":" in target and not _MODULE.match(path)):
-        raise ConfigurationError(f"{shown(target)} names no application; give module or module:object")
-    found = _imported(module_name)
-    for name in path.split(".") if path else ():
-        try:
-            found = getattr(found, name)
-        except AttributeError:
-            raise ConfigurationError(f"{module_name!r} has no {path!r}{_meant(name, dir(found))}") from None
-    return found
-
-
-def _imported(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as missing:
-        if missing.name is not None and f"{name}.".startswith(f"{missing.name}."):
-            raise ConfigurationError(_not_found(name, missing.name)) from None
-        raise ConfigurationError(_import_failed(name, missing)) from missing
-    except (Exception, SystemExit) as failed:  # an import runs the application's own code
-        raise ConfigurationError(_import_failed(name, failed)) from failed
-
-
-def _not_found(name: str, missing: str) -> str:
-    told = f"no module named {missing!r} in {Path.cwd()} or on the import path"
-    if name.endswith(".py"):
-        return f"{told}; give the module, not the file: {name[:-3]!r}"
-    neighbours = itertools.islice((module.name for module in pkgutil.iter_modules([str(Path.cwd())])), 1000)
-    return f"{told}{_meant(missing, neighbours)}"
-
-
-def _meant(word: str, known: Iterable[str]) -> str:
-    close = suggestion(word, known)
-    return f"; {close}" if close.startswith("did you mean") else ""  # a list of all that there is helps nobody here
-
-
-def _import_failed(name: str, failed: BaseException) -> str:
-    file, line = getattr(failed, "filename", None), getattr(failed, "lineno", None)  # of a SyntaxError
-    if (frames := traceback.extract_tb(failed.__traceback__)) and not (file and line):
-        file, line = frames[-1].filename, frames[-1].lineno
-    message = traceback.format_exception_only(type(failed), failed)[-1].strip()
-    return f"importing {name!r} failed: {_one_line(message)} ({file}:{line})"
-
-
-def _one_line(text: str) -> str:
-    """Put a message on one line of at most 300 characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= 300 else f"{line[:299]}…"

@@ -90,6 +90,7 @@ class Rehearsal:
         own = vars(cron)
         self._end.callback(_give_back, cron, {name: own.get(name) for name in ("_opened", *_IDLE)})
         own |= {"_opened": Opened.on(self._store, self.clock), **_IDLE}
+        own["start"] = lambda **_: cron.declare_handlers()
         self._registry.add_all(cron.registry)
         return cron
 

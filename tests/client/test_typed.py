@@ -69,9 +69,11 @@ def test_the_typed_options_of_a_daemon_are_those_that_there_are() -> None:
 
 def test_the_typed_options_are_the_fields_that_there_are() -> None:
     known = set(schedules.FIELDS)
-    own = {"id", "created_at", "updated_at"}
+    own = {"id", "owner", "created_at", "updated_at"}
     assert set(get_type_hints(options.ScheduleFields)) == known | {"cron"}
     assert set(get_type_hints(options.ScheduleChanges)) == known - own | {"cron"}
     named = {"user", "params", "name", "minute", "hour", "day", "month", "weekday"}
     assert set(get_type_hints(options.ScheduleOptions)) == known - own - named
     assert set(get_type_hints(options.RunOptions)) == set(runs.POLICIES)
+    beside_the_code = known - own - named - {"handler", "either_day", "active_from"}
+    assert set(get_type_hints(options.Declaration)) == beside_the_code | {"cron", "user", "params"}

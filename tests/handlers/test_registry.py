@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from cronlite.errors import ConfigurationError, CronliteError, InvalidInput
-from cronlite.handlers import registry as handlers
-from cronlite.handlers.registry import Registry, current_run, load, load_entry_points
+from cronlite.handlers.loading import ENTRY_POINTS, load, load_entry_points
+from cronlite.handlers.registry import Registry, current_run, default_registry
 from cronlite.handlers.shell import CommandFailed, allow_shell, shell_handler
 
 
@@ -134,12 +134,12 @@ def test_two_lambdas_are_two_functions(registry: Registry) -> None:
 
 
 def test_a_module_may_be_imported_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handlers.default_registry, "_handlers", {})
+    monkeypatch.setattr(default_registry, "_handlers", {})
     (folder / "jobs.py").write_text("import cronlite\n@cronlite.handler\ndef extract(params): return 1\n")
     (jobs,) = load("jobs")
-    first = handlers.default_registry.get("extract")
+    first = default_registry.get("extract")
     importlib.reload(jobs)
-    second = handlers.default_registry.get("extract")
+    second = default_registry.get("extract")
     assert first is not None
     assert second is not None
     assert first.function is not second.function
@@ -200,16 +200,16 @@ class Offered(importlib.metadata.EntryPoint):
 def test_entry_points_offer_modules_and_functions_and_broken_ones_are_named(
     folder: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers.default_registry, "_handlers", {})
+    monkeypatch.setattr(default_registry, "_handlers", {})
     (folder / "offered.py").write_text(
         "import cronlite\n@cronlite.handler\ndef extract(params): ...\ndef load(params): ...\ndef bad(): ...\n"
     )
     sys.path.insert(0, str(folder))
     values = {"a": "offered", "loads": "offered:load", "b": "offered:bad", "c": "gone:f", "d": "offered:extrct"}
-    entries = [Offered(name, value, handlers.ENTRY_POINTS) for name, value in values.items()]
+    entries = [Offered(name, value, ENTRY_POINTS) for name, value in values.items()]
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: entries)  # noqa: ARG005
     broken = load_entry_points(registry)
-    assert handlers.default_registry.names() == ["extract"]
+    assert default_registry.names() == ["extract"]
     assert registry.names() == ["loads"]
     assert [line.partition(": ")[0] for line in broken] == [
         f"entry point {name!r} of shop-jobs 1.2" for name in ("b", "c", "d")

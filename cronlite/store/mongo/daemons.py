@@ -22,7 +22,7 @@ class Daemons(Collections):
     @translated
     def join(self, daemon: DaemonRecord) -> datetime:
         given = {name: getattr(daemon, name) for name in _FIELDS if name not in ("seen_at", "dead_at")}
-        given["handlers"] = list(daemon.handlers)
+        given["handlers"], given["declared"] = list(daemon.handlers), list(daemon.declared)
         given["queues"] = None if daemon.queues is None else list(daemon.queues)
         joined: Document | None = self._daemons.find_one_and_update(
             {"_id": daemon.id}, {"$set": given, **_STORES_CLOCK}, upsert=True, return_document=ReturnDocument.AFTER

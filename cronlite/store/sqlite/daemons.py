@@ -19,7 +19,8 @@ class Daemons(Tables):
         now = self.now()
         given = {name: getattr(daemon, name) for name in _FIELDS}
         queues = None if daemon.queues is None else list(daemon.queues)
-        joined = given | {"_id": daemon.id, "handlers": list(daemon.handlers), "queues": queues, "seen_at": now}
+        lists = {"handlers": list(daemon.handlers), "declared": list(daemon.declared), "queues": queues}
+        joined = given | lists | {"_id": daemon.id, "seen_at": now}
         self._change(DAEMONS.insert(replace=True), DAEMONS.row(joined))
         return now
 

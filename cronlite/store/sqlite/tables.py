@@ -197,6 +197,7 @@ SCHEDULES = Table(
         "on_crash": TEXT,
         "tags": JSON,
         "note": TEXT,
+        "owner": TEXT,
         "created_at": DATE,
         "updated_at": DATE,
     },
@@ -271,6 +272,7 @@ DAEMONS = Table(
         "ticks": BOOL,
         "trouble": WORDS,
         "queues": JSON,
+        "declared": JSON,
     },
 )
 

@@ -18,6 +18,11 @@ def extract(params: Mapping[str, Any]) -> int:
     return len(params)
 
 
+@registry.handler(cron="30 2 * * *", tz="Europe/Berlin", retries=2, params={"keep": 7}, user="ops")
+def rotate(params: Mapping[str, Any]) -> int:
+    return len(params)
+
+
 @registry.handler("mail", isolation="thread")
 async def mail(params: Mapping[str, Any]) -> None: ...
 

@@ -59,4 +59,6 @@ cronlite.Schedule(hour=None)  # wrong
 cronlite.Schedule(minute=5).matches("now")  # wrong
 cronlite.Schedule(minute=5).changed(hours=3)  # wrong
 cronlite.handler(isolation="container")  # wrong
+cronlite.handler("n", cron=5)  # wrong
+cronlite.handler("n", cron="@daily", retires=3)  # wrong
 extract(5)  # wrong
