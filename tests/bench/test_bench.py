@@ -44,6 +44,7 @@ def setting(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Setting
     return Setting(mongod, tmp_path_factory.mktemp("bench"), TINY)
 
 
+@pytest.mark.slow
 @pytest.mark.mongod
 @pytest.mark.xdist_group("bench")
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -59,6 +60,7 @@ def test_a_benchmark_runs_and_says_what_it_measured(name: str, mongod: Mongod, s
         assert [left for left in client.list_database_names() if left.startswith("bench_")] == []
 
 
+@pytest.mark.slow
 @pytest.mark.mongod
 @pytest.mark.xdist_group("bench")
 def test_the_profile_of_a_burst_tells_of_each_seam(setting: Setting) -> None:

@@ -11,6 +11,11 @@ import pytest
 from tests.faults import report, rounds
 from tests.faults.fleet import Fleet
 
+MONGOD_QUICKLY = pytest.mark.parametrize(
+    "any_fleet", ["mongod", pytest.param("sqlite", marks=pytest.mark.slow)], indirect=True
+)
+"""On a file too, but in the long run of the tests: where a fault lasts, and what it tries hardly knows the store."""
+
 FOLDER = Path(__file__).parent
 ROW = "a row of the table of faults"
 

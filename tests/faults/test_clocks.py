@@ -8,6 +8,7 @@ import pytest
 
 from cronlite.when.clock import floor_minute
 from tests.faults.checker import MINUTE
+from tests.faults.conftest import MONGOD_QUICKLY
 from tests.faults.evidence import Document
 from tests.faults.fleet import Fleet
 from tests.faults.rounds import wait_a_moment
@@ -22,13 +23,17 @@ STEPS = {
     "-1 hour": -3_600,
     "-10 years": -TEN_YEARS,
 }
+QUICKLY = ("10 years", "-10 s", "-1 hour")
 
 
 def succeeded(run: Document) -> bool:
     return bool(run["state"] == "succeeded")
 
 
-@pytest.mark.parametrize("offset", STEPS.values(), ids=STEPS)
+@pytest.mark.parametrize(
+    "offset",
+    [pytest.param(STEPS[name], id=name, marks=() if name in QUICKLY else pytest.mark.slow) for name in STEPS],
+)
 def test_the_servers_clock_steps_and_is_set_right_again(fleet: Fleet, offset: float) -> None:
     fleet.schedule(3, active_from=None)
     for _ in range(2):
@@ -49,6 +54,7 @@ def test_the_servers_clock_steps_and_is_set_right_again(fleet: Fleet, offset: fl
     fleet.verify(f"the server's clock steps by {offset:g} s", injected, fleet.first - MINUTE)
 
 
+@MONGOD_QUICKLY
 @pytest.mark.parametrize("steps", [(10, 20, 30, 25, 0, -10, -20, 5)], ids=["to and fro"])
 def test_a_clock_that_jumps_within_the_grace_loses_no_minute(any_fleet: Fleet, steps: tuple[float, ...]) -> None:
     any_fleet.schedule(5)
@@ -75,6 +81,7 @@ def test_hosts_whose_clocks_are_wrong_tick_together(fleet: Fleet) -> None:
     fleet.verify("hosts' clocks off by 10 s to 10 years", "4 of 5 daemons", last)
 
 
+@MONGOD_QUICKLY
 def test_a_tick_that_takes_longer_than_a_minute(any_fleet: Fleet) -> None:
     any_fleet.schedule(5)
     slow = any_fleet.start("hold before candidates 2", silence_seconds=20)

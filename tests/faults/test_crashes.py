@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.faults import rounds
+from tests.faults.conftest import MONGOD_QUICKLY
 from tests.faults.fleet import LONG_GRACE_SECONDS, Fleet
 
 MakeFleet = Callable[..., Fleet]
@@ -85,6 +86,7 @@ def test_a_run_that_takes_three_daemons_with_it_is_abandoned(fleet: Fleet) -> No
     fleet.verify("a handler that kills its daemon each time", "3 times", fleet.first, logs_are_whole=False)
 
 
+@MONGOD_QUICKLY
 def test_a_deadly_run_takes_none_of_those_that_wait_with_it(any_fleet: Fleet) -> None:
     fleet, minute, hour = any_fleet, any_fleet.first.minute, any_fleet.first.hour
     quick = {"action": "sleep", "seconds": 0.005}
@@ -115,6 +117,7 @@ def test_a_started_run_that_may_not_run_twice_is_abandoned_with_its_daemon(fleet
     fleet.verify("kill -9 in a handler, on_crash=abandon", "once", fleet.first)
 
 
+@MONGOD_QUICKLY
 def test_three_daemons_killed_at_random(any_fleet: Fleet, seed: random.Random) -> None:
     any_fleet.schedule(20)
     waiting = any_fleet.schedule(10, overlap="wait", params={"action": "sleep", "seconds": 0.05})
@@ -135,6 +138,7 @@ def test_twenty_daemons_started_in_the_same_instant_on_an_empty_database(make_fl
     fleet.verify("20 daemons started at once on an empty database", "20 daemons", last)
 
 
+@pytest.mark.slow
 def test_three_daemons_share_three_hundred_schedules_and_one_is_killed_in_mid_handling(
     make_fleet: MakeFleet, mongo_uri: str
 ) -> None:

@@ -35,7 +35,7 @@ def wait_for_minutes(fleet: Fleet, count: int) -> None:
 
 def lose_answers(fleet: Fleet, proxy: Proxy, command: str, times: int) -> None:
     """Lose the answers to a command after the commit, so many in a row."""
-    for _ in range(4):
+    for _ in range(2):
         fleet.wait_minutes_from_now(1)
         proxy.lose_answers(command, times)
         wait_until(lambda: not proxy.losing, limit_seconds=60, what=f"the answers to {command} are lost")
@@ -249,6 +249,7 @@ def test_the_disk_of_a_file_is_full(small_disk: Callable[[str], Path], make_flee
     fleet.verify("the disk of SQLite's file full for 3 s", "twice", last)
 
 
+@pytest.mark.slow
 def test_the_disk_of_a_server_is_full(
     small_disk: Callable[[str], Path], start_mongod: StartMongod, make_fleet: MakeFleet
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.faults import rounds
 from tests.faults.checker import MINUTE
+from tests.faults.conftest import MONGOD_QUICKLY
 from tests.faults.fleet import Fleet
 from tests.faults.rounds import a_database
 from tests.services.mongod import Mongod
@@ -57,6 +58,7 @@ def test_stopped_beyond_its_lease_while_another_takes_over(any_fleet: Fleet) -> 
     )
 
 
+@MONGOD_QUICKLY
 def test_three_daemons_stopped_at_random(any_fleet: Fleet, seed: random.Random) -> None:
     fleet = any_fleet
     fleet.schedule(20)
@@ -169,6 +171,7 @@ def test_sigterm_in_the_claim(any_fleet: Fleet, method: str, seats: int) -> None
     fleet.verify(f"SIGTERM in {method}", "once", fleet.first)
 
 
+@pytest.mark.slow
 def test_sigterm_in_a_claim_that_takes_longer_than_the_daemon_waits_for_it(fleet: Fleet) -> None:
     fleet.schedule(10, minute=fleet.first.minute)
     node = fleet.start("hold after claim_runs 1", seats=1, drain_seconds=10, silence_seconds=30)
@@ -184,6 +187,7 @@ def test_sigterm_in_a_claim_that_takes_longer_than_the_daemon_waits_for_it(fleet
     fleet.verify("SIGTERM in a claim of 7 s", "once", fleet.first)
 
 
+@pytest.mark.slow
 def test_sigterm_with_the_database_down(start_mongod: Callable[..., Mongod], make_fleet: MakeFleet) -> None:
     server = start_mongod()
     fleet = make_fleet(server.uri_of(a_database()))

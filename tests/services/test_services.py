@@ -401,6 +401,7 @@ def test_nothing_of_this_machine_leaks_in(tmp_path: Path) -> None:
 # RabbitMQ
 
 
+@pytest.mark.slow
 def test_a_broker_survives_a_kill_and_a_memory_alarm(own_broker: RabbitMQ) -> None:
     own_broker.kill()
     own_broker.start()
