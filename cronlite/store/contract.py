@@ -202,8 +202,11 @@ class Store(Protocol):
     def abandon_unreadable(self, daemon: str, now: datetime) -> int:
         """Close the running runs of a daemon, and of nobody, that were edited into nonsense; return how many."""
 
-    def release_lanes(self, now: datetime) -> int:
-        """Let the oldest waiting run of every lane go at which nothing else is at work; return how many."""
+    def release_lanes(self, now: datetime, lanes: Collection[str] | None = None) -> int:
+        """Let the oldest waiting run go of each of these lanes at which nothing else is at work; return how many.
+
+        Of all lanes (None) it looks at 10,000, however many wait, and the next call goes on from there.
+        """
 
     def run(self, id: str) -> Run | None:
         """Fetch one by its id. Raises InvalidInput for one that was edited into nonsense."""

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from pymongo import WriteConcern
 
-from cronlite.store.alike import Alike, alike
+from cronlite.store.grouping import SharedChange, shared
 from cronlite.store.mongo import connection
 from cronlite.store.mongo import runs as mongo_runs
 from tests.bench import burst, daemons
@@ -57,9 +57,9 @@ def careless(without: Sequence[str], **given: Any) -> dict[str, Any]:
         if "majority" in without:
             left_out.enter_context(patch.object(connection, "_WRITE_CONCERN", WriteConcern(w=1)))
         if "fences" in without:
-            left_out.enter_context(patch.object(mongo_runs, "alike", _unfenced))
+            left_out.enter_context(patch.object(mongo_runs, "shared", _unfenced))
         return daemons.work(**given)
 
 
-def _unfenced(given: Any) -> list[Alike]:
-    return [one._replace(fence={}) for one in alike(given)]
+def _unfenced(given: Any) -> list[SharedChange]:
+    return [one._replace(fence={}) for one in shared(given)]

@@ -15,7 +15,7 @@ from cronlite.documents import ids, schedules
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import InvalidInput
 from cronlite.store import open_store
-from cronlite.store.alike import batches
+from cronlite.store.grouping import batches
 from cronlite.store.sqlite import SqliteStore
 from cronlite.store.sqlite.tables import SCHEDULES
 from cronlite.when.clock import MINUTE

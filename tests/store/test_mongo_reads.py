@@ -8,7 +8,7 @@ import pytest
 from pymongo import MongoClient
 
 from cronlite.daemon.due import due
-from cronlite.documents.runs import QUEUED, RUNNING, SUCCEEDED
+from cronlite.documents.runs import FAILED, QUEUED, RUNNING, SUCCEEDED, TIMED_OUT
 from cronlite.store.contract import RunQuery, Store
 from cronlite.store.mongo import MongoStore
 from tests.services.mongod import with_database
@@ -81,6 +81,7 @@ READS: dict[str, Callable[[Store], object]] = {
     "claim": lambda store: store.claim_runs("d1", ["extract", "load", "none"], NOW - MINUTE, 10),
     "at work": lambda store: store.at_work(["queued", "running", "waiting", "long", "lane1"]),
     "release": lambda store: store.release_lanes(NOW),
+    "release of a lane": lambda store: store.release_lanes(NOW, ["long", "waiting"]),
     "key": lambda store: store.run_with_key("held"),
     "next": lambda store: store.next_run_at(["extract", "load"]),
     "unsent": lambda store: store.unsent_runs(NOW, 10),
@@ -88,6 +89,12 @@ READS: dict[str, Callable[[Store], object]] = {
     "claim of named runs": lambda store: store.claim_runs("d1", ["extract"], NOW, 3, ids=["a", "b", "c"]),
     "count": lambda store: store.count_runs(),
     "owners": lambda store: store.owners(),
+    "of a rare user": lambda store: list(store.runs(RunQuery(user="rare", limit=10))),
+    "of a rare handler": lambda store: list(store.runs(RunQuery(handler="bulk", limit=10))),
+    "in a rare state": lambda store: list(store.runs(RunQuery(states=[FAILED, TIMED_OUT], limit=10))),
+    "in a rare state, of a user": lambda store: list(store.runs(RunQuery(user="often", states=[FAILED], limit=10))),
+    "since": lambda store: list(store.runs(RunQuery(since=NOW - 5 * SECOND, limit=10))),
+    "by the first characters that all have": lambda store: list(store.runs(RunQuery(prefix="l", limit=2))),
     "newest": lambda store: list(store.runs(RunQuery(limit=10))),
     "of a schedule": lambda store: list(store.runs(RunQuery(schedule="lane1", limit=10))),
     "last of each schedule": lambda store: store.last_runs([f"lane{n}" for n in range(20)]),
@@ -103,8 +110,8 @@ READS: dict[str, Callable[[Store], object]] = {
 }
 
 
-# These look at the whole queue.
-MOST = {"count": 1_000, "at work, listed": 1_000}
+# These look at the whole queue, or at all of its lanes.
+MOST = {"count": 1_000, "at work, listed": 1_000, "release": 1_000}
 
 
 @pytest.mark.parametrize("read", READS)

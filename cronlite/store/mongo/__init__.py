@@ -11,7 +11,9 @@ from cronlite.documents.schedules import Document
 from cronlite.store.mongo.connection import connect
 from cronlite.store.mongo.daemons import Daemons
 from cronlite.store.mongo.failures import translated
-from cronlite.store.mongo.indexes import DUE, INDEXES, OF_ENABLED, build, built_as
+from cronlite.store.mongo.indexes import DUE, INDEXES, OF_ENABLED, build, built_as, leftovers
+from cronlite.store.mongo.lanes import Lanes
+from cronlite.store.mongo.listing import Listing
 from cronlite.store.mongo.runs import Runs
 from cronlite.store.mongo.schedules import Schedules
 from cronlite.store.mongo.stream import Stream
@@ -21,7 +23,7 @@ from cronlite.when.clock import whole_milliseconds
 __all__ = ["MongoStore"]
 
 
-class MongoStore(Schedules, Ticks, Runs, Daemons):
+class MongoStore(Schedules, Ticks, Runs, Lanes, Listing, Daemons):
     """The store's contract, kept by a MongoDB: a replica set or a standalone server."""
 
     def __init__(self, client: MongoClient[Document], database: str, address: str) -> None:
@@ -45,6 +47,7 @@ class MongoStore(Schedules, Ticks, Runs, Daemons):
         complaints: list[str] = []
         for collection in (self._schedules, self._runs):
             present = list(collection.list_indexes())
+            complaints += leftovers(collection.name, present)
             for index in INDEXES:
                 if index.collection == collection.name and built_as(index, present) is None:
                     complaint = build(index, collection)

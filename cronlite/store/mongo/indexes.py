@@ -81,10 +81,12 @@ INDEXES = (
         "two runs of a schedule may be at work at once",
         {"unique": True, "partialFilterExpression": {"state": RUNNING, "lane": {"$exists": True}}},
     ),
+    # Behind the lane, so that in this order the last of those that wait is the first of a lane, and in the other order
+    # the last of those that may start, or else the first of those that wait.
     Index(
         "runs",
-        "cronlite_lane_queued",
-        [*_up("state", "lane"), ("due_at", pymongo.DESCENDING)],
+        "cronlite_lane_heads",
+        [*_up("state", "lane", "run_at"), ("due_at", pymongo.DESCENDING)],
         _SLOW,
         {"partialFilterExpression": {"state": QUEUED, "lane": {"$exists": True}}},
     ),
@@ -117,9 +119,20 @@ INDEXES = (
         "finished runs are kept for ever",
         {"expireAfterSeconds": 0, "sparse": True},
     ),
-    Index("runs", "cronlite_newest", _up("queued_at"), _SLOW),
-    Index("runs", "cronlite_of_schedule", _up("schedule", "queued_at"), _SLOW),
+    # Lists are wanted newest first, and few of millions. That of all runs is merged from those of the states.
+    *(
+        Index("runs", f"cronlite_of_{name}", _up(name, "queued_at"), _SLOW)
+        for name in ("state", "schedule", "user", "handler")
+    ),
 )
+# Of versions before this one; the name and the collection of each.
+OBSOLETE = {"cronlite_newest": "runs", "cronlite_lane_queued": "runs"}
+
+
+def leftovers(collection: str, present: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Say of each index that an older cronlite needed how to drop it; the least of roles may not do so itself."""
+    names = [index["name"] for index in present if OBSOLETE.get(index["name"]) == collection]
+    return [f"The index {name} serves no query any more: db.{collection}.dropIndex({name!r})." for name in names]
 
 
 def build(index: Index, collection: Collection[Document]) -> str | None:

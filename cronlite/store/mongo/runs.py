@@ -3,48 +3,37 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
-from heapq import merge
-from itertools import chain, islice
-from operator import attrgetter
-from typing import Any
 
 from bson import ObjectId
-from pymongo import DESCENDING, UpdateOne
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError
 
 from cronlite.documents import runs
-from cronlite.documents.runs import ABANDONED, AT_WORK, DEFAULT_QUEUE, QUEUED, RUNNING, Changes, Run
+from cronlite.documents.runs import AT_WORK, DEFAULT_QUEUE, QUEUED, RUNNING, Changes, Run
 from cronlite.documents.schedules import Document
-from cronlite.errors import InvalidInput, shown
 from cronlite.logger import logger
-from cronlite.store.alike import Alike, alike, batches
-from cronlite.store.contract import RunQuery
-from cronlite.store.mongo.changes import TELLING, at_once, one_by_one, shows
-from cronlite.store.mongo.connection import Collections
+from cronlite.store.grouping import TELLING, SharedChange, batches, shared
+from cronlite.store.mongo.changes import shows, written_at_once, written_singly
 from cronlite.store.mongo.documents import (
-    id_to_store,
     of_queues,
     run_from_store,
     run_to_store,
-    string_prefix,
-    update,
 )
 from cronlite.store.mongo.failures import BAD_VALUE, BSON_OBJECT_TOO_LARGE, DUPLICATE_KEY, refusals, translated
+from cronlite.store.mongo.readable import Readable, abandoned
 
 _log = logger("cronlite.store")
 
 _BATCH = 1_000  # each is one operation, with a time limit of its own
-_LANES = 10_000
 # Others may empty the same queue at the same time; whoever loses every race comes back with the next poll.
 _FRUITLESS_ROUNDS = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-class Runs(Collections):
+class Runs(Readable):
     """The contract's methods on runs."""
 
     @translated
@@ -64,26 +53,9 @@ class Runs(Collections):
         """Record a run that MongoDB does not take: its schedule came from elsewhere, and with the run's own fields it
         may be too large. It must not stop the others, nor vanish.
         """
-        closed = _abandoned(run.queued_at, f"MongoDB refused it: {reason}")
+        closed = abandoned(run.queued_at, f"MongoDB refused it: {reason}")
         with suppress(DuplicateKeyError):
             self._runs.insert_one(run_to_store(replace(run, params={}, **closed)))
-
-    @translated
-    def at_work(self, lanes: Collection[str]) -> list[Run]:
-        last: dict[str | None, Run] = {}
-        for batch in batches(lanes, _LANES):
-            lane = {"lane": {"$in": [id_to_store(id) for id in batch]}}
-            # In the order of its index, so that it skips from lane to lane, however many runs wait in each.
-            newest: list[Document] = [
-                {"$sort": {"lane": 1, "due_at": -1}},
-                {"$group": {"_id": "$lane", "run": {"$first": "$$ROOT"}}},
-            ]
-            queued = self._runs.aggregate([{"$match": {"state": QUEUED, **lane}}, *newest])
-            running = self._runs.find({"state": RUNNING, **lane})
-            for run in _readable(chain((group["run"] for group in queued), running)):
-                if run.lane not in last or last[run.lane].due_at < run.due_at:
-                    last[run.lane] = run
-        return list(last.values())
 
     @translated
     def claim_runs(
@@ -106,7 +78,7 @@ class Runs(Collections):
             if page <= 0:
                 break
             found = list(self._runs.find(ready).sort([("run_at", 1), ("_id", 1)]).limit(page))
-            first, behind = _first_in_lane(self._whole(found, now))
+            first, behind = _first_in_lane(self._read_or_abandon(found, now))
             self._let_wait([run.id for run in behind])
             wanted = first[: count(first)]
             claimed += self._claim(daemon, wanted, now)
@@ -125,17 +97,9 @@ class Runs(Collections):
     ) -> list[Run]:
         sent = None if sent_before is None else {"$lt": sent_before}
         ready = {"state": QUEUED, "sent_at": sent, "run_at": {"$lte": now}, **of_queues(queues)}
-        return list(self._whole(self._runs.find(ready).sort([("sent_at", 1), ("run_at", 1)]).limit(limit), now))
-
-    def _whole(self, documents: Iterable[Document], now: datetime) -> Iterator[Run]:
-        """Yield those that can be read, and close the others: they would be found first for ever."""
-        for document in documents:
-            try:
-                yield runs.read(run_from_store(document))
-            except InvalidInput as fault:
-                _log.warning("run %s cannot be read, and is abandoned: %s", shown(document["_id"]), fault)
-                broken = {"_id": document["_id"], "state": document["state"]}
-                self._runs.update_one(broken, update(_abandoned(now, f"it cannot be read: {fault}")))
+        return list(
+            self._read_or_abandon(self._runs.find(ready).sort([("sent_at", 1), ("run_at", 1)]).limit(limit), now)
+        )
 
     def _claim(self, daemon: str, found: Sequence[Run], now: datetime) -> list[Run]:
         if not found:
@@ -147,7 +111,10 @@ class Runs(Collections):
         for run in found:
             by_attempt[run.attempt].append(run.id)
         matched, blocked = self._update(
-            [Alike(ids, _queued(attempt), {**taken, "attempt": attempt + 1}) for attempt, ids in by_attempt.items()]
+            [
+                SharedChange(ids, _queued(attempt), {**taken, "attempt": attempt + 1})
+                for attempt, ids in by_attempt.items()
+            ]
         )
         self._let_wait(blocked)
         won = found if matched == len(found) else self._holding(token, found)
@@ -169,24 +136,26 @@ class Runs(Collections):
     def change_runs(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
         lost: set[str] = set()
         for batch in batches(changes, _BATCH):
-            matched, refused = self._update(alike(batch))
+            matched, refused = self._update(shared(batch))
             if matched < len(batch):
                 lost |= self._not_made(batch) | refused
         return lost
 
-    def _update(self, changes: Sequence[Alike]) -> tuple[int, set[str]]:
+    def _update(self, changes: Sequence[SharedChange]) -> tuple[int, set[str]]:
         """Make changes; return how many runs were found (with trouble on the way, perhaps fewer), and the ids of those
         that met a unique index.
         """
         try:
             # Several times as fast; but MongoDB ends one at its first conflict, and pymongo never repeats one.
-            return self._runs.bulk_write([at_once(one) for one in changes], ordered=False).matched_count, set()
+            return self._runs.bulk_write(
+                [written_at_once(change) for change in changes], ordered=False
+            ).matched_count, set()
         except BulkWriteError as partly:
             refusals(partly, DUPLICATE_KEY)
         except AutoReconnect:
             pass  # whatever was written without an answer is not found again, and so not written twice
-        ids = [id_ for one in changes for id_ in one.ids]
-        singly = [operation for one in changes for operation in one_by_one(one)]
+        ids = [id for change in changes for id in change.ids]
+        singly = [operation for change in changes for operation in written_singly(change)]
         try:
             return self._runs.bulk_write(singly, ordered=False).matched_count, set()
         except BulkWriteError as partly:
@@ -202,64 +171,12 @@ class Runs(Collections):
     def abandon_unreadable(self, daemon: str, now: datetime) -> int:
         owned = {"state": RUNNING, "$or": [{"daemon": daemon}, {"daemon": {"$not": {"$type": "string"}}}]}
         found = list(self._runs.find(owned))
-        return len(found) - sum(1 for _ in self._whole(found, now))
-
-    @translated
-    def release_lanes(self, now: datetime) -> int:
-        heads = self._runs.aggregate(
-            [
-                {"$match": {"state": QUEUED, "run_at": None, "lane": {"$ne": None}}},
-                {"$sort": {"lane": 1, "due_at": 1, "_id": 1}},
-                {"$group": {"_id": "$lane", "run": {"$first": "$_id"}}},
-            ]
-        )
-        released = 0
-        for batch in batches(heads, _BATCH):
-            lane = {"lane": {"$in": [head["_id"] for head in batch]}}
-            going = [{"state": RUNNING, **lane}, {"state": QUEUED, "run_at": {"$type": "date"}, **lane}]
-            busy = set(self._runs.distinct("lane", {"$or": going}))
-            free = [
-                UpdateOne({"_id": head["run"], "state": QUEUED, "run_at": None}, {"$set": {"run_at": now}})
-                for head in batch
-                if head["_id"] not in busy
-            ]
-            if free:
-                released += self._runs.bulk_write(free, ordered=False).modified_count
-        return released
+        return len(found) - sum(1 for _ in self._read_or_abandon(found, now))
 
     @translated
     def run(self, id: str) -> Run | None:
         found = self._runs.find_one({"_id": id})
         return None if found is None else runs.read(run_from_store(found))
-
-    @translated
-    def runs(self, query: RunQuery) -> Iterator[Run]:
-        listed = [self._listed(query, states) for states in _apart(query.states)]
-        yield from islice(merge(*listed, key=attrgetter("queued_at"), reverse=True), query.limit)
-
-    def _listed(self, query: RunQuery, states: Collection[str] | None) -> Iterator[Run]:
-        found = self._runs.find(_filter(query, states), limit=query.limit or 0, batch_size=_BATCH)
-        return _readable(found.sort("queued_at", DESCENDING))
-
-    @translated
-    def count_listed(self, query: RunQuery) -> int:
-        limit: dict[str, Any] = {} if query.limit is None else {"limit": query.limit}
-        counts = [self._runs.count_documents(_filter(query, states), **limit) for states in _apart(query.states)]
-        return min(sum(counts), sum(counts) if query.limit is None else query.limit)
-
-    @translated
-    def last_runs(self, schedules: Collection[str]) -> dict[str, Run]:
-        last: dict[str, Run] = {}
-        for batch in batches(schedules, _LANES):
-            # In the reverse order of its index, so that it skips from schedule to schedule, whatever each has.
-            newest: list[Document] = [
-                {"$match": {"schedule": {"$in": [id_to_store(id) for id in batch]}}},
-                {"$sort": {"schedule": -1, "queued_at": -1}},
-                {"$group": {"_id": "$schedule", "run": {"$first": "$$ROOT"}}},
-            ]
-            found = _readable(group["run"] for group in self._runs.aggregate(newest))
-            last |= {run.schedule: run for run in found if run.schedule}
-        return last
 
     @translated
     def run_with_key(self, key: str) -> Run | None:
@@ -313,45 +230,3 @@ def _first_in_lane(found: Iterable[Run]) -> tuple[list[Run], list[Run]]:
 def _queued(attempt: int) -> Document:
     # A run from elsewhere may leave the attempt out.
     return {"state": QUEUED, "attempt": attempt or {"$in": [0, None]}}
-
-
-def _abandoned(now: datetime, reason: str) -> Changes:
-    return runs.closed(ABANDONED, now, reason=reason[:500], run_at=None)
-
-
-def _readable(documents: Iterable[Document]) -> Iterator[Run]:
-    for document in documents:
-        try:
-            yield runs.read(run_from_store(document))
-        except InvalidInput:
-            continue
-
-
-def _apart(states: Collection[str] | None) -> list[Collection[str] | None]:
-    """Part the states at work from each other: each has a small index, and together they would read all runs."""
-    return [[state] for state in states] if states and set(states) <= set(AT_WORK) else [states]
-
-
-def _filter(query: RunQuery, states: Collection[str] | None) -> Document:
-    asked: Document = {
-        "schedule": _of_schedules(query),
-        "user": query.user,
-        "handler": query.handler,
-        "daemon": query.daemon,
-        "queued_at": _between(query.since, query.until),
-        "_id": string_prefix(query.prefix) if query.prefix else None,
-        "state": None if states is None else {"$in": list(states)},
-    }
-    return {name: value for name, value in asked.items() if value is not None}
-
-
-def _of_schedules(query: RunQuery) -> Any:
-    if query.schedules is None:
-        return None if query.schedule is None else id_to_store(query.schedule)
-    wanted = {query.schedule} & set(query.schedules) if query.schedule is not None else query.schedules
-    return {"$in": [id_to_store(id) for id in wanted if id is not None]}
-
-
-def _between(since: datetime | None, until: datetime | None) -> Document | None:
-    bounds = {"$gte": since, "$lt": until}
-    return {operator: bound for operator, bound in bounds.items() if bound is not None} or None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sqlite3
 import time
 
-from cronlite.errors import StoreUnavailable
+from cronlite.errors import StoreError, StoreUnavailable
 from cronlite.store.sqlite.daemons import Daemons
+from cronlite.store.sqlite.lanes import Lanes
+from cronlite.store.sqlite.listing import Listing
 from cronlite.store.sqlite.runs import Runs
 from cronlite.store.sqlite.schedules import Schedules
-from cronlite.store.sqlite.tables import INDEXES
+from cronlite.store.sqlite.tables import INDEXES, OBSOLETE
 from cronlite.store.sqlite.ticks import Ticks
 
 __all__ = ["SqliteStore"]
@@ -17,7 +19,7 @@ __all__ = ["SqliteStore"]
 _LOOK_SECONDS = 0.1
 
 
-class SqliteStore(Schedules, Runs, Ticks, Daemons):
+class SqliteStore(Schedules, Runs, Lanes, Listing, Ticks, Daemons):
     """A store in a file, for the daemons and programs of one host; without a path it is in memory, for one process.
 
     The tables are made when the file is first opened.
@@ -27,14 +29,21 @@ class SqliteStore(Schedules, Runs, Ticks, Daemons):
     _newest: object = None
 
     def prepare(self) -> list[str]:
-        problems = []
-        with self._write() as connection:
-            for name, index in INDEXES.items():
-                try:
-                    connection.execute(f"CREATE {index.replace('INDEX', 'INDEX IF NOT EXISTS', 1)}")
-                except sqlite3.IntegrityError as error:
-                    problems.append(f"{self.address}: the index {name} is missing, and cannot be made: {error}")
-        return problems
+        present = {name for (name,) in self._read("SELECT name FROM sqlite_master WHERE type = 'index'")}
+        for name in present.intersection(OBSOLETE):
+            self._change(f"DROP INDEX IF EXISTS {name}")
+        missing = {name: index for name, index in INDEXES.items() if name not in present}
+        return [problem for name, index in missing.items() if (problem := self._build(name, index))]
+
+    def _build(self, name: str, index: str) -> str | None:
+        """Build an index, in a transaction of its own: it takes seconds over millions of rows."""
+        try:
+            self._change(f"CREATE {index.replace('INDEX', 'INDEX IF NOT EXISTS', 1)}")
+        except StoreError as refused:
+            if not isinstance(refused.__cause__, sqlite3.IntegrityError):
+                raise
+            return f"{self.address}: the index {name} is missing, and cannot be made: {refused.__cause__}"
+        return None
 
     def watch(self, seconds: float) -> bool:
         if self._path is None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from cronlite.errors import StoreUnavailable
 from cronlite.logger import logger
-from cronlite.store.alike import batches
+from cronlite.store.grouping import batches
 from cronlite.store.sqlite.failures import translation
 from cronlite.store.sqlite.opening import open_database
 from cronlite.store.sqlite.tables import Table, listed

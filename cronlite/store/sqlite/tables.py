@@ -79,6 +79,7 @@ JSON = Kind("TEXT", _json, _parsed)
 SPELLING = Kind("")
 
 
+LAST_CHARACTER = "\U0010ffff"  # no text that begins with a prefix sorts behind the prefix and this
 MAX_VARIABLES = 999  # of one statement, before SQLite 3.32
 # One variable for a list of any length.
 IN_LIST = "IN (SELECT value FROM json_each(?))"
@@ -298,6 +299,13 @@ def or_default(column: str) -> str:
     return f"ifnull({column}, {DUE_DEFAULTS[column]!r})"
 
 
+# What lists are read by. Claims ask for handlers and states as well, but are not to take these indexes for theirs.
+LISTED = {
+    "schedule": "schedule",
+    "user": "user",
+    "handler": "ifnull(handler, '')",
+    "state": "ifnull(state, '')",
+}
 _QUEUED_LANE = "(lane, due_at, _id) WHERE state = 'queued' AND lane IS NOT NULL AND run_at IS"
 INDEXES = {
     "schedules_name": "UNIQUE INDEX schedules_name ON schedules (name)",
@@ -316,11 +324,15 @@ INDEXES = {
     "runs_unsent": "INDEX runs_unsent ON runs (sent_at, run_at, state) WHERE state = 'queued'",
     "runs_daemon": "INDEX runs_daemon ON runs (daemon, handler, state) WHERE state = 'running'",
     "runs_expiry": "INDEX runs_expiry ON runs (expires_at) WHERE expires_at IS NOT NULL",
-    "runs_newest": "INDEX runs_newest ON runs (queued_at, _id)",
+    # Lists are wanted newest first, and few of millions. That of all runs is merged from those of the states.
+    "runs_state": f"INDEX runs_state ON runs ({LISTED['state']}, queued_at, _id)",
+    "runs_handler": f"INDEX runs_handler ON runs ({LISTED['handler']}, queued_at, _id)",
     "runs_schedule": "INDEX runs_schedule ON runs (schedule, queued_at, _id)",
     "runs_user": "INDEX runs_user ON runs (user, queued_at, _id)",
     "ticks_undone": "INDEX ticks_undone ON ticks (daemon) WHERE done_at IS NULL",
 }
+# Of versions before this one.
+OBSOLETE = ("runs_newest", *(f"schedules_{name}" for name in EXPRESSIONS))
 
 
 def distinct(table: str, column: str, where: str = "true", first: str = "IS NOT NULL") -> str:

@@ -1,0 +1,62 @@
+"""Which runs are changed alike, so that one write does for all of them, and how are long lists cut for a store?"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
+
+from cronlite.documents.runs import Changes, Run
+
+T = TypeVar("T")
+
+# What tells one change of a run from another; the rest of it follows from these.
+TELLING = ("state", "daemon", "attempt", "run_at", "finished_at")
+
+
+class SharedChange(NamedTuple):
+    """The one change that some runs have in common, to be made to each that still is as the fence has it."""
+
+    ids: list[str]
+    fence: dict[str, Any]
+    """What each must still be like: its state, daemon and attempt."""
+    changes: Changes
+
+    @property
+    def singly(self) -> list[SharedChange]:
+        """The same, to be made to one run after the other."""
+        return [self._replace(ids=[id]) for id in self.ids]
+
+
+def fence(run: Run) -> dict[str, Any]:
+    """Return what a run must still be like for a change of it to count."""
+    return {"state": run.state, "daemon": run.daemon, "attempt": run.attempt}
+
+
+def after(fence: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
+    """Return how a run looks once it is changed, as far as that tells this change from any other."""
+    return {**fence, **{name: changes[name] for name in TELLING if name in changes}}
+
+
+def shared(changes: Iterable[tuple[Run, Changes]]) -> list[SharedChange]:
+    """Join the changes that differ in nothing but the run's id."""
+    kinds: dict[Hashable, SharedChange] = {}
+    for run, change in changes:
+        # The type of the result, because 1, 1.0 and True are equal here, and not in a store.
+        kind: Hashable = (run.state, run.daemon, run.attempt, *change, *change.values(), type(change.get("result")))
+        try:
+            same = kinds.get(kind)
+        except TypeError:  # a result or an error that is not hashable
+            kind, same = run.id, None
+        if same is None:
+            kinds[kind] = SharedChange([run.id], fence(run), change)
+        else:
+            same.ids.append(run.id)
+    return list(kinds.values())
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[Sequence[T]]:
+    """Cut into lists of at most `size`."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

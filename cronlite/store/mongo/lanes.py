@@ -1,0 +1,110 @@
+"""How does MongoDB tell which run of a lane is next, without reading all those behind it?"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from types import NoneType
+from typing import Any
+
+from bson import MaxKey, MinKey
+from pymongo import UpdateOne
+
+from cronlite.documents.runs import QUEUED, RUNNING, Run
+from cronlite.documents.schedules import Document
+from cronlite.store.grouping import batches
+from cronlite.store.mongo.documents import id_to_store
+from cronlite.store.mongo.failures import translated
+from cronlite.store.mongo.readable import Readable, readable
+
+_LANES = 10_000
+_PAGE = 1_000
+# The orders of the index of queued runs by lane, forward and backward: only so MongoDB skips from lane to lane.
+_LAST_WAITING_FIRST = {"lane": 1, "run_at": 1, "due_at": -1}
+_STARTABLE_FIRST = {"lane": -1, "run_at": -1, "due_at": 1}
+
+
+class Lanes(Readable):
+    """The contract's methods on the lanes of runs."""
+
+    _swept_down_to: Any = MaxKey()
+
+    @translated
+    def at_work(self, lanes: Collection[str]) -> list[Run]:
+        last: dict[str | None, Run] = {}
+        for batch in batches(lanes, _LANES):
+            lane = {"$in": [id_to_store(id) for id in batch]}
+            for run in self._foremost(lane):
+                if run.lane not in last or last[run.lane].due_at < run.due_at:
+                    last[run.lane] = run
+        return list(last.values())
+
+    def _foremost(self, lane: Document) -> Iterator[Run]:
+        """Yield the runs at work of some lanes among which is the one that was due last."""
+        for order in (_LAST_WAITING_FIRST, _STARTABLE_FIRST):
+            heads = self._runs.aggregate(_heads(lane, order, run="$$ROOT"), allowDiskUse=True)
+            yield from readable(head["run"] for head in heads)
+        yield from readable(self._runs.find({"state": RUNNING, "lane": lane}))
+
+    @translated
+    def release_lanes(self, now: datetime, lanes: Collection[str] | None = None) -> int:
+        if lanes is None:
+            return sum(self._release(heads, now) for heads in self._sweep())
+        named = ({"$in": [id_to_store(id) for id in batch]} for batch in batches(lanes, _PAGE))
+        return sum(self._release(list(self._next_in(lane)), now) for lane in named)
+
+    def _sweep(self) -> Iterator[Sequence[Document]]:
+        """Yield by the page what comes next in the lanes below the last one of the sweep before, or in all."""
+        if not self._something_waits():
+            return
+        for _ in range(0, _LANES, _PAGE):
+            below, self._swept_down_to = self._swept_down_to, MaxKey()
+            heads = list(self._next_in({"$gt": MinKey(), "$lt": below}, _PAGE))
+            yield heads
+            if len(heads) < _PAGE:
+                return
+            self._swept_down_to = heads[-1]["_id"]
+
+    def _something_waits(self) -> bool:
+        """Look for one waiting run by the index of claims: a sweep skips through the lanes of all that is queued."""
+        handlers = self._runs.distinct("handler", {"state": QUEUED})
+        return (
+            self._runs.find_one({"state": QUEUED, "handler": {"$in": handlers}, "run_at": None}, {"_id": 1}) is not None
+        )
+
+    def _next_in(self, lane: Document, limit: int | None = None) -> Iterator[Document]:
+        heads = _heads(lane, _STARTABLE_FIRST, run="$_id", run_at="$run_at")
+        yield from self._runs.aggregate([*heads, *([{"$limit": limit}] if limit else [])], allowDiskUse=True)
+
+    def _release(self, heads: Sequence[Document], now: datetime) -> int:
+        """Let those of the runs go that wait while nothing runs in their lane. Nothing else of it may start: each of
+        them would come last.
+        """
+        waiting = {head["_id"]: head["run"] for head in heads if head["run_at"] is None}
+        waiting.pop(None, None)  # without the index, the runs that have no lane are found as well
+        self._abandon_nonsense(heads, now)
+        if not waiting:
+            return 0
+        busy = set(self._runs.distinct("lane", {"state": RUNNING, "lane": {"$in": list(waiting)}}))
+        free = [
+            UpdateOne({"_id": run, "state": QUEUED, "run_at": None}, {"$set": {"run_at": now}})
+            for lane, run in waiting.items()
+            if lane not in busy
+        ]
+        return self._runs.bulk_write(free, ordered=False).modified_count if free else 0
+
+    def _abandon_nonsense(self, heads: Sequence[Document], now: datetime) -> None:
+        """Close runs that neither wait nor may ever start, for somebody edited them: their lane would stand still."""
+        edited = [head["run"] for head in heads if not isinstance(head["run_at"], (datetime, NoneType))]
+        if edited:
+            deque(self._read_or_abandon(self._runs.find({"_id": {"$in": edited}}), now), maxlen=0)
+
+
+def _heads(lane: Document, order: Document, **wanted: str) -> list[Document]:
+    """Return the pipeline for what is wanted of the first queued run of each lane in an order."""
+    return [
+        {"$match": {"state": QUEUED, "lane": lane}},
+        {"$sort": order},
+        {"$group": {"_id": "$lane", **{name: {"$first": value} for name, value in wanted.items()}}},
+    ]
