@@ -95,7 +95,8 @@ def cancel(opened: Opened, run: Run) -> None:
     if run.state != runs.QUEUED or opened.store.change_runs([(run, change)]):
         state = find(opened, run.id).state
         raise Conflict(f"run {run.id} is {state}: only a queued run can be cancelled")
-    opened.store.release_lanes(opened.now())
+    if run.lane:
+        opened.store.release_lanes(opened.now(), [run.lane])
 
 
 def find(opened: Opened, id_: str) -> Run:

@@ -66,7 +66,7 @@ class Execution:
             Recorder(store, self._ended, self._pace, self._durations, self._recorded) for _ in range(RECORDERS)
         ]
         self._choosing, self._on_the_way = threading.Lock(), 0
-        self._lanes_freed = False
+        self._freeing, self._lanes_freed = threading.Lock(), set[str]()
         self._released_at = float("-inf")
         self._backlog, self._by_the_seat = False, False
         self._suspect: tuple[str, int] | None = None
@@ -327,11 +327,14 @@ class Execution:
             self._doubtful_until = steady() + DOUBT_SECONDS  # perhaps somebody edited them, and nobody owns them now
         if self._backlog:
             self.claim_soon.set()
-        self._lanes_freed |= any(run.lane for run, _ in changes)
-        if self._lanes_freed and (not self.unrecorded or steady() > self._released_at + RELEASE_SECONDS):
-            self._lanes_freed, self._released_at = False, steady()
-            if self._store.release_lanes(self._clock.now()):
-                self.claim_soon.set()
+        with self._freeing:
+            self._lanes_freed.update(run.lane for run, _ in changes if run.lane)
+            soon = self.unrecorded and steady() <= self._released_at + RELEASE_SECONDS  # then with others, at one go
+            lanes = set() if soon else self._lanes_freed
+            if lanes:
+                self._lanes_freed, self._released_at = set(), steady()
+        if lanes and self._store.release_lanes(self._clock.now(), lanes):
+            self.claim_soon.set()
 
 
 class _Seats:

@@ -23,7 +23,7 @@ from cronlite.daemon.outcomes import Recorder
 from cronlite.daemon.ticking import Ticker
 from cronlite.daemon.to_broker import Sending
 from cronlite.documents.daemons import DaemonRecord
-from cronlite.documents.runs import DEFAULT_QUEUE, QUEUED, Run
+from cronlite.documents.runs import DEFAULT_QUEUE, Run
 from cronlite.errors import StoreError
 from cronlite.handlers.registry import Home, Registry
 from cronlite.logger import logger
@@ -90,8 +90,6 @@ class Daemon:
         self._reach = Reach(store.address)
         self._threads: dict[str, threading.Thread] = {}
         self._wake_at: datetime | None = None
-        self._prune_at = float("-inf")
-        self._queued = 0
         self._hears = False
 
     def start(self) -> None:
@@ -125,7 +123,7 @@ class Daemon:
         self._notify("stopping", "waiting for running handlers")
         for event in (self._stopping, self._tick_soon, self.execution.claim_soon, self._send_soon):
             event.set()
-        self._join("tick", "claim", "send")
+        self._join("tick", "claim", "send", "prune")
         pool = self.execution.pool
         self._guarded("give back", lambda: self.execution.give_back(self.execution.withdraw()))
         if link := self._feeding or self._sending:
@@ -152,6 +150,7 @@ class Daemon:
             for name, recorder in self._recorders.items():
                 self._spawn(name, partial(self._loop, name, partial(self._write, recorder), self._drained))
             claim = self._feeding.feed if self._feeding else self._claim
+            self._spawn("prune", lambda: self._loop("prune", self._prune, self._stopping))
             self._spawn("claim", lambda: self._loop("claim", claim, self._stopping, self.execution.claim_soon))
             if self._sending:
                 send = self._sending.send
@@ -181,11 +180,9 @@ class Daemon:
         if now >= self._wake_at:
             if not self._feeding:
                 self.step(now)
-            counts = self._store.count_runs()
-            self._queued = sum(count for (state, _), count in counts.items() if state == QUEUED)
             self._wake_at = clock.next_wake(now)
         pool = self.execution.pool
-        status = f"next wake {self._wake_at:%H:%M:%S}Z, {pool.running} running, {self._queued} queued in the store"
+        status = f"next wake {self._wake_at:%H:%M:%S}Z, {pool.running} running"
         self._notify("tick", status)
         wake_at = self._wake_at
         minute_in, wake_in = map(self.clock.seconds_until, (clock.floor_minute(wake_at), wake_at))
@@ -236,15 +233,16 @@ class Daemon:
         if dead:
             self._wake_at = now
             self._tick_soon.set()
-        if steady() >= self._prune_at:
-            self._prune(now)
         return self.options.silence_seconds / BEATS_PER_SILENCE
 
-    def _prune(self, now: datetime) -> None:
-        self._store.prune_runs(now)
+    def _prune(self) -> float:
+        """Delete some of what has expired; return when to go on: others that write to a file get as much time again."""
+        now, started = self.clock.now(), steady()
+        if self._store.prune_runs(now):
+            return steady() - started
         self._store.prune_ticks(now - timedelta(seconds=self.options.catch_up_window_seconds) - DEAD_KEPT)
         self._store.prune_daemons(now - DEAD_KEPT)
-        self._prune_at = steady() + PRUNE_SECONDS
+        return PRUNE_SECONDS
 
     def _forget(self) -> None:
         """Drop what was claimed and has not started: this daemon was marked dead, and others take it over."""

@@ -33,6 +33,23 @@ from tests.waiting import wait_until
 ROOT = Path(__file__).parents[2]
 
 
+class Endless:
+    """A store with more to prune than anybody can wait for; each part of it takes a while."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.parts = 0
+        self.closed = threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def prune_runs(self, now: datetime) -> int:
+        self.parts += 1
+        self.closed.wait(0.05)
+        return 0 if self.closed.is_set() else 500
+
+
 class Crew:
     """Daemons in threads of this process, each with a connection and a registry of its own, and the application."""
 
@@ -491,3 +508,18 @@ def test_outcomes_are_in_the_store_when_the_stop_is_over(crew: Crew) -> None:
     crew.wait_called(50)
     crew.stop()
     assert {handle.state for handle in handles} == {"succeeded"}
+
+
+def test_a_daemon_beats_however_much_has_expired() -> None:
+    store = Endless(open_store("memory:"))
+    daemon = Daemon(store, Registry(), Options(silence_seconds=1, drain_seconds=5))
+    daemon.start()
+    assert daemon.wait_ready(20)
+
+    def beats() -> int:
+        return sum(record.beat for record in store.daemons())
+
+    wait_until(lambda: store.parts > 3 and beats() > 3, what="it beats while it prunes", instead=lambda: store.parts)
+    daemon.stop()
+    store.closed.set()
+    assert store.daemons() == []

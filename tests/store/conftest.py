@@ -10,10 +10,8 @@ from typing import Any, TypeVar
 import mongomock
 import mongomock.codec_options
 import mongomock.collection
-import mongomock.filtering
 import mongomock.store
 import pytest
-from bson import MaxKey, MinKey
 from pymongo import MongoClient
 
 from cronlite.store import open_store
@@ -115,17 +113,6 @@ def _without_sort(add_update: Callable[..., Any]) -> Callable[..., Any]:
 
     return add
 
-
-def _with_bounds(compare: Callable[..., bool]) -> Callable[..., bool]:
-    def compared(op: Callable[[int, int], bool], a: Any, b: Any, can_compare_types: bool = True) -> bool:
-        bounds = {MinKey: -1, MaxKey: 1}
-        return op(0, bounds[type(b)]) if type(b) in bounds else compare(op, a, b, can_compare_types)
-
-    return compared
-
-
-# It knows neither the least nor the greatest key.
-mongomock.filtering.bson_compare = _with_bounds(mongomock.filtering.bson_compare)
 
 _Bulk: Any = mongomock.collection.BulkOperationBuilder
 _Bulk.add_update = _without_sort(_Bulk.add_update)

@@ -10,6 +10,8 @@ import pytest
 from cronlite.documents import runs
 from cronlite.documents.runs import ABANDONED, CANCELLED, FAILED, QUEUED, SUCCEEDED, Outcome, Run
 from cronlite.store.contract import Store
+from cronlite.store.mongo import lanes as mongo_lanes
+from cronlite.store.sqlite import lanes as sqlite_lanes
 from tests.store.conftest import Open, all_at_once
 from tests.store.samples import (
     HANDLERS,
@@ -198,6 +200,28 @@ def test_releasing_goes_on_one_by_one(store: Store) -> None:
         assert store.release_lanes(NOW) == 0
         assert store.change_runs([(won, runs.closed(SUCCEEDED, NOW))]) == set()
     assert store.release_lanes(NOW) == 0
+
+
+def test_a_lane_that_is_named_is_released_and_no_other(store: Store) -> None:
+    waiting = [a_run_in(lane, run_at=None, due_at=TICK + MINUTE) for lane in (LANE, OTHER, "third")]
+    add(store, a_running(LANE), *waiting)
+    assert store.release_lanes(NOW, [LANE, "third", "unknown"]) == 1
+    assert claim(store) == [waiting[2].id]
+    assert store.release_lanes(NOW, []) == 0
+
+
+def test_a_sweep_of_the_lanes_goes_on_where_the_one_before_ended(
+    open_rival: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_rival()  # mongomock's groups come in an order of their own
+    for lanes in (mongo_lanes, sqlite_lanes):
+        monkeypatch.setattr(lanes, "_LANES", 2)
+        monkeypatch.setattr(lanes, "_PAGE", 1)
+    busy = [a_running(f"lane{number}") for number in range(4)]
+    behind = [a_run_in(f"lane{number}", run_at=None, due_at=TICK + MINUTE) for number in range(4)]
+    add(store, *busy, *behind, *(a_run_in(lane, run_at=None) for lane in (LANE, OTHER)))
+    assert sum(store.release_lanes(NOW) for _ in range(4)) == 2
+    assert sorted(claim(store)) == sorted([a_run_in(LANE).id, a_run_in(OTHER).id])
 
 
 def test_of_all_who_release_a_lane_one_succeeds(open_rival: Open) -> None:

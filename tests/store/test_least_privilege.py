@@ -163,7 +163,8 @@ def use_runs(store: Any) -> None:
     assert store.release_lanes(NOW) == 1
     assert sum(store.count_runs().values()) == 2
     assert store.count_queues() == {"default": 1}
-    assert len(list(store.runs(RunQuery()))) == 3
+    assert len(list(store.runs(RunQuery()))) == store.count_listed(RunQuery()) == 3
+    assert list(store.last_runs(["s2"])) == ["s2"]
     assert [unsent.lane for unsent in store.unsent_runs(NOW, 10)] == ["s2"]
     assert store.abandon_unreadable("d1", NOW) == 0
     store.prune_runs(NOW)

@@ -6,9 +6,8 @@ from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from types import NoneType
-from typing import Any
 
-from bson import MaxKey, MinKey
+from bson import ObjectId
 from pymongo import UpdateOne
 
 from cronlite.documents.runs import QUEUED, RUNNING, Run
@@ -20,6 +19,7 @@ from cronlite.store.mongo.readable import Readable, readable
 
 _LANES = 10_000
 _PAGE = 1_000
+_LEAST_OBJECT_ID = ObjectId(bytes(12))
 # The orders of the index of queued runs by lane, forward and backward: only so MongoDB skips from lane to lane.
 _LAST_WAITING_FIRST = {"lane": 1, "run_at": 1, "due_at": -1}
 _STARTABLE_FIRST = {"lane": -1, "run_at": -1, "due_at": 1}
@@ -28,7 +28,8 @@ _STARTABLE_FIRST = {"lane": -1, "run_at": -1, "due_at": 1}
 class Lanes(Readable):
     """The contract's methods on the lanes of runs."""
 
-    _swept_down_to: Any = MaxKey()
+    _swept: tuple[ObjectId | str, ObjectId | str | None] = (_LEAST_OBJECT_ID, None)
+    """The least lane of the kind that is swept, ids or names, and the last one that was."""
 
     @translated
     def at_work(self, lanes: Collection[str]) -> list[Run]:
@@ -59,12 +60,18 @@ class Lanes(Readable):
         if not self._something_waits():
             return
         for _ in range(0, _LANES, _PAGE):
-            below, self._swept_down_to = self._swept_down_to, MaxKey()
-            heads = list(self._next_in({"$gt": MinKey(), "$lt": below}, _PAGE))
+            least, last = self._swept
+            below = {} if last is None else {"$lt": last}
+            heads = list(
+                self._next_in({"$gte": least, **below}, _PAGE)
+            )  # to MongoDB, none but of the kind of the least
             yield heads
-            if len(heads) < _PAGE:
+            if len(heads) == _PAGE:
+                self._swept = least, heads[-1]["_id"]
+                continue
+            self._swept = (_LEAST_OBJECT_ID if least == "" else ""), None
+            if self._swept[0] == _LEAST_OBJECT_ID:
                 return
-            self._swept_down_to = heads[-1]["_id"]
 
     def _something_waits(self) -> bool:
         """Look for one waiting run by the index of claims: a sweep skips through the lanes of all that is queued."""
