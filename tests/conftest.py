@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if config.option.markexpr == "not slow":
         terminalreporter.section("left out")
-        terminalreporter.write_line("what takes minutes: run it with `pytest -m slow`")
+        terminalreporter.write_line("what takes minutes; it runs with: .venv/bin/pytest -n auto -m slow")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -91,9 +91,10 @@ def latest_run(group: list[str], folder: Path) -> str:
     return done.stdout.splitlines()[1].split()[0]
 
 
-def test_the_two_commands_stand_where_the_checks_look_for_them() -> None:
+def test_the_commands_stand_where_the_checks_look_for_them() -> None:
     for marker in ("demo command", "test command"):
         assert re.search(rf"^<!-- {marker} -->\n```console\npython3 -m venv \.venv && .*\n```$", README, re.M)
+    assert re.search(r"^<!-- long test command -->\n```console\n\.venv/bin/pytest .*\n```$", README, re.M)
 
 
 def test_every_link_within_the_readme_leads_somewhere() -> None:

@@ -11,8 +11,9 @@ import pytest
 from tests.faults import report, rounds
 from tests.faults.fleet import Fleet
 
+MONGOD = pytest.param("mongod", marks=pytest.mark.mongod)
 MONGOD_QUICKLY = pytest.mark.parametrize(
-    "any_fleet", ["mongod", pytest.param("sqlite", marks=pytest.mark.slow)], indirect=True
+    "any_fleet", [MONGOD, pytest.param("sqlite", marks=pytest.mark.slow)], indirect=True
 )
 """On a file too, but in the long run of the tests: where a fault lasts, and what it tries hardly knows the store."""
 
@@ -59,7 +60,7 @@ def fleet(make_fleet: Callable[..., Fleet], mongo_uri: str) -> Fleet:
     return make_fleet(mongo_uri)
 
 
-@pytest.fixture(params=["mongod", "sqlite"])
+@pytest.fixture(params=[MONGOD, "sqlite"])
 def any_fleet(request: pytest.FixtureRequest, make_fleet: Callable[..., Fleet], tmp_path: Path) -> Fleet:
     """A fleet on each kind of store."""
     if request.param == "mongod":

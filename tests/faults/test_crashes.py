@@ -43,7 +43,8 @@ FOR_SQLITE = {
         "after the result",
     )
 }
-CASES = [("mongod", name) for name in POINTS] + [("sqlite", name) for name in FOR_SQLITE]
+CASES = [pytest.param("mongod", name, marks=pytest.mark.mongod) for name in POINTS]
+CASES += [pytest.param("sqlite", name) for name in FOR_SQLITE]
 
 
 @pytest.mark.parametrize(("any_fleet", "name"), CASES, indirect=["any_fleet"])
