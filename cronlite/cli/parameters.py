@@ -1,4 +1,4 @@
-"""How is what somebody types read: instants, durations, params, and the names that a shell completes?"""
+"""How is what somebody types read: durations, params, and the names that a shell completes?"""
 
 from __future__ import annotations
 
@@ -6,64 +6,28 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from cronlite.errors import Fault, InvalidInput, shown
+from cronlite.errors import shown
 
 if TYPE_CHECKING:
-    _Type = click.ParamType[Any]
+    ParamType = click.ParamType[Any]
 else:
-    _Type = click.ParamType  # takes no subscript before click 8.4
+    ParamType = click.ParamType  # takes no subscript before click 8.4
 
 NO_DURATION = "none"
 LONGEST = timedelta(days=3660)
 LARGEST_FILE = 32 * 1024 * 1024
 _UNITS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _PART = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|min|s|m|h|d|w|)", re.ASCII)
-_INSTANT = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?))? ?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII | re.IGNORECASE
-)
 
 
-class Instant(_Type):
-    """`now`, or an ISO 8601 instant; one without a zone comes out naive, for the command to place."""
-
-    name = "instant"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, datetime):
-            return value
-        if value == "now":
-            return datetime.now(timezone.utc)
-        found = _INSTANT.fullmatch(value)
-        try:
-            return _instant(*found.groups()) if found else self._refuse(value, param, ctx)
-        except ValueError:
-            return self._refuse(value, param, ctx)
-
-    def _refuse(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        examples = "2026-11-21T02:30Z, 2026-11-21T02:30+01:00, 2026-11-21 02:30, or now"
-        self.fail(f"{shown(value)} is no instant; give {examples}", param, ctx)
-
-
-def _instant(day: str, time: str | None, offset: str | None) -> datetime:
-    whole, _, fraction = (time or "00:00").partition(".")
-    naive = datetime.fromisoformat(f"{day}T{whole}").replace(microsecond=int(fraction.ljust(6, "0")))
-    if offset is None:
-        return naive
-    if offset in "Zz":
-        return naive.replace(tzinfo=timezone.utc)
-    digits = offset[1:].replace(":", "").ljust(4, "0")
-    ahead = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-    return naive.replace(tzinfo=timezone(-ahead if offset[0] == "-" else ahead))
-
-
-class Duration(_Type):
+class Duration(ParamType):
     """A length of time such as `90`, `90s`, `10m`, `1h30m` or `3d`, as a timedelta; `none` where that is allowed."""
 
     name = "duration"
@@ -84,18 +48,7 @@ class Duration(_Type):
         return timedelta(seconds=seconds)
 
 
-class Since(_Type):
-    """An instant, or a duration that counts back from now."""
-
-    name = "since"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, str) and value and _PART.sub("", value) == "":
-            return datetime.now(timezone.utc) - Duration().convert(value, param, ctx)
-        return Instant().convert(value, param, ctx)
-
-
-class Params(_Type):
+class Params(ParamType):
     """A JSON object: as it is, in a file (`@FILE`), or on stdin (`-`)."""
 
     name = "json"
@@ -135,7 +88,7 @@ def _text_of(value: str) -> str:
     return raw.decode("utf-8-sig")
 
 
-class Name(_Type):
+class Name(ParamType):
     """A text that the shell can complete."""
 
     name = "text"
@@ -152,16 +105,3 @@ def zone_names(_: click.Context) -> list[str]:
     from zoneinfo import available_timezones
 
     return sorted(available_timezones())
-
-
-def placed(instant: datetime, zone: tzinfo = timezone.utc) -> datetime:
-    """Return an instant in UTC; one that was typed without a zone is read on the clock of `zone`.
-
-    Where that clock showed the minute twice, the first time is meant.
-    """
-    try:
-        return (instant if instant.tzinfo else instant.replace(tzinfo=zone)).astimezone(timezone.utc)
-    except OverflowError:
-        raise InvalidInput(
-            Fault("instant", instant.isoformat(), "is out of range", "give the years 1 to 9999")
-        ) from None

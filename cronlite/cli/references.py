@@ -5,29 +5,49 @@ Only here: in an application's hands a beginning would let its users try out wha
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
+from contextlib import suppress
+from itertools import islice
+
+from cronlite.cli.labels import called
 from cronlite.client.app import Cronlite
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document
 from cronlite.errors import Conflict, InvalidInput, NotFound, shown, suggestion
+from cronlite.handlers.shell import NAME as SHELL
 from cronlite.store.contract import RunQuery
 
 SHORTEST_PREFIX = 4
 _NAMES_LOOKED_AT = 10_000
+_DIGITS = re.compile(r"[0-9a-f]{8,}(?:\.\d+)?")
 
 
 def schedule_document(cron: Cronlite, ref: str) -> Document:
-    """Fetch the document of the schedule with an id, a name, or a unique beginning of an id."""
-    try:
-        return cron.document(ref)
-    except NotFound:
-        begun = list(cron.store.schedules(prefix=ref, limit=2)) if len(ref) >= SHORTEST_PREFIX else []
-    if len(begun) > 1:
-        raise Conflict(f"several schedules begin with {shown(ref)}: give more of the id")
-    if begun:
-        return begun[0]
+    """Fetch the document of the schedule with an id, a name, or a unique beginning of an id.
+
+    The digits that stand for a line of an imported crontab will do, too.
+    """
+    found = _schedule(cron, ref)
+    if found is not None:
+        return found
     names = (document["name"] for document in cron.store.schedules(limit=_NAMES_LOOKED_AT) if "name" in document)
     close = suggestion(ref, map(str, names)) if ref else ""
     raise NotFound(f"no schedule has the id or name {shown(ref)}; {close if 'mean' in close else ''}".rstrip("; "))
+
+
+def _schedule(cron: Cronlite, ref: str) -> Document | None:
+    with suppress(NotFound):
+        return cron.document(ref)
+    if len(ref) < SHORTEST_PREFIX:
+        return None
+    begun = list(cron.store.schedules(prefix=ref, limit=2))
+    if not begun and _DIGITS.fullmatch(ref):
+        lines = (one for one in cron.store.schedules(handler=SHELL) if called(one.get("name"), "") == ref)
+        begun = list(islice(lines, 2))
+    if len(begun) > 1:
+        raise Conflict(f"several schedules begin with {shown(ref)}: give more of the id")
+    return begun[0] if begun else None
 
 
 def schedule_id(cron: Cronlite, ref: str) -> str:
@@ -36,16 +56,27 @@ def schedule_id(cron: Cronlite, ref: str) -> str:
 
 
 def run_named(cron: Cronlite, ref: str) -> Run:
-    """Fetch the run with an id, a unique beginning of one, or NAME@MINUTE."""
-    name, at, minute = ref.rpartition("@")
-    document = next(cron.store.schedules(name=name), None) if name else None
-    ref = f"{document['_id']}{at}{minute}" if document else ref
-    try:
+    """Fetch the run with an id or a unique beginning of one, or by what lists show: NAME@MINUTE or NAME@ID."""
+    if (run := _run(cron, ref)) is not None:
+        return run
+    name, at, which = ref.rpartition("@")
+    schedule = _schedule(cron, name) if name else None
+    if schedule is not None:
+        run = _run(cron, f"{schedule['_id']}{at}{which}") or _run(cron, which)
+    if schedule is None or run is None or run.schedule != schedule["_id"]:
+        raise NotFound(f"no run has the id {shown(ref)}; 'cronlite runs' lists them")
+    return run
+
+
+def _run(cron: Cronlite, ref: str) -> Run | None:
+    with suppress(NotFound, InvalidInput):
         return cron.run_of(ref)
-    except (NotFound, InvalidInput):
-        begun = list(cron.store.runs(RunQuery(prefix=ref, limit=2))) if len(ref) >= SHORTEST_PREFIX else []
+    begun = list(cron.store.runs(RunQuery(prefix=ref, limit=2))) if len(ref) >= SHORTEST_PREFIX else []
     if len(begun) > 1:
         raise Conflict(f"several runs begin with {shown(ref)}: give more of the id")
-    if not begun:
-        raise NotFound(f"no run has the id {shown(ref)}; 'cronlite runs' lists them")
-    return begun[0]
+    return begun[0] if begun else None
+
+
+def last_run(cron: Cronlite, schedule: str, states: Collection[str] | None = None) -> Run | None:
+    """Fetch the run of a schedule (its id) that was queued last, of those in some states."""
+    return next(iter(cron.store.runs(RunQuery(schedule=schedule, states=states, limit=1))), None)

@@ -9,7 +9,7 @@ import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from typing import Any
@@ -22,6 +22,7 @@ from cronlite.cli.visible import printable as printable
 from cronlite.errors import shown
 
 GAP = "  "
+DEEPEST = 100  # a store that cronlite writes to holds 90 levels at most
 _UNITS = ((1.0, 0.001, "ms"), (120.0, 1, "s"), (7_200.0, 60, "min"), (172_800.0, 3_600, "h"), (math.inf, 86_400, "d"))
 _COLOURS = {
     "succeeded": "green",
@@ -43,22 +44,36 @@ _COLOURS = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table; where the terminal is too narrow, its texts may be cut to `least` columns of that."""
+    """A column of a table; where the terminal is too narrow, its texts may be cut to `least` columns of that.
+
+    What is to be told apart by its beginning and its end, as names are, is cut in the `middle`.
+    """
 
     title: str
     least: int | None = None
     right: bool = False
+    middle: bool = False
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], indent: str = "") -> str:
     """Align rows under their titles, no line wider than the terminal; columns in which no row has anything go away."""
-    body = [[one_line(cell) for cell in row] for row in rows]
-    kept = [index for index in range(len(columns)) if any(row[index] for row in body)]
-    columns = [columns[index] for index in kept]
-    lines = [[column.title.upper() for column in columns], *([row[index] for index in kept] for row in body)]
-    widths = _widths(columns, lines, len(indent))
-    titles, *rest = (_joined(columns, widths, line, indent) for line in lines)
-    return "\n".join([click.style(titles, bold=True), *rest])
+    return "\n".join(tables(columns, [rows], indent))
+
+
+def tables(columns: Sequence[Column], pages: Iterable[Iterable[Sequence[str]]], indent: str = "") -> Iterator[str]:
+    """Align a table that comes in pages, of which one at a time is in memory: a page is as wide as those before it."""
+    titled: list[int] = []
+    before: dict[int, int] = {}
+    for page in pages:
+        body = [[one_line(cell) for cell in row] for row in page]
+        kept = [index for index in range(len(columns)) if index in before or any(row[index] for row in body)]
+        chosen = [columns[index] for index in kept]
+        lines = [[column.title.upper() for column in chosen], *([row[index] for index in kept] for row in body)]
+        natural = [max(before.get(index, 0), *(cells(line[n]) for line in lines)) for n, index in enumerate(kept)]
+        widths = _widths(chosen, natural, len(indent))
+        titles, *rest = (_joined(chosen, widths, line, indent) for line in lines)
+        yield "\n".join([*([] if titled == kept else [click.style(titles, bold=True)]), *rest])
+        titled, before = kept, dict(zip(kept, natural, strict=True))
 
 
 def pairs(rows: Iterable[tuple[str, str]], indent: str = "  ") -> str:
@@ -94,13 +109,22 @@ def cells(text: str) -> int:
     )
 
 
-def cut(text: str, width: int) -> str:
-    """Shorten a text to so many columns of a terminal."""
+def cut(text: str, width: int, *, middle: bool = False) -> str:
+    """Shorten a text to so many columns of a terminal, at its end or in its middle."""
     if cells(text) <= width:
         return text
-    while text and cells(text) > width - 1:
-        text = text[:-1]
-    return f"{text}…"
+    tail = _from_left(text[::-1], (width - 1) // 2)[::-1] if middle else ""
+    return f"{_from_left(text, width - 1 - cells(tail))}…{tail}" if width > 0 else ""
+
+
+def _from_left(text: str, width: int) -> str:
+    """Return as much of a text as fits, from its left end."""
+    taken = 0
+    for at, character in enumerate(text):
+        taken += cells(character)
+        if taken > width:
+            return text[:at]
+    return text
 
 
 def terminal_width() -> int:
@@ -110,9 +134,9 @@ def terminal_width() -> int:
     return 100_000
 
 
-def _widths(columns: Sequence[Column], lines: Sequence[Sequence[str]], indent: int) -> list[int]:
+def _widths(columns: Sequence[Column], natural: Sequence[int], indent: int) -> list[int]:
     """Take what is too much from whichever column that shrinks is the widest at the time."""
-    widths = [max(cells(line[index]) for line in lines) for index in range(len(columns))]
+    widths = list(natural)
     surplus = indent + sum(widths) + len(GAP) * (len(columns) - 1) - terminal_width()
     while surplus > 0:
         shrinking = [n for n, column in enumerate(columns) if column.least is not None and widths[n] > column.least]
@@ -124,13 +148,17 @@ def _widths(columns: Sequence[Column], lines: Sequence[Sequence[str]], indent: i
 
 
 def _joined(columns: Sequence[Column], widths: Sequence[int], line: Sequence[str], indent: str) -> str:
-    room, parts = terminal_width() - len(indent), []
+    """Join the cells of a line; the last columns go away where there is no room for them even so."""
+    room = terminal_width() - len(indent)
+    parts: list[str] = []
     for column, width, text in zip(columns, widths, line, strict=True):
-        text = cut(text, max(min(width, room), 0)) if room > 0 else ""
+        if parts and room < min(width, column.least or width):
+            break
+        text = cut(text, min(width, room), middle=column.middle)
         padding = " " * max(min(width, room) - cells(text), 0)
         parts.append(padding + text if column.right else coloured(text) + padding)
         room -= width + len(GAP)
-    return (indent + GAP.join(part for part in parts if part)).rstrip()
+    return (indent + GAP.join(parts)).rstrip()
 
 
 # instants
@@ -150,6 +178,24 @@ def relative(instant: datetime | None, now: datetime) -> str:
     if seconds == 0:
         return "now"
     return f"in {span(seconds)}" if seconds > 0 else f"{span(-seconds)} ago"
+
+
+def clock_time(instant: datetime, now: datetime, zone: tzinfo = timezone.utc) -> str:
+    """Show an instant on the clock of a zone, with as much of the day as it takes to know which one is meant."""
+    try:
+        local, today = instant.astimezone(zone), now.astimezone(zone)
+    except OverflowError:
+        return utc_minute(instant)
+    days = (local.date() - today.date()).days
+    day = "" if days == 0 else f"{local:%a} " if abs(days) < 7 else f"{local.day} {local:%b} "
+    if local.year != today.year and abs(days) >= 7:
+        day = f"{local:%Y-%m-%d} "
+    return f"{day}{local:%H:%M}{'Z' if zone == timezone.utc or str(zone) == 'UTC' else f' {local:%Z}'}"
+
+
+def when(instant: datetime, now: datetime, zone: tzinfo = timezone.utc) -> str:
+    """Show an instant on the clock of a zone, and how far it is from now: `02:30Z, in 9 h`."""
+    return f"{clock_time(instant, now, zone)}, {relative(instant, now)}"
 
 
 def minute(tick: datetime, zone: tzinfo) -> str:
@@ -175,21 +221,24 @@ def second(instant: datetime | None) -> str:
 
 def json_text(value: Any, *, indent: int | None = 2) -> str:
     """Render a value as JSON that every reader takes: ASCII, instants as ISO 8601 in UTC, foreign values as text."""
-    return json.dumps(plain(value), indent=indent, allow_nan=False)
+    # Of the control characters, this is the one that JSON's ASCII leaves as it is.
+    return json.dumps(plain(value), indent=indent, allow_nan=False).replace("\x7f", "\\u007f")
 
 
-def plain(value: Any) -> Any:
-    """Turn a value, foreign ones too, into what JSON can say."""
+def plain(value: Any, levels: int = DEEPEST) -> Any:
+    """Turn a value, foreign ones too, into what JSON can say; what is nested too deeply for that becomes text."""
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, datetime):
         return iso(value)
     if type(value) in (int, float):
         return value if isinstance(value, int) or math.isfinite(value) else str(value)
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item) for item in value]
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        if levels == 0:
+            return f"[nested deeper than {DEEPEST} levels]"
+        if isinstance(value, Mapping):
+            return {str(key): plain(item, levels - 1) for key, item in value.items()}
+        return [plain(item, levels - 1) for item in value]
     if isinstance(value, (bytes, timedelta, date)):
         return str(value)
     return _foreign(value)
@@ -215,6 +264,15 @@ def iso(instant: datetime) -> str:
 def print_json(value: Any) -> None:
     """Print one JSON document on stdout."""
     streams.say(json_text(value))
+
+
+def print_json_list(values: Iterable[Any]) -> None:
+    """Print one JSON document on stdout, a list, of which one element at a time is in memory."""
+    before = "["
+    for value in values:
+        streams.say(f"{before}\n{textwrap.indent(json_text(value), '  ')}", end="")
+        before = ","
+    streams.say("[]" if before == "[" else "\n]")
 
 
 def note(message: str, kind: str = "note") -> None:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta, timezone
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 import click
 
-from cronlite.cli import documents, render
+from cronlite.cli import documents, labels, nobody, picking, render
 from cronlite.cli.parameters import Name
+from cronlite.cli.picking import Filters, Picked
 from cronlite.cli.references import schedule_document, schedule_id
 from cronlite.cli.render import Column
-from cronlite.cli.session import Session, handler_names, pass_session, schedule_names
+from cronlite.cli.session import Session, pass_session, schedule_names
 from cronlite.cli.several import each
 from cronlite.cli.streams import say
+from cronlite.client.app import Cronlite
 from cronlite.documents import schedules as schedule_documents
+from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput
+from cronlite.store.alike import batches
 from cronlite.when import pattern as cron_language
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+PAGE = 200  # rows of a table that are in memory at a time
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 ref = click.argument("ref", metavar="ID", type=Name(schedule_names))
@@ -26,56 +36,55 @@ refs = click.argument("refs", metavar="[ID]...", nargs=-1, type=Name(schedule_na
 
 
 @click.command("list")
-@click.option("--tag", metavar="TEXT", help="Only those with this tag.")
-@click.option("--match", metavar="GLOB", help="Only those whose name or id fits, such as 'nightly-*'.")
-@click.option("--user", metavar="TEXT", help="Only those of this user.")
-@click.option("--handler", type=Name(handler_names), metavar="NAME", help="Only those that call this handler.")
+@picking.picked
 @click.option("--enabled/--disabled", default=None, help="Only those that may run, or only the paused ones.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most so many. [default: all]")
 @as_json
 @pass_session
 def list_(
-    session: Session,
-    tag: str | None,
-    match: str | None,
-    user: str | None,
-    handler: str | None,
-    enabled: bool | None,
-    as_json: bool,
+    session: Session, /, enabled: bool | None, limit: int | None, as_json: bool, **filters: Unpack[Filters]
 ) -> None:
-    """List schedules and their next runs.
+    """List schedules: how the last run of each went, and when the next one is.
 
     --json prints a list of schedules: their fields, description, next_runs and faults (empty).
     """
     cron = session.cron
-    found, broken = schedule_documents.readable(cron.store.schedules(tag=tag, user=user, handler=handler))
-    fitting = [s for s in found if _fits(s, match) and (enabled is None or s.enabled is enabled)]
     now = cron.now()
+    chosen = Picked(cron, **filters, by_name=True)
+    fitting = (schedule for schedule in chosen if enabled is None or schedule.enabled is enabled)
+    first = next(fitting, None)
+    some = chain([] if first is None else [first], fitting)
+    page = islice(some, limit)
     if as_json:
-        render.print_json([documents.schedule(schedule, now) for schedule in fitting])
-    elif fitting:
-        say(_listed(sorted(fitting, key=lambda s: (s.name is None, s.name or s.id)), now))
-    else:
-        render.note(
-            "no schedule fits" if found else "there are no schedules; 'cronlite add --help' tells how to add one"
-        )
-    if broken:
-        render.note(f"{len(broken)} cannot be read ({', '.join(broken[:3])}); 'cronlite doctor' tells why", "warning")
+        render.print_json_list(documents.schedule(schedule, now) for schedule in page)
+    elif first is None:
+        render.note("no schedule fits; 'cronlite list' shows all, and 'cronlite add --help' tells how to add one")
+    for part in render.tables(_COLUMNS, _rows(cron, page, now)) if first is not None and not as_json else ():
+        say(part)
+    if limit is not None and next(some, None) is not None:
+        render.note(f"{limit} are shown, and there are more")
+    chosen.tell_broken()
+    nobody.tell(cron)
 
 
-def _fits(schedule: Schedule, glob: str | None) -> bool:
-    return glob is None or any(fnmatchcase(text, glob) for text in (schedule.name or "", schedule.id))
+_COLUMNS = [Column("schedule", 12, middle=True), Column("last"), Column(""), Column("next"), Column("does", 12)]
+_COLUMNS += [Column("when", 10), Column("user", 6), Column("tags", 6)]
 
 
-def _listed(schedules: Iterable[Schedule], now: datetime) -> str:
-    columns = [Column("schedule"), Column("next run"), Column("when", 14), Column("handler", 10)]
-    columns += [Column("user", 6), Column("tags", 6)]
-    rows = []
-    for schedule in schedules:
-        following = schedule.next_runs(now, 1) if schedule.enabled else []
-        due = render.relative(following[0], now) if following else "never" if schedule.enabled else "paused"
-        shown = [schedule.name or schedule.id, due, expression(schedule)]
-        rows.append([*shown, schedule.handler, schedule.user, ",".join(schedule.tags)])
-    return render.table(columns, rows)
+def _rows(cron: Cronlite, schedules: Iterable[Schedule], now: datetime) -> Iterator[list[list[str]]]:
+    """Yield the rows of a table, by the page: the last runs of a page are one query."""
+    for page in batches(schedules, PAGE):
+        last = cron.store.last_runs([schedule.id for schedule in page])
+        yield [_row(schedule, last.get(schedule.id), now) for schedule in page]
+
+
+def _row(schedule: Schedule, last: Run | None, now: datetime) -> list[str]:
+    following = schedule.next_runs(now, 1) if schedule.enabled else []
+    due = render.when(following[0], now, schedule.timetable.zone) if following else "never"
+    went = [labels.state(last), render.relative(labels.at(last), now)] if last else ["", ""]
+    shown = [labels.called(schedule.name, schedule.id), *went, due if schedule.enabled else "paused"]
+    shown += [labels.does(schedule.handler, schedule.params), expression(schedule)]
+    return [*shown, schedule.user, ",".join(schedule.tags)]
 
 
 def expression(schedule: Schedule) -> str:
@@ -143,7 +152,7 @@ def _shown(schedule: Schedule, now: datetime) -> str:
 def next_runs(schedule: Schedule, now: datetime, indent: str = "  ") -> str:
     """Show the next runs as a table, or why there are none."""
     if not schedule.enabled:
-        return f"{indent}paused; 'cronlite resume {schedule.name or schedule.id}' lets it run"
+        return f"{indent}paused; 'cronlite resume {_name(schedule)}' lets it run"
     ticks = schedule.next_runs(now, documents.NEXT_RUNS)
     columns = [Column("next runs"), Column("UTC"), Column(""), Column("", 20)]
     return (
@@ -190,7 +199,7 @@ def resume(session: Session, refs: Sequence[str], tag: str | None) -> None:
 
     def resumed(ref: str) -> str:
         schedule = session.cron.resume(schedule_id(session.cron, ref))
-        now = datetime.now(timezone.utc) - timedelta(seconds=1)
+        now = session.cron.now() - timedelta(seconds=1)
         following = [render.minute(tick, schedule.timetable.zone) for tick in schedule.next_runs(now, 1)]
         return f"resumed {_name(schedule)}, next run {following[0] if following else 'never'}"
 

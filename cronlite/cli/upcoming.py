@@ -3,92 +3,145 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
-from itertools import islice
+from typing import TYPE_CHECKING
 
 import click
 
-from cronlite.cli import documents, render
-from cronlite.cli.parameters import Instant, Name, placed
+from cronlite.cli import documents, labels, nobody, picking, render
+from cronlite.cli.instants import Instant, Spoken
+from cronlite.cli.parameters import Name
+from cronlite.cli.picking import Filters, Picked
 from cronlite.cli.references import schedule_document
 from cronlite.cli.render import Column
 from cronlite.cli.schedules import as_json, ref, tick_row
 from cronlite.cli.session import Session, pass_session, schedule_names
 from cronlite.cli.streams import say
 from cronlite.client import why as reasons
+from cronlite.client.app import Cronlite
 from cronlite.client.why import Answer
 from cronlite.documents import schedules
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput
 from cronlite.when import clock
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+DEFAULT_COUNT = 10
+LISTED = 10_000  # where an end was named, and no number
 _MICROSECOND = timedelta(microseconds=1)
+
+Coming = tuple[datetime, Schedule]
+"""A tick, and a schedule that is due at it."""
 
 
 @click.command("next")
 @click.argument("ref", metavar="[ID]", required=False, type=Name(schedule_names))
-@click.option("-n", "--count", type=click.IntRange(1, 10_000), default=10, show_default=True, help="How many.")
+@click.option("-n", "--count", type=click.IntRange(1, 10_000), help="At most so many. [default: 10; with --until all]")
 @click.option(
-    "--from", "start", type=Instant(), default="now", help="Runs at or after this instant; no zone: ID's, or UTC."
+    "--from",
+    "start",
+    type=Instant(spans=True),
+    default="now",
+    help="Runs at or after this instant; no zone: ID's, or UTC.",
 )
+@click.option("--until", type=Instant(spans=True), metavar="8h|INSTANT", help="Runs before this instant.")
+@picking.picked
 @as_json
 @pass_session
-def next_(session: Session, ref: str | None, count: int, start: datetime, as_json: bool) -> None:
-    """Show upcoming runs, DST oddities marked.
+def next_(
+    session: Session,
+    /,
+    ref: str | None,
+    count: int | None,
+    start: Spoken,
+    until: Spoken | None,
+    as_json: bool,
+    **filters: Unpack[Filters],
+) -> None:
+    """Show upcoming runs in the order of time, DST oddities marked.
 
-    Without an ID, those of all schedules that are not paused.
+    Without an ID, those of all schedules that are not paused, on one clock.
     --json prints a list of: schedule (its id), name, handler, at, local, tz, oddity.
     """
     cron = session.cron
-    if ref is not None:
-        chosen = [schedules.read(schedule_document(cron, ref))]
-        if not chosen[0].enabled:
-            render.note("it is paused: it would run at", "warning")
-    else:
-        chosen = [schedule for schedule in schedules.readable(cron.store.schedules())[0] if schedule.enabled]
-    after = placed(start, chosen[0].timetable.zone if ref is not None else timezone.utc)
-    found = list(islice(_merged(chosen, after), count))
+    chosen = _the_one(cron, ref, filters) if ref is not None else Picked(cron, **filters)
+    zone = chosen[0].timetable.zone if isinstance(chosen, list) else timezone.utc
     now = cron.now()
+    begin = start.coming(now, zone)
+    end = until.coming(begin, zone) if until else None
+    limit = count or (LISTED if until else DEFAULT_COUNT)
+    found = nearest((schedule for schedule in chosen if schedule.enabled or ref is not None), begin, end, limit)
     if as_json:
-        render.print_json([documents.upcoming(schedule, tick) for tick, schedule in found])
+        render.print_json_list(documents.upcoming(schedule, tick) for tick, schedule in found)
     elif found:
-        columns = [Column("at"), Column("UTC"), Column(""), Column("note", 20)]
-        rows = [tick_row(schedule, tick, now) for tick, schedule in found]
-        if ref is None:
-            columns.insert(3, Column("schedule", 16))
-            rows = [
-                [*row[:3], schedule.name or schedule.id, row[3]] for row, (_, schedule) in zip(rows, found, strict=True)
-            ]
-        say(render.table(columns, rows))
+        say(_alone(found, now) if ref is not None else _beside_each_other(found, now))
     else:
-        render.note("nothing is due from then on")
+        render.note("nothing is due then" if until else "nothing is due from then on")
+    if isinstance(chosen, Picked):
+        chosen.tell_broken()
+    nobody.tell(cron)
 
 
-def _merged(chosen: Iterable[Schedule], start: datetime) -> Iterator[tuple[datetime, Schedule]]:
-    """Yield the ticks of all schedules in their order."""
-    streams = []
+def _the_one(cron: Cronlite, ref: str, filters: Filters) -> list[Schedule]:
+    if any(filters.values()):
+        raise click.UsageError("give either an ID or options that pick schedules", click.get_current_context())
+    schedule = schedules.read(schedule_document(cron, ref))
+    if not schedule.enabled:
+        render.note("it is paused: it would run at", "warning")
+    return [schedule]
+
+
+def _alone(found: Sequence[Coming], now: datetime) -> str:
+    columns = [Column("at"), Column("UTC"), Column(""), Column("note", 20)]
+    return render.table(columns, [tick_row(schedule, tick, now) for tick, schedule in found])
+
+
+def _beside_each_other(found: Sequence[Coming], now: datetime) -> str:
+    """Show ticks of several schedules on one clock, as on their own they would not be in order."""
+    columns = [Column("at"), Column(""), Column("schedule", 16, middle=True), Column("its clock")]
+    columns += [Column("does", 12), Column("note", 20)]
+    rows = []
+    for tick, schedule in found:
+        zone = schedule.timetable.zone
+        local = "" if schedule.tz == "UTC" else f"{tick.astimezone(zone):%a %H:%M %Z}"
+        row = [render.utc_minute(tick), render.relative(tick, now), labels.called(schedule.name, schedule.id), local]
+        rows.append([*row, labels.does(schedule.handler, schedule.params), schedule.timetable.oddity(tick) or ""])
+    return render.table(columns, rows)
+
+
+def nearest(chosen: Iterable[Schedule], start: datetime, end: datetime | None, count: int) -> list[Coming]:
+    """Return the first ticks of schedules from `start` on and before `end`, at most `count`, in the order of time.
+
+    However many schedules there are, only those ticks are in memory, and of a schedule with nothing that near one tick
+    is looked for.
+    """
+    kept: list[tuple[float, int, datetime, Schedule]] = []  # a heap with the latest on top
     for number, schedule in enumerate(chosen):
-        active_from = schedule.active_from or start
-        ticks = schedule.timetable.next_ticks(max(start, active_from) - _MICROSECOND)
-        if (first := next(ticks, None)) is not None:
-            streams.append((first, number, schedule, ticks))
-    heapq.heapify(streams)
-    while streams:
-        tick, number, schedule, ticks = streams[0]
-        yield tick, schedule
-        if (following := next(ticks, None)) is not None:
-            heapq.heapreplace(streams, (following, number, schedule, ticks))
-        else:
-            heapq.heappop(streams)
+        after = max(start, schedule.active_from or start) - _MICROSECOND
+        for tick in schedule.timetable.next_ticks(after):
+            if end is not None and tick >= end:
+                break
+            entry = (-tick.timestamp(), -number, tick, schedule)
+            if len(kept) < count:
+                heapq.heappush(kept, entry)
+            elif entry[:2] > kept[0][:2]:
+                heapq.heapreplace(kept, entry)
+            else:
+                break
+    return [(tick, schedule) for _, _, tick, schedule in sorted(kept, key=lambda entry: entry[:2], reverse=True)]
 
 
 @click.command()
 @ref
-@click.option("--at", type=Instant(), required=True, help="The minute; without a zone, on the schedule's clock.")
+@click.option(
+    "--at", type=Instant(spans=True), required=True, help="The minute; without a zone, on the schedule's clock."
+)
 @as_json
 @pass_session
-def why(session: Session, ref: str, at: datetime, as_json: bool) -> None:
+def why(session: Session, ref: str, at: Spoken, as_json: bool) -> None:
     """Say why a schedule ran at a minute, or did not.
 
     --json prints schedule (its id), at, verdict, reasons and run. The verdict is the run's state where there is one, or
@@ -97,14 +150,15 @@ def why(session: Session, ref: str, at: datetime, as_json: bool) -> None:
     """
     cron = session.cron
     document = schedule_document(cron, ref)
+    now = cron.now()
     try:
         schedule = schedules.read(document)
     except InvalidInput as refused:
-        tick = clock.floor_minute(placed(at))
+        tick = clock.floor_minute(at.past(now))
         answer = Answer("unreadable", (f"it is set aside, and never due: {refused}",))
         named = when = ""
     else:
-        tick = clock.floor_minute(placed(at, schedule.timetable.zone))
+        tick = clock.floor_minute(at.past(now, schedule.timetable.zone))
         answer = reasons.why(cron.store, schedule, tick)
         named, when = schedule.name or "", render.minute(tick, schedule.timetable.zone)
     if as_json:

@@ -15,8 +15,8 @@ from cronlite.client.known_handlers import KnownHandlers
 from cronlite.client.opened import Opened
 from cronlite.client.receipt import Handle
 from cronlite.daemon import due
+from cronlite.documents import checks, schedules
 from cronlite.documents import runs as run_documents
-from cronlite.documents import schedules
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import Fault, InvalidInput, NotFound, suggestion
@@ -171,12 +171,16 @@ class Cronlite:
         self._warn_of(run.handler)
         return self._queued(run)
 
-    def trigger(self, ref: str) -> Handle:
+    def trigger(self, ref: str, params: Mapping[str, Any] | None = None) -> Handle:
         """Queue one run of the schedule with an id or a name now, beside the ones that it is due for.
 
-        Raises Conflict where its `overlap` is skip and a run of it is at work.
+        `params` stand in the place of the schedule's own, for this run. Raises Conflict where its `overlap` is skip and
+        a run of it is at work.
         """
-        return self._queued(run_requests.of_schedule(self.now(), self.get(ref)))
+        run = run_requests.of_schedule(self.now(), self.get(ref))
+        if params is not None:
+            run.params = checks.check_params(params)
+        return self._queued(run)
 
     def retry(self, id: str) -> Handle:
         """Queue a new run like a finished one. Raises Conflict while that one is still at work."""

@@ -119,7 +119,7 @@ TYPED: list[tuple[list[str], int, list[str]]] = [
     (["cancel", "x\x00y@z"], 1, ["no run"]),
     # instants, and the rest
     (["why", "nix", "--at", "10000-01-01"], 2, ["--at", "10000", "2026-11-21T02:30Z"]),
-    (["why", "nix", "--at", "yesterday"], 2, ["--at", "yesterday"]),
+    (["why", "nix", "--at", "yesteryear"], 2, ["--at", "yesteryear"]),
     (["why", "nix", "--at", "2026-02-30"], 2, ["--at", "2026-02-30"]),
     (["why", "nix", "--at", "2026-01-01T25:00"], 2, ["--at"]),
     (["why", "nix", "--at", "2026-01-01T00:00+99:00"], 2, ["--at"]),

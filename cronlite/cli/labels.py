@@ -1,0 +1,66 @@
+"""What is a schedule called in a list, what does it do, and how did a run of it end: in a few words each?"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from cronlite.cli import render
+from cronlite.documents import runs
+from cronlite.documents.runs import Run
+from cronlite.handlers.shell import NAME as SHELL
+
+# What import-crontab calls a line: its crontab, and the digits that tell its lines apart.
+_LINE_OF_A_CRONTAB = re.compile(r"crontab:.+:([0-9a-f]{8,}(?:\.\d+)?)", re.DOTALL)
+
+
+def called(name: str | None, id_: str) -> str:
+    """Return a schedule's name, or its id; of a name that import-crontab made, the digits, which the commands take."""
+    made = _LINE_OF_A_CRONTAB.fullmatch(name) if name else None
+    return made[1] if made else name or id_
+
+
+def does(handler: str, params: Mapping[str, Any]) -> str:
+    """Say what is called: the handler, or the command line where that is the shell's."""
+    command = params.get("command")
+    if handler != SHELL or not isinstance(command, (list, tuple)) or not all(isinstance(one, str) for one in command):
+        return handler
+    return command[2] if len(command) == 3 and command[1] == "-c" else shlex.join(command)
+
+
+def state(run: Run) -> str:
+    """Return a run's state, or `waiting` where it is queued behind an earlier run of its schedule."""
+    return "waiting" if run.state == runs.QUEUED and run.run_at is None else run.state
+
+
+def at(run: Run) -> datetime:
+    """Return when a run came into the state that it is in: when it ended, started, or was queued."""
+    return run.finished_at or run.started_at or run.queued_at
+
+
+def took(run: Run) -> str:
+    """Say how long the last attempt of a finished run took."""
+    if not (run.started_at and run.finished_at):
+        return ""
+    return render.span((run.finished_at - run.started_at).total_seconds())
+
+
+def outcome(run: Run) -> str:
+    """Say the one thing about a run that matters most."""
+    if run.reason:
+        return run.reason
+    if run.error:
+        return failure(run.error)
+    return "" if run.result is None else render.json_text(run.result, indent=None)
+
+
+def failure(error: Mapping[str, Any]) -> str:
+    """Say what an error was: its message, behind its class where that is part of what it says."""
+    module, _, kind = str(error.get("type", "")).rpartition(".")
+    message = str(error.get("message", ""))
+    # Cronlite's own classes tell nobody anything that their messages do not.
+    ours = module.split(".")[0] == "cronlite" or kind in ("TimedOut", "ProcessDied")
+    return message if message and ours else f"{kind}: {message}".strip(": ")

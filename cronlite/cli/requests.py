@@ -1,0 +1,192 @@
+"""How are runs asked for, repeated and called off from a command line?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import click
+
+from cronlite.cli import documents, picking, render
+from cronlite.cli.instants import Instant, Spoken
+from cronlite.cli.parameters import Duration, Name, Params
+from cronlite.cli.references import last_run, run_named, schedule_id
+from cronlite.cli.runs import BAD, shown, since, the_query
+from cronlite.cli.schedules import as_json, ref
+from cronlite.cli.session import Session, handler_names, pass_session, run_ids
+from cronlite.cli.several import each
+from cronlite.cli.streams import say
+from cronlite.client.app import Cronlite
+from cronlite.client.receipt import Handle
+from cronlite.client.status import status
+from cronlite.documents import runs
+from cronlite.documents.runs import Run
+from cronlite.errors import NotFound
+from cronlite.store.contract import RunQuery
+
+wait = click.option("--wait", is_flag=True, help="Wait for the end, print it, and exit with 1 unless it succeeded.")
+run_refs = click.argument("refs", metavar="RUN...", nargs=-1, required=True, type=Name(run_ids))
+
+
+@click.command()
+@ref
+@click.option("--params", type=Params(), metavar="JSON", help="In place of the schedule's own: JSON, @FILE, or -.")
+@wait
+@as_json
+@pass_session
+def trigger(session: Session, ref: str, params: dict[str, Any] | None, wait: bool, as_json: bool) -> None:
+    """Queue one run of a schedule now, beside those that it is due for.
+
+    --json prints the run: all its fields.
+    """
+    cron = session.cron
+    _queued(cron, cron.trigger(schedule_id(cron, ref), params), wait, as_json)
+
+
+@click.command()
+@click.argument("handler", type=Name(handler_names))
+@click.option("--params", type=Params(), default="{}", metavar="JSON", help="JSON, @FILE, or - for stdin.")
+@click.option("--at", type=Instant(), help="Not before this instant; without a zone, UTC.")
+@click.option("--in", "later", type=Duration(), help="Not before so much time has passed.")
+@click.option("--key", metavar="TEXT", help="At most one run with this key waits at a time; that one is returned.")
+@click.option("--deadline", type=Duration(), help="If it has not started by then, it is missed.")
+@click.option("--queue", metavar="NAME", help="Which workers it is for. [default: default]")
+@click.option("--user", default="", metavar="TEXT", help="For whom it runs.")
+@click.option("--retries", type=int, default=0, metavar="N", help="How many more attempts after a failure.")
+@click.option("--retry-delay", type=Duration(), help="Before the first retry; it doubles. [default: 60s]")
+@click.option("--timeout", type=Duration(), help="How long an attempt may take. [default: none]")
+@click.option("--on-crash", type=click.Choice(["retry", "abandon"]), help="If its daemon dies. [default: retry]")
+@wait
+@as_json
+@pass_session
+def enqueue(
+    session: Session,
+    /,
+    handler: str,
+    at: Spoken | None,
+    later: timedelta | None,
+    retry_delay: timedelta | None,
+    timeout: timedelta | None,
+    on_crash: str | None,
+    queue: str | None,
+    wait: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Queue one call of a handler, now or later.
+
+    --json prints the run: all its fields.
+    """
+    if at is not None and later is not None:
+        raise click.UsageError("--at and --in say the same thing; give one of them", click.get_current_context())
+    if hint := session.handler_hint(handler):
+        render.note(hint, "warning")
+    given = {
+        "run_at": at.coming(session.cron.now()) if at else later,
+        "retry_delay_seconds": retry_delay.total_seconds() if retry_delay else None,
+        "timeout_seconds": timeout.total_seconds() if timeout else None,
+        "on_crash": on_crash,
+        "queue": queue,
+    }
+    options |= {name: value for name, value in given.items() if value is not None}
+    _queued(session.cron, session.cron.enqueue(handler, **options), wait, as_json)
+
+
+def _queued(cron: Cronlite, handle: Handle, wait: bool, as_json: bool) -> None:
+    run = handle.run
+    if wait:
+        if missing := _nobody_for(cron, run.handler):
+            render.note(f"{missing}; waiting for one", "warning")
+        run = handle.wait()
+    if as_json:
+        render.print_json(documents.run(run))
+    elif wait:
+        say(shown(run, cron.now()))
+    else:
+        say(f"queued {run.id}{_waits_for(run, cron.now())}")
+    if wait and run.state != runs.SUCCEEDED:
+        raise click.exceptions.Exit(1)
+
+
+def _nobody_for(cron: Cronlite, handler: str) -> str | None:
+    seen = status(cron.store)
+    if not seen.alive:
+        return "no daemon is alive"
+    return None if handler in seen.handlers else f"no daemon alive has the handler {handler!r}"
+
+
+def _waits_for(run: Run, now: datetime) -> str:
+    if run.run_at is None:
+        return ", after the earlier runs of its schedule"
+    return f", to start {render.relative(run.run_at, now)}" if run.run_at > now else ""
+
+
+@click.command()
+@click.argument("refs", metavar="[RUN|NAME]...", nargs=-1, type=Name(run_ids))
+@click.option("--failed", is_flag=True, help="All that failed and were not put right since; with --since.")
+@since
+@picking.tag
+@picking.match
+@click.option("--user", metavar="TEXT", help="With --failed: only those of this user.")
+@click.option("--handler", type=Name(handler_names), metavar="NAME", help="With --failed: only those of this handler.")
+@pass_session
+def retry(session: Session, /, refs: Sequence[str], failed: bool, **filters: Any) -> None:
+    """Queue finished runs once more.
+
+    Of a schedule, by its name or id, that is the last run that failed. --failed takes, of each schedule whose last run
+    failed, that run; and each failed run on demand that was not retried yet.
+    """
+    cron = session.cron
+    if failed == bool(refs) or (refs and any(filters.values())):
+        told = "name runs or schedules, or give --failed with --since, --tag, --match, --user or --handler"
+        raise click.UsageError(told, click.get_current_context())
+    if failed and filters["since"] is None:
+        raise click.UsageError("say since when: --failed --since 22:00", click.get_current_context())
+    asked = {ref: partial(_failed_of, cron, ref) for ref in refs}
+    if failed:
+        asked = {run.id: partial(_itself, run) for run in _not_put_right(cron, the_query(cron, cron.now(), **filters))}
+        if not asked:
+            render.note("nothing that fits has failed and was not put right since")
+    each(list(asked), lambda ref: f"queued {cron.retry(asked[ref]().id).id}, a retry of {ref}")
+
+
+def _itself(run: Run) -> Run:
+    return run
+
+
+def _failed_of(cron: Cronlite, ref: str) -> Run:
+    """Return the run that is meant to be retried: of a schedule, the last that failed."""
+    if cron.store.run(ref) is None:
+        try:
+            schedule = schedule_id(cron, ref)
+        except NotFound:
+            return run_named(cron, ref)
+        if (last := last_run(cron, schedule, BAD)) is None:
+            raise NotFound(f"no run of schedule {ref!r} has failed; 'cronlite trigger' runs it now")
+        return last
+    return run_named(cron, ref)
+
+
+def _not_put_right(cron: Cronlite, query: RunQuery) -> Iterator[Run]:
+    """Yield the failed runs that nothing has made up for: the newest of each schedule, and each on demand."""
+    looked_at: set[str] = set()
+    retried = {run.retry_of for run in cron.store.runs(replace(query, states=None)) if run.retry_of}
+    for run in cron.store.runs(replace(query, states=BAD)):
+        if run.schedule is None and run.id not in retried:
+            yield run
+        elif run.schedule is not None and run.schedule not in looked_at:
+            looked_at.add(run.schedule)
+            newest = last_run(cron, run.schedule, {*runs.AT_WORK, runs.SUCCEEDED, *BAD})
+            if newest is not None and newest.id == run.id:
+                yield run
+
+
+@click.command()
+@run_refs
+@pass_session
+def cancel(session: Session, refs: Sequence[str]) -> None:
+    """Close queued runs before they start. What runs already cannot be called off."""
+    each(refs, lambda ref: f"cancelled {session.cron.cancel(run_named(session.cron, ref).id).id}")
