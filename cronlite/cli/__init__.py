@@ -51,6 +51,30 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "completion": ("completion.completion", "Print the script that makes a shell complete."),
     },
 }
+# What people type who know other programs, and what they want is called here.
+ELSEWHERE = {
+    "delete": "'cronlite remove ID' deletes schedules",
+    "disable": "'cronlite pause ID' keeps a schedule from running",
+    "enable": "'cronlite resume ID' lets a paused schedule run again",
+    "failed": "'cronlite runs --failed' lists what failed, and 'cronlite retry --failed --since 22:00' repeats it",
+    "failures": "'cronlite runs --failed' lists what failed",
+    "health": "'cronlite status' shows who is alive and what waits, and 'cronlite doctor' what is wrong",
+    "help": "'cronlite --help' lists all commands, and 'cronlite COMMAND --help' explains one",
+    "history": "'cronlite runs' lists what ran, and 'cronlite runs --schedule ID' that of one schedule",
+    "info": "'cronlite show ID' shows a schedule, and 'cronlite log RUN' a run",
+    "logs": "'cronlite log RUN' shows what a run printed",
+    "ls": "'cronlite list' lists schedules",
+    "output": "'cronlite log RUN' shows what a run printed",
+    "ps": "'cronlite runs --state running' lists what runs, and 'cronlite status' who is alive",
+    "rerun": "'cronlite retry RUN' queues a finished run once more",
+    "rm": "'cronlite remove ID' deletes schedules",
+    "run-now": "'cronlite trigger ID' queues a run of a schedule now",
+    "start": "'cronlite run' runs the daemon, and 'cronlite trigger ID' queues a run of a schedule now",
+    "stop": "'cronlite pause ID' keeps a schedule from running, 'cronlite cancel RUN' a queued run; or end the daemon",
+    "tail": "'cronlite log RUN' shows what a run printed",
+    "upcoming": "'cronlite next' shows what will run",
+    "version": "'cronlite --version' prints it",
+}
 SERVICES = ("run", "worker")  # their options are the environment of a service: CRONLITE_SEATS, not CRONLITE_RUN_SEATS
 _HOMES = {name: home for commands in COMMANDS.values() for name, (home, _) in commands.items()}
 
@@ -73,7 +97,7 @@ class CommandLine(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in _HOMES and not args[0].startswith("-") and not ctx.resilient_parsing:
-            hint = suggestion(args[0], _HOMES)
+            hint = ELSEWHERE.get(args[0].lower()) or suggestion(args[0], _HOMES)
             raise click.UsageError(f"no command is called {args[0]!r}; {hint}".rstrip("; "), ctx)
         return super().resolve_command(ctx, args)
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from cronlite.client.doctor import Finding
+from cronlite.client.failing import Failing
 from cronlite.client.status import Status
 from cronlite.client.why import Answer
 from cronlite.documents.daemons import DaemonRecord
@@ -57,7 +58,7 @@ def answer(given: Answer, of: str, at: datetime) -> dict[str, Any]:
 
 
 def status(given: Status) -> dict[str, Any]:
-    """Return `address`, `now`, `next_wake`, `daemons`, `ticks`, `gaps`, `queue` and `unknown_handlers`."""
+    """Return `address`, `now`, `next_wake`, `daemons`, `ticks`, `gaps`, `queue`, `unknown_handlers` and `failing`."""
     return {
         "address": given.address,
         "now": given.now,
@@ -67,12 +68,17 @@ def status(given: Status) -> dict[str, Any]:
         "gaps": [_tick(one) for one in given.gaps],
         "queue": [{"state": state, "handler": handler, "runs": n} for (state, handler), n in given.queue.items()],
         "unknown_handlers": given.unknown_handlers,
+        "failing": [_failing(one) for one in given.failing],
     }
 
 
 def finding(given: Finding) -> dict[str, Any]:
     """Return `severity` ("error" or "warning"), `subject`, `problem` and `remedy`."""
     return {field.name: getattr(given, field.name) for field in fields(given)}
+
+
+def _failing(given: Failing) -> dict[str, Any]:
+    return {"schedule": given.schedule, "name": given.name, "times": given.times, "last": given.last.id}
 
 
 def _daemon(given: DaemonRecord, alive: bool) -> dict[str, Any]:

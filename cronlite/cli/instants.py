@@ -17,7 +17,7 @@ _DAY = timedelta(days=1)
 _CLOCK = r"\d\d?:\d\d(?::\d\d(?:\.\d{1,6})?)?"
 _TYPED = re.compile(
     rf"(?:(?P<day>\d{{4}}-\d\d-\d\d|yesterday|today|tomorrow)(?:[T ](?P<at>{_CLOCK}))?|(?P<clock>{_CLOCK}))"
-    r" ?(?P<zone>Z|UTC|[+-]\d\d(?::?\d\d)?)?",
+    r"(?: ?(?P<zone>Z|UTC|[+-]\d\d(?::?\d\d)?))?",
     re.ASCII | re.IGNORECASE,
 )
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|min|s|m|h|d|w))+", re.ASCII)

@@ -14,12 +14,13 @@ from cronlite.cli import documents, picking, render
 from cronlite.cli.instants import Instant, Spoken
 from cronlite.cli.parameters import Duration, Name, Params
 from cronlite.cli.references import last_run, run_named, schedule_id
-from cronlite.cli.runs import BAD, shown, since, the_query
+from cronlite.cli.runs import shown, since, the_query
 from cronlite.cli.schedules import as_json, ref
 from cronlite.cli.session import Session, handler_names, pass_session, run_ids
 from cronlite.cli.several import each
 from cronlite.cli.streams import say
 from cronlite.client.app import Cronlite
+from cronlite.client.failing import BAD
 from cronlite.client.receipt import Handle
 from cronlite.client.status import status
 from cronlite.documents import runs

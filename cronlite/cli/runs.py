@@ -20,6 +20,7 @@ from cronlite.cli.schedules import PAGE, as_json
 from cronlite.cli.session import Session, handler_names, pass_session, run_ids, schedule_names
 from cronlite.cli.streams import say
 from cronlite.client.app import Cronlite
+from cronlite.client.failing import BAD
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
 from cronlite.errors import NotFound, StoreError
@@ -27,7 +28,6 @@ from cronlite.store.alike import batches
 from cronlite.store.contract import RunQuery
 
 COUNTED = 10_000  # of the runs that a list leaves out
-BAD = (runs.FAILED, runs.TIMED_OUT, runs.ABANDONED)
 
 since = click.option(
     "--since", type=Instant(spans=True), metavar="2h|INSTANT", help="Only those queued since; without a zone, UTC."

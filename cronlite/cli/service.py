@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 
-from cronlite.cli import documents, render
+from cronlite.cli import documents, labels, render
 from cronlite.cli.parameters import Duration
 from cronlite.cli.render import Column
 from cronlite.cli.schedules import as_json
@@ -17,6 +17,7 @@ from cronlite.cli.session import Session, pass_session
 from cronlite.cli.streams import say
 from cronlite.client import doctor as doctors
 from cronlite.client import status as statuses
+from cronlite.client.failing import Failing
 from cronlite.client.status import Status
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.ticks import Tick
@@ -137,7 +138,10 @@ def _serve(session: Session, options: Options, *, worker: bool = False, allow_sh
     if allow_shell:
         shell.allow_shell(cron.registry)
     if options.seats and not cron.registry.names():
-        log.warning("no handler is registered, so every run stays queued: name a module with @cronlite.handler as -A")
+        log.warning(
+            "no handler is registered, so every run stays queued: name a module with @cronlite.handler as -A, "
+            "or let schedules run commands with --allow-shell"
+        )
     notifier = service.Notifier(os.environ.get("NOTIFY_SOCKET"))
     with output.capture_logs(), output.capture_prints():
         service.serve(Daemon(cron.store, cron.registry, options, worker=worker, notify=notifier, home=cron))
@@ -149,13 +153,17 @@ def _serve(session: Session, options: Options, *, worker: bool = False, allow_sh
 def status(session: Session, as_json: bool) -> None:
     """Show who is alive, last ticks, queue, gaps.
 
-    --json prints address, now, next_wake, daemons, ticks, gaps, queue (state, handler, runs) and unknown_handlers.
+    Exit code 1 where no daemon and no worker is alive.
+    --json prints address, now, next_wake, daemons, ticks, gaps, queue (state, handler, runs), unknown_handlers, and
+    failing (schedule, name, times in a row, last run).
     """
     seen = statuses.status(session.cron.store)
     if as_json:
         render.print_json(documents.status(seen))
-        return
-    say("\n".join(part for part in (_overview(seen), _daemons(seen), _ticks(seen), _queue(seen)) if part))
+    else:
+        say("\n".join(part for part in (_overview(seen), _daemons(seen), _ticks(seen), _queue(seen)) if part))
+    if not seen.alive:
+        raise click.exceptions.Exit(1)
 
 
 def _overview(seen: Status) -> str:
@@ -175,6 +183,7 @@ def _overview(seen: Status) -> str:
         ("runs", f"{queue['queued']} queued, {queue['running']} running"),
         ("stuck", _stuck(seen.alive)),
         ("trouble", "\n".join(f"daemon {one.id}: {one.trouble}" for one in seen.alive if one.trouble)),
+        ("failing", "\n".join(_failing(one, seen.now) for one in seen.failing)),
         ("gaps", "\n".join(_gap(gap) for gap in seen.gaps)),
         (
             "unknown",
@@ -187,6 +196,12 @@ def _overview(seen: Status) -> str:
 def _stuck(alive: Sequence[DaemonRecord]) -> str:
     stuck = sum(daemon.stuck for daemon in alive)
     return f"{stuck} threads in handlers over their time-out" if stuck else ""
+
+
+def _failing(one: Failing, now: datetime) -> str:
+    name = labels.called(one.name, one.schedule)
+    ago = render.relative(labels.at(one.last), now)
+    return f"{name} {one.times} times in a row, last {ago}: {labels.outcome(one.last)}"
 
 
 def _gap(gap: Tick) -> str:

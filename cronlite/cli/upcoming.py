@@ -25,12 +25,14 @@ from cronlite.documents import schedules
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput
 from cronlite.when import clock
+from cronlite.when.timetable import Timetable
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 DEFAULT_COUNT = 10
 LISTED = 10_000  # where an end was named, and no number
+TIMETABLES = 10_000
 _MICROSECOND = timedelta(microseconds=1)
 
 Coming = tuple[datetime, Schedule]
@@ -119,9 +121,14 @@ def nearest(chosen: Iterable[Schedule], start: datetime, end: datetime | None, c
     is looked for.
     """
     kept: list[tuple[float, int, datetime, Schedule]] = []  # a heap with the latest on top
+    soonest: dict[Timetable, datetime] = {}  # many schedules share one
     for number, schedule in enumerate(chosen):
-        after = max(start, schedule.active_from or start) - _MICROSECOND
-        for tick in schedule.timetable.next_ticks(after):
+        table, active = schedule.timetable, schedule.active_from or start
+        if len(kept) == count and soonest.get(table, start) >= kept[0][2]:
+            continue
+        for tick in table.next_ticks(max(start, active) - _MICROSECOND):
+            if active <= start and len(soonest) < TIMETABLES:
+                soonest.setdefault(table, tick)
             if end is not None and tick >= end:
                 break
             entry = (-tick.timestamp(), -number, tick, schedule)

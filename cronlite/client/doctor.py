@@ -15,7 +15,7 @@ from cronlite.documents.schedules import Document, label
 from cronlite.errors import InvalidInput, StoreError, StoreUnavailable
 from cronlite.store.contract import RunQuery, Store
 from cronlite.when import clock
-from cronlite.when.clock import utc_minute
+from cronlite.when.clock import utc_minute, utc_second
 
 _NAMED = 3
 
@@ -42,6 +42,7 @@ def doctor(store: Store) -> list[Finding]:
         *_handlers(seen),
         *_queues(store, seen),
         *_gaps(seen),
+        *_failing(seen),
         *_documents(store, seen),
     ]
     return sorted(findings, key=lambda finding: finding.severity != "error")
@@ -120,6 +121,19 @@ def _gaps(seen: Status) -> Iterator[Finding]:
         told = f"no daemon ticked in {_counted(minutes, 'minute')}{left_out}"
         span = f"{utc_minute(gap.first)} to {utc_minute(gap.last)}"
         yield Finding("warning", span, told, "keep a second daemon running; see each schedule's catch_up")
+
+
+def _failing(seen: Status) -> Iterator[Finding]:
+    for one in seen.failing:
+        error = one.last.error or {}
+        ended = utc_second(one.last.finished_at or one.last.queued_at)
+        told = f"failed {one.times} times in a row, last at {ended}: {error.get('message', '')}"
+        yield Finding(
+            "warning",
+            f"schedule {one.name or one.schedule}",
+            told,
+            f"see 'cronlite log {one.last.id}'; 'cronlite retry {one.last.id}' repeats it",
+        )
 
 
 def _documents(store: Store, seen: Status) -> Iterator[Finding]:

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from cronlite.client.failing import Failing, failing
 from cronlite.daemon.liveness import SILENCE_SECONDS
 from cronlite.documents import runs
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.ticks import Tick
-from cronlite.errors import suggestion
+from cronlite.errors import StoreError, suggestion
+from cronlite.handlers.shell import NAME as SHELL
 from cronlite.store.contract import Store
 from cronlite.when import clock
 
@@ -23,7 +25,8 @@ class Status:
     """A store at an instant of its own clock.
 
     `ticks` are the newest entries of the ledger, newest first, `gaps` those of the last day. `queue` counts the runs at
-    work by (state, handler); `unknown_handlers` are those of queued runs that no daemon alive can call.
+    work by (state, handler); `unknown_handlers` are those of queued runs that no daemon alive can call; `failing` are
+    the schedules whose last runs all failed.
     """
 
     address: str
@@ -35,6 +38,7 @@ class Status:
     gaps: Sequence[Tick]
     queue: Mapping[tuple[str, str], int]
     unknown_handlers: Sequence[str]
+    failing: Sequence[Failing]
 
     @property
     def handlers(self) -> set[str]:
@@ -59,6 +63,7 @@ def status(store: Store) -> Status:
         ticks=entries[:LAST_TICKS],
         gaps=[entry for entry in entries if entry.is_gap and entry.last > now - DAY],
         queue=queue,
+        failing=_failing(store, now),
         unknown_handlers=sorted({handler for state, handler in queue if state == runs.QUEUED} - known),
     )
 
@@ -69,8 +74,17 @@ def is_alive(daemon: DaemonRecord, now: datetime) -> bool:
     return daemon.dead_at is None and now - seen < timedelta(seconds=SILENCE_SECONDS)
 
 
+def _failing(store: Store, now: datetime) -> list[Failing]:
+    try:
+        return failing(store, now)
+    except StoreError:  # a store with too much to look through, which is no reason to tell nothing at all
+        return []
+
+
 def how_to_register(handler: str, seen: Status) -> str:
     """Say how a handler that no daemon alive has can be had."""
+    if handler == SHELL:
+        return "let a daemon run commands: cronlite run --allow-shell"
     hint = suggestion(handler, seen.handlers)
     start = "start a daemon whose -A module registers it"
     return f"{hint} or else {start}" if "did you mean" in hint else start

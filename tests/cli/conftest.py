@@ -38,8 +38,8 @@ class Typed:
         assert "Traceback" not in result.stderr, result.stderr
         return result
 
-    def json(self, *words: str) -> Any:
-        return json.loads(self(*words, "--json").stdout)
+    def json(self, *words: str, code: int = 0) -> Any:
+        return json.loads(self(*words, "--json", code=code).stdout)
 
 
 @pytest.fixture

@@ -39,11 +39,21 @@ def problems(typed: Typed, code: int = 1) -> dict[str, str]:
 
 
 def test_status_of_an_empty_store(typed: Typed) -> None:
-    told = typed.json("status")
-    assert set(told) == {"address", "now", "next_wake", "daemons", "ticks", "gaps", "queue", "unknown_handlers"}
+    told = typed.json("status", code=1)
+    assert set(told) == {
+        "address",
+        "now",
+        "next_wake",
+        "daemons",
+        "ticks",
+        "gaps",
+        "queue",
+        "unknown_handlers",
+        "failing",
+    }
     assert told["daemons"] == told["ticks"] == told["gaps"] == told["queue"] == []
     assert told["next_wake"] is None
-    assert "no daemon is alive" in typed("status").stdout
+    assert "no daemon is alive" in typed("status", code=1).stdout
 
 
 def test_status_shows_daemons_ticks_gaps_and_the_queue(typed: Typed, cron: Cronlite) -> None:
@@ -211,5 +221,5 @@ def test_complaints_and_refusals_of_the_store_are_findings(
 
 def test_a_working_daemon_is_seen(typed: Typed, cron: Cronlite) -> None:
     cron.start()
-    wait_until(lambda: typed.json("status")["daemons"], what="the daemon")
+    wait_until(cron.store.daemons, what="the daemon")
     assert typed.json("status")["daemons"][0]["handlers"] == ["boom", "double"]

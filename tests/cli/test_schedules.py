@@ -184,12 +184,6 @@ def test_a_document_that_cannot_be_read_is_shown_with_its_faults(typed: Typed, c
     assert typed.json("show", "bad")["minute"] == 5
 
 
-def test_stored_text_cannot_move_the_cursor(typed: Typed) -> None:
-    typed("add", "--name", "n", "--user", "a\u009b31mb", "--note", "x\u202ey")
-    assert "\u009b" not in typed("list").stdout
-    assert "\u202e" not in typed("show", "n").stdout
-
-
 def test_an_unknown_handler_is_hinted_at_but_stored(typed: Typed, application: object) -> None:
     name = application("import cronlite\n@cronlite.handler\ndef extract_it(params): ...\n")  # type: ignore[operator]
     told = typed("-A", name, "add", "--handler", "extract_itt", "--name", "n").stderr

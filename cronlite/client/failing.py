@@ -1,0 +1,59 @@
+"""Which schedules fail again and again?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from cronlite.documents import runs
+from cronlite.documents.runs import Run
+from cronlite.store.contract import RunQuery, Store
+
+BAD = (runs.FAILED, runs.TIMED_OUT, runs.ABANDONED)
+IN_A_ROW = 3
+# How far back, and at how many failed runs and schedules, one looks: what fails again and again is among the last ones.
+LOOKED_BACK = timedelta(days=8)
+LOOKED_AT = 1_000
+NAMED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A schedule, by id and name, whose last runs all failed: how many in a row, and the last of them."""
+
+    schedule: str
+    name: str | None
+    times: int
+    last: Run
+    params: Mapping[str, Any]
+
+
+def failing(store: Store, now: datetime) -> list[Failing]:
+    """List the schedules whose last three runs failed, timed out or were abandoned; the newest failure first."""
+    bad = store.runs(RunQuery(states=BAD, since=now - LOOKED_BACK, limit=LOOKED_AT))
+    counts = Counter(run.schedule for run in bad if run.schedule is not None)
+    often = [id_ for id_, count in counts.most_common() if count >= IN_A_ROW][:NAMED]
+    found = [one for id_ in often if (one := _failing(store, id_, counts[id_]))]
+    return sorted(found, key=lambda one: one.last.queued_at, reverse=True)
+
+
+def _failing(store: Store, id_: str, count: int) -> Failing | None:
+    document = store.schedule(id_)
+    if document is None:
+        return None
+    ended = store.runs(RunQuery(schedule=id_, states=(*BAD, runs.SUCCEEDED), limit=count))
+    row = list(_until_a_success(ended))
+    if len(row) < IN_A_ROW:
+        return None
+    name = document.get("name")
+    return Failing(id_, name if isinstance(name, str) else None, len(row), row[0], row[0].params)
+
+
+def _until_a_success(ended: Iterator[Run]) -> Iterator[Run]:
+    for run in ended:
+        if run.state == runs.SUCCEEDED:
+            return
+        yield run
