@@ -24,8 +24,8 @@ from cronlite.client.failing import BAD
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
 from cronlite.errors import NotFound, StoreError
-from cronlite.store.alike import batches
 from cronlite.store.contract import RunQuery
+from cronlite.store.grouping import batches
 
 COUNTED = 10_000  # of the runs that a list leaves out
 

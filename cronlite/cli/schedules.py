@@ -22,7 +22,7 @@ from cronlite.documents import schedules as schedule_documents
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput
-from cronlite.store.alike import batches
+from cronlite.store.grouping import batches
 from cronlite.when import pattern as cron_language
 
 if TYPE_CHECKING:
