@@ -14,14 +14,12 @@ from difflib import get_close_matches
 from functools import lru_cache
 from operator import attrgetter
 
-from cronlite.errors import Fault, InvalidExpression
-
-FIELDS = ("minute", "hour", "day", "month", "weekday")
-WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
-MONTHS: tuple[str, ...] = ("January", "February", "March", "April", "May", "June")
-MONTHS += ("July", "August", "September", "October", "November", "December")
+from cronlite.errors import Fault, InvalidExpression, shown
+from cronlite.when import foreign_fields
+from cronlite.when.limits import FIELDS, LIMITS, Limits
 
 _LONGEST = 256
+_LIKE = 0.75
 _ITEM = re.compile(r"(\*|[a-z0-9]+)(?:-([a-z0-9]+))?(?:/([a-z0-9]+))?")
 _WEEKDAY_IN_MONTH = re.compile(r"([a-z0-9]+)(?:l|#([0-9]+))")
 _READINGS: dict[str, Callable[[date], int]] = {
@@ -36,34 +34,6 @@ class _Refused(ValueError):
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(problem)
         self.problem, self.remedy = problem, remedy
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """What one of the five fields allows."""
-
-    low: int
-    high: int
-    titles: tuple[str, ...] = ()
-    letters: str = ""
-
-    @property
-    def names(self) -> list[str]:
-        return [title[:3].lower() for title in self.titles]
-
-    @property
-    def remedy(self) -> str:
-        names = f" or {self.names[0]}-{self.names[-1]}" if self.titles else ""
-        return f"give {self.low}-{self.high}{names}{self.letters}"
-
-
-_KINDS = {
-    "minute": _Kind(0, 59),
-    "hour": _Kind(0, 23),
-    "day": _Kind(1, 31, letters=", L or LW"),
-    "month": _Kind(1, 12, MONTHS),
-    "weekday": _Kind(0, 7, WEEKDAYS, letters=", 5L or fri#2"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,33 +70,43 @@ class Field:
 def parse_field(name: str, value: object) -> Field:
     """Parse one of the five fields: None, a number, an expression, or a list of these; raise InvalidExpression."""
     try:
-        return _parse(name, _text(_KINDS[name], value))
+        return _parse(name, _text(name, value))
     except _Refused as refused:
         raise InvalidExpression(Fault(name, value, refused.problem, refused.remedy)) from None
 
 
-def _text(kind: _Kind, value: object) -> str:
+def _text(name: str, value: object) -> str:
+    limits = LIMITS[name]
     if value is None:
         return "*"
     if isinstance(value, list | tuple):
         if not 0 < len(value) <= _LONGEST or any(each is None or isinstance(each, list | tuple) for each in value):
             raise _Refused("is not a list of expressions", f"give one to {_LONGEST} plain values")
-        return _plain(",".join(_text(kind, each) for each in value))
+        return _plain(",".join(_listed(name, each) for each in value))
     if isinstance(value, int | float) and not isinstance(value, bool) and value == value:
         # Compared before it is printed: Python refuses to print an integer of thousands of digits.
-        if not kind.low <= value <= kind.high:
-            raise _Refused("is out of range", kind.remedy)
+        if not limits.low <= value <= limits.high:
+            refused = _Refused("is out of range", limits.remedy)
+            raise _advised(name, str(int(value)), refused) if abs(value) < _LONGEST else refused
         if value == int(value):
             return str(int(value))
     # Not isinstance: BSON's Code is a str too, and no query for text finds it.
     if type(value) is not str:
-        raise _Refused("is neither a whole number nor an expression", kind.remedy)
+        raise _Refused("is neither a whole number nor an expression", limits.remedy)
     text = _plain(value)
     if text.startswith("@"):
         raise _Refused("stands for a whole line", "give it as 'cron', alone")
     if re.search(r"\s", text):
-        raise _Refused("has blanks in it", "separate the parts by commas alone")
+        refused = _Refused("has blanks in it", "separate the parts by commas alone")
+        raise _advised(name, " ".join(text.lower().split()), refused)
     return text
+
+
+def _listed(name: str, value: object) -> str:
+    try:
+        return _text(name, value)
+    except _Refused as refused:
+        raise _Refused(f"{refused.problem} at {shown(value)}", refused.remedy) from None
 
 
 def _plain(text: object, longest: int = _LONGEST) -> str:
@@ -144,20 +124,34 @@ def _plain(text: object, longest: int = _LONGEST) -> str:
 
 @lru_cache(maxsize=4096)
 def _parse(name: str, text: str) -> Field:
-    kind = _KINDS[name]
+    limits = LIMITS[name]
     values, specials = 0, set()
     for item in text.lower().split(","):
         try:
-            if special := _special(name, kind, item):
+            if special := _special(name, limits, item):
                 specials.add(special)
             else:
-                values |= _bits(kind, item)
+                values |= _bits(limits, item)
         except _Refused as refused:
             place = "" if item == text.lower() else f" at {item!r}"
-            raise _Refused(refused.problem + place, refused.remedy) from None
+            told = _advised(name, item, refused)
+            raise _Refused(told.problem + place, told.remedy) from None
     if name == "weekday":
         values = (values | values >> 7) & 0b1111111
     return Field(name, _spelled(name, text), values, frozenset(specials))
+
+
+def _advised(name: str, text: str, refused: _Refused) -> _Refused:
+    """Return what is known of a spelling from elsewhere instead of the general refusal."""
+    known = foreign_fields.meant(name, text)
+    if known is None:
+        return refused
+    try:
+        # What is to be said instead may itself be refused, as 'fri-mon' is, with a remedy of its own.
+        _parse(known.of or name, known.say or "*")
+    except _Refused as again:
+        return _Refused(known.problem, again.remedy)
+    return _Refused(known.problem, known.advice)
 
 
 def _spelled(name: str, text: str) -> str:
@@ -170,13 +164,13 @@ def _spelled(name: str, text: str) -> str:
     return text.replace("l", "L") if name == "weekday" else text
 
 
-def _special(name: str, kind: _Kind, item: str) -> str:
+def _special(name: str, limits: Limits, item: str) -> str:
     if name == "day" and item in ("l", "lw"):
         return item.upper()
     found = _WEEKDAY_IN_MONTH.fullmatch(item) if name == "weekday" else None
     if not found:
         return ""
-    weekday, nth = _number(kind, found[1]) % 7, found[2]
+    weekday, nth = _number(limits, found[1], item) % 7, found[2]
     if nth is None:
         return f"{weekday}L"
     if not 1 <= int(nth) <= 5:
@@ -184,61 +178,60 @@ def _special(name: str, kind: _Kind, item: str) -> str:
     return f"{weekday}#{int(nth)}"
 
 
-def _bits(kind: _Kind, item: str) -> int:
+def _bits(limits: Limits, item: str) -> int:
     found = _ITEM.fullmatch(item)
     if not found or (found[1] == "*" and found[2]):
-        raise _unreadable(kind, item)
-    start, end, step = found[1], found[2], _step(kind, found[3])
+        raise _unreadable(limits, item)
+    start, end, step = found[1], found[2], _step(limits, found[3])
     if start == "*":
-        low, high = kind.low, kind.high
+        low, high = limits.low, limits.high
     else:
-        low = high = _number(kind, start)
+        low = high = _number(limits, start, item)
         if end:
-            high = 7 if end == "sun" and low > 0 else _number(kind, end)
+            high = 7 if end == "sun" and low > 0 else _number(limits, end, item)
         elif found[3]:
-            high = kind.high
+            high = limits.high
     if low > high:
-        raise _Refused("is a reversed range", f"say '{_unwrapped(kind, low, high, step)}'")
+        raise _Refused("is a reversed range", f"say '{_unwrapped(limits, low, high, step)}'")
     return sum(1 << number for number in range(low, high + 1, step))
 
 
-def _step(kind: _Kind, word: str | None) -> int:
+def _step(limits: Limits, word: str | None) -> int:
     if word is None:
         return 1
-    if not word.isdigit() or not 1 <= int(word) <= kind.high:
-        raise _Refused("has a step out of range", f"give 1-{kind.high} after '/'")
+    if not word.isdigit() or not 1 <= int(word) <= limits.high:
+        raise _Refused("has a step out of range", f"give 1-{limits.high} after '/'")
     return int(word)
 
 
-def _number(kind: _Kind, word: str) -> int:
-    if word in kind.names:
-        return kind.names.index(word) + kind.low
+def _number(limits: Limits, word: str, item: str) -> int:
+    if word in limits.names:
+        return limits.names.index(word) + limits.low
     if not word.isdigit():
-        if word[:3] in kind.names:
-            raise _Refused("has a name of more than three letters", f"say {word[:3]!r}")
-        close = get_close_matches(word[:3], kind.names, n=1)
-        raise _Refused("is not a number or name", f"did you mean {close[0]!r}?" if close else kind.remedy)
-    if not kind.low <= int(word) <= kind.high:
-        raise _Refused("is out of range", kind.remedy)
+        close = get_close_matches(word, map(str.lower, limits.titles), n=1, cutoff=_LIKE)
+        remedy = f"did you mean {item.replace(word, close[0][:3])!r}?" if close else limits.remedy
+        raise _Refused("is not a number or name", remedy)
+    if not limits.low <= int(word) <= limits.high:
+        raise _Refused("is out of range", limits.remedy)
     return int(word)
 
 
-def _unreadable(kind: _Kind, item: str) -> _Refused:
+def _unreadable(limits: Limits, item: str) -> _Refused:
     if re.fullmatch(r"-[0-9]+", item):
-        return _Refused("is out of range", kind.remedy)
+        return _Refused("is out of range", limits.remedy)
     if not item:
-        return _Refused("has an empty part", kind.remedy)
-    return _Refused("cannot be read", "say '*'" if item == "?" else kind.remedy)
+        return _Refused("has an empty part", limits.remedy)
+    return _Refused("cannot be read", limits.remedy)
 
 
-def _unwrapped(kind: _Kind, low: int, high: int, step: int) -> str:
-    size = len(kind.titles) or kind.high - kind.low + 1
-    around = [(low - kind.low + n) % size + kind.low for n in range((high - low) % size + 1)]
-    if kind.titles:
-        return ",".join(kind.names[number - kind.low] for number in around[::step])
+def _unwrapped(limits: Limits, low: int, high: int, step: int) -> str:
+    size = len(limits.titles) or limits.high - limits.low + 1
+    around = [(low - limits.low + n) % size + limits.low for n in range((high - low) % size + 1)]
+    if limits.titles:
+        return ",".join(limits.names[number - limits.low] for number in around[::step])
     if step > 1:
         return ",".join(map(str, around[::step]))
-    spans = ((low, kind.high), (kind.low, high))
+    spans = ((low, limits.high), (limits.low, high))
     return ",".join(f"{first}-{last}" if first < last else f"{first}" for first, last in spans)
 
 

@@ -10,23 +10,17 @@ from calendar import isleap, monthrange
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from difflib import get_close_matches
 from functools import lru_cache
 from itertools import groupby, pairwise
 
-from cronlite.errors import Fault, InvalidExpression, suggestion
-from cronlite.when.fields import FIELDS, MONTHS, WEEKDAYS, Field, parse_field
+from cronlite.errors import Fault, InvalidExpression
+from cronlite.when import foreign_lines
+from cronlite.when.fields import Field, parse_field
+from cronlite.when.foreign_lines import NICKNAMES
+from cronlite.when.limits import FIELDS, MONTHS, WEEKDAYS
 
 __all__ = ["FIELDS", "NICKNAMES", "Field", "Pattern", "describe", "matches", "parse_field", "parse_line"]
-
-NICKNAMES = {
-    "@hourly": "0 * * * *",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@weekly": "0 0 * * 0",
-    "@monthly": "0 0 1 * *",
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-}
 
 _LONGEST_LINE = 1024
 _FIVE = f"five fields ({' '.join(FIELDS)})"
@@ -121,6 +115,13 @@ def parse_line(line: str) -> Pattern:
     words = re.findall(r"[^ \t\r\n]+", line) if isinstance(line, str) and len(line) <= _LONGEST_LINE else []
     if not words:
         raise _line_fault(line, "is not a line", f"give {_FIVE} in up to {_LONGEST_LINE} characters")
+    try:
+        return _read_line(line, words)
+    except InvalidExpression as refused:
+        raise _advised(line, words, refused) from None
+
+
+def _read_line(line: str, words: list[str]) -> Pattern:
     if words[0].startswith("@"):
         words = _nickname(line, words)
     if len(words) != len(FIELDS):
@@ -130,15 +131,36 @@ def parse_line(line: str) -> Pattern:
     return Pattern.of(*words, either_day=either_day)
 
 
+def _advised(line: str, words: list[str], refused: InvalidExpression) -> InvalidExpression:
+    """Return what is known of a line from elsewhere instead of the general refusal."""
+    known = foreign_lines.meant(" ".join(words))
+    if known is None:
+        return refused
+    if known.say:
+        try:
+            _read_line(known.say, known.say.split())
+        except InvalidExpression as again:  # the line that it stands for has a fault of its own
+            return InvalidExpression(Fault("cron", line, known.problem, f"give {_FIVE}"), *again.faults)
+    return _line_fault(line, known.problem, known.advice)
+
+
 def _nickname(line: str, words: list[str]) -> list[str]:
     name = words[0].lower()
     if name == "@reboot":
         raise _line_fault(line, "is not a time", "call the handler where the application starts")
     if name not in NICKNAMES:
-        raise _line_fault(line, "is not a nickname", suggestion(name, NICKNAMES))
+        raise _line_fault(line, "is not a nickname", _nickname_meant(name))
     if len(words) > 1:
         raise _line_fault(line, "has something after the nickname", f"say '{name}' alone, without a command")
     return NICKNAMES[name].split()
+
+
+def _nickname_meant(name: str) -> str:
+    """Guess at a slip of the finger, and never at another interval: `@bihourly` is not `@hourly`."""
+    close = get_close_matches(name, NICKNAMES, n=1, cutoff=0.8)
+    if close and not any(known[1:] in name for known in NICKNAMES):
+        return f"did you mean {close[0]!r}?"
+    return f"give one of {', '.join(sorted(NICKNAMES))}, or {_FIVE}"
 
 
 def _line_fault(line: object, problem: str, remedy: str) -> InvalidExpression:

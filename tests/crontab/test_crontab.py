@@ -106,7 +106,8 @@ def test_a_step_after_one_number_is_pointed_at() -> None:
     [
         ("@reboot x", "@reboot is no time; have the service manager run it"),
         ("@Reboot x", "@reboot is no time"),
-        ("@every_minute x", "is not a nickname; give one of @annually, "),
+        ("@every_minute x", "is no nickname of cron; say '* * * * *'"),
+        ("@often x", "is not a nickname; give one of @annually, "),
         ("61 * * * * x", "minute '61' is out of range; give 0-59"),
         ("61 25 * * * x", "minute '61' is out of range; hour '25' is out of range; give 0-59; give 0-23"),
         ("0 22-2 * * * x", "hour '22-2' is a reversed range; say '22-23,0-2'"),

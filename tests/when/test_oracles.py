@@ -17,7 +17,7 @@ from cronlite.errors import InvalidExpression
 from cronlite.when import clock
 from cronlite.when import pattern as cron
 from cronlite.when.clock import MINUTE
-from cronlite.when.fields import MONTHS, WEEKDAYS
+from cronlite.when.limits import MONTHS, WEEKDAYS
 from cronlite.when.timetable import Timetable
 
 UTC = timezone.utc
