@@ -13,7 +13,8 @@ from datetime import date
 from functools import lru_cache
 
 from cronlite.errors import InvalidExpression
-from cronlite.when.fields import FIELDS, MONTHS, WEEKDAYS, Field, parse_field
+from cronlite.when.fields import Field, parse_field
+from cronlite.when.limits import FIELDS, MONTHS, WEEKDAYS
 
 LONGEST = 256  # characters; the parser refuses more
 
