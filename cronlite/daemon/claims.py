@@ -287,7 +287,7 @@ class Execution:
 
     def _is_behind(self) -> bool:
         """Tell whether nothing more is to be claimed for now, be there free seats or not."""
-        return self._all_seats_stuck() or self.unrecorded > MAX_UNRECORDED
+        return self._all_seats_stuck() or self.pool.is_short or self.unrecorded > MAX_UNRECORDED
 
     def _ahead(self) -> int:
         """Say how many more runs this daemon could start before long."""

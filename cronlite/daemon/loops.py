@@ -223,7 +223,8 @@ class Daemon:
     def _beat(self) -> float:
         pool = self.execution.pool
         link = self._feeding or self._sending
-        self.membership.beat(running=pool.running, stuck=pool.stuck, trouble=link.trouble.told if link else "")
+        troubles = (link.trouble.told if link else "", pool.trouble)
+        self.membership.beat(running=pool.running, stuck=pool.stuck, trouble="; ".join(filter(None, troubles)))
         dead = self.peers.observe(self.membership.id, self._store.owners())
         for owner in dead:
             self.execution.take_over(owner)

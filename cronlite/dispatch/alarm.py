@@ -1,4 +1,4 @@
-"""Who looks at the time, so that nothing else in a pool has to: one thread, started when first needed."""
+"""Who looks at the time, so that nothing else in a pool has to: one thread, started by who is going to need it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = logger("cronlite.pool")
 
 
 class Alarm:
-    """Calls `check(now)` at the instants asked for, which are seconds of `time.monotonic`.
+    """Calls `check(now)` at the instants asked for, which are seconds of `time.monotonic`, once `start` was called.
 
     `check` returns the next instant of its own, or infinity.
     """
@@ -25,15 +25,25 @@ class Alarm:
         self._thread: threading.Thread | None = None
         self._closed = False
 
+    def start(self) -> None:
+        """Start the thread, if it is not there yet. Raises RuntimeError where the system grants none.
+
+        Apart from `at`, which is called where it is too late to refuse a run.
+        """
+        if self._thread is not None:
+            return
+        with self._changed:
+            if self._thread is None and not self._closed:
+                thread = threading.Thread(target=self._main, name="cronlite-alarm", daemon=True)
+                thread.start()
+                self._thread = thread
+
     def at(self, instant: float) -> None:
         """Check at an instant, if not sooner."""
         if instant >= self._next:  # read without the lock: most runs have a later end than an earlier run
             return
         with self._changed:
             self._next = min(self._next, instant)
-            if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._main, name="cronlite-alarm", daemon=True)
-                self._thread.start()
             self._changed.notify()
 
     def close(self) -> None:

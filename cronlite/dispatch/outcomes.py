@@ -51,6 +51,11 @@ def timed_out(seconds: float | None, *, still_at: str | None = None) -> Outcome:
     )
 
 
+def cut_off(why: str) -> Outcome:
+    """Return the outcome of a call that was ended through no fault of its own: it costs neither a retry nor a crash."""
+    return Outcome(runs.QUEUED, error={"type": "CutOff", "message": why, "traceback": ""})
+
+
 def died(status: int | None) -> Outcome:
     """Return the outcome of a call whose child process ended with a status, as `subprocess` gives it.
 

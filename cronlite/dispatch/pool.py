@@ -3,52 +3,38 @@
 from __future__ import annotations
 
 import contextvars
-import math
 import os
 import queue
-import sys
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from cronlite.dispatch import outcomes
 from cronlite.dispatch.alarm import Alarm
-from cronlite.dispatch.loop import Loop
+from cronlite.dispatch.calls import Call, stepwise
+from cronlite.dispatch.limits import Limits
+from cronlite.dispatch.loop import Loop, Loops
 from cronlite.dispatch.process import Children, NotStarted
 from cronlite.documents.runs import Outcome, Run
 from cronlite.errors import CronliteError
-from cronlite.handlers.output import Tail, enter_tail, mend_streams
+from cronlite.handlers.output import enter_tail, mend_streams
 from cronlite.handlers.registry import CurrentRun, Handler, Home, Registry, awaited, enter_run
 from cronlite.logger import logger
 
+if TYPE_CHECKING:
+    import asyncio
+
 log = logger("cronlite.pool")
 
-CUT_SECONDS = 5.0
-"""How long a handler that was cut off at its time limit may take to end."""
-
-
-class Execution:
-    """A run in the pool: it waits for a seat, or has one."""
-
-    __slots__ = ("cut", "cut_off", "deadline", "handler", "run", "since", "tail", "thread", "word")
-
-    def __init__(self, run: Run, handler: Handler | None, since: float) -> None:
-        self.run, self.handler, self.since = run, handler, since
-        self.word = threading.Lock()  # whoever gets it says how the run ended
-        self.tail = Tail()
-        self.thread: int | None = None
-        self.deadline = math.inf
-        self.cut: Callable[[], object] | None = None
-        self.cut_off = False  # at its time limit
-
-    @property
-    def on_loop(self) -> bool:
-        """Tell whether it belongs on the asyncio loop."""
-        return self.handler is not None and self.handler.is_async
+SHORT_SECONDS = 1.0
+"""How long a pool that could not begin something asks for nothing more."""
+TOLD_SECONDS = 60.0
+_SHORTAGES = (RuntimeError, OSError, MemoryError)
+"""What is raised where the system has no thread, no descriptor or no memory."""
 
 
 class Pool:
@@ -75,30 +61,47 @@ class Pool:
         self._done, self._may_start, self._still_mine = done, may_start, still_mine or may_start
         # While runs wait, a thread goes from one to the next by single operations on these two, which are atomic: with
         # a lock it took four times as long, as threads queue up for it. All runs are present until they are done.
-        self._waiting: deque[Execution] = deque()
-        self._present: dict[Execution, None] = {}
-        # A seat is idle or taken by an execution, which hands it to the next. The lock is for these, and for `present`
+        self._waiting: deque[Call] = deque()
+        self._present: dict[Call, None] = {}
+        # A seat is idle or taken by a call, which hands it to the next. The lock is for these, and for `present`
         # growing or being found empty.
         self._lock = threading.Lock()
         self._quiet = threading.Condition(self._lock)
-        self._stuck: set[Execution] = set()
+        self._stuck: set[Call] = set()
         self._idle_seats = seats
         self._threads = 0
         self._parked = 0
         self._closed = False
-        self._handed: queue.SimpleQueue[Execution | None] = queue.SimpleQueue()
-        self._loop = Loop()
+        self._handed: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self._loops = Loops(self._loop_ended)
         self._alarm = Alarm(self._check_limits)
+        self._limits = Limits(self._seated, self._end, self._loops, self._alarm.at)
         self._children = Children(self._alarm.at, home)
+        self._short_since, self._shortage = float("-inf"), ""
         self._pid = os.getpid()
 
     # what the daemon asks
 
     @property
     def free(self) -> int:
-        """Count the seats that would be left if every waiting run had one."""
+        """Count the seats that would be left if every waiting run had one; none while there is a shortage."""
         with self._lock:
-            return max(0, self._idle_seats - len(self._waiting))
+            return 0 if self.is_short else max(0, self._idle_seats - len(self._waiting))
+
+    @property
+    def is_short(self) -> bool:
+        """Tell whether something could not be begun a moment ago, for want of a thread, say."""
+        return time.monotonic() < self._short_since + SHORT_SECONDS
+
+    @property
+    def trouble(self) -> str:
+        """Say what keeps the pool from its work, in a sentence; nothing where nothing does."""
+        told = [self._shortage] if time.monotonic() < self._short_since + TOLD_SECONDS else []
+        for loop in self._loops.blocked:
+            at = loop.stands_at
+            who = f"run {at.run.id} of {at.run.handler}" if isinstance(at, Call) else "something"
+            told.append(f"{who} blocks its asyncio loop: it should wait in asyncio.to_thread, or not be async")
+        return "; ".join(told)
 
     @property
     def running(self) -> int:
@@ -123,13 +126,20 @@ class Pool:
 
     def executing(self) -> list[Run]:
         """List the runs that have a seat."""
-        return [execution.run for execution in self._seated()]
+        return [call.run for call in self._seated()]
 
     # what the daemon does
 
     def submit(self, runs: Iterable[Run]) -> None:
-        """Queue runs, and start those that find a seat. Raises CronliteError after `close`."""
-        new = [Execution(run, self._registry.get(run.handler), time.monotonic()) for run in runs]
+        """Queue runs, and start those that find a seat. Raises CronliteError after `close`.
+
+        What cannot be started for want of a thread, say, is told to `done` with None.
+        """
+        new = [Call(run, self._registry.get(run.handler), time.monotonic()) for run in runs]
+        if not self._has_clock_for(new):
+            for call in new:
+                self._tell(call, None)
+            return
         with self._lock:
             if self._closed:
                 raise CronliteError("the pool is closed")
@@ -137,17 +147,17 @@ class Pool:
             self._waiting.extend(new)
             started = self._take(self._idle_seats)
             self._idle_seats -= len(started)
-        for execution in started:
-            self._begin(execution)
+        for call in started:
+            self._begin(call)
 
     def withdraw(self) -> list[Run]:
         """Take back the runs that wait for a seat; `done` does not hear of them."""
         with self._lock:
             taken = self._take(len(self._waiting))
-            for execution in taken:
-                del self._present[execution]
+            for call in taken:
+                del self._present[call]
             self._quiet.notify_all()
-        return [execution.run for execution in taken]
+        return [call.run for call in taken]
 
     def drain(self, seconds: float) -> list[Run]:
         """Wait until nothing runs or waits, up to a limit; return the runs that have a seat then."""
@@ -164,18 +174,18 @@ class Pool:
                 self._handed.put(None)
         self._alarm.close()
         self._children.close()
-        self._loop.close()
+        self._loops.close()
 
     # how a seat goes from run to run
 
-    def _seated(self) -> list[Execution]:
+    def _seated(self) -> list[Call]:
         present = list(self._present)  # looked at before those that wait, or one between the two would be missed
         waiting = set(self._waiting.copy())
-        return [execution for execution in present if execution not in waiting]
+        return [call for call in present if call not in waiting]
 
-    def _take(self, count: int) -> list[Execution]:
+    def _take(self, count: int) -> list[Call]:
         """Take up to so many runs off the queue, in order."""
-        taken: list[Execution] = []
+        taken: list[Call] = []
         try:
             while len(taken) < count:
                 taken.append(self._waiting.popleft())
@@ -183,27 +193,61 @@ class Pool:
             pass
         return taken
 
-    def _begin(self, execution: Execution) -> None:
-        """Start an execution where it belongs, on a seat that is no thread's own."""
-        if execution.on_loop:
-            self._loop.call(self._begin_on_loop, execution)
-            return
+    def _begin(self, call: Call) -> None:
+        """Start a call where it belongs, on a seat that is no thread's own; one that cannot be started goes back."""
+        try:
+            if call.on_loop:
+                call.loop = self._loops.current
+                self._limits.expect_begin(call)
+                call.loop.call(self._begin_on_loop, call)
+            else:
+                self._begin_in_thread(call)
+        except _SHORTAGES as refused:
+            self._note(refused)
+            if call.word.acquire(blocking=False):
+                self._tell(call, None)
+                with self._lock:  # the runs that wait are left to seats that have a thread, or to be withdrawn
+                    del self._present[call]
+                    self._leave_seat()
+
+    def _begin_in_thread(self, call: Call) -> None:
         with self._lock:
             if self._closed:
                 return
             if self._parked:
                 self._parked -= 1
-                self._handed.put(execution)
+                self._handed.put(call)
                 return
             self._threads += 1
-        threading.Thread(target=self._serve, args=(execution,), name="cronlite-seat", daemon=True).start()
+        try:
+            threading.Thread(target=self._serve, args=(call,), name="cronlite-seat", daemon=True).start()
+        except BaseException:
+            with self._lock:
+                self._threads -= 1
+            raise
 
-    def _next(self, execution: Execution, *, parking: bool = False) -> Execution | None:
-        """End an execution and return the next one for its seat, or leave that idle when there is none.
+    def _has_clock_for(self, new: list[Call]) -> bool:
+        try:
+            if any(call.needs_clock for call in new):
+                self._alarm.start()
+        except _SHORTAGES as refused:
+            self._note(refused)
+            return False
+        return True
+
+    def _note(self, shortage: BaseException) -> None:
+        """Tell people, once a minute, that something could not be begun."""
+        self._shortage = f"runs go back to the queue, as none can be begun: {shortage}"
+        if time.monotonic() >= self._short_since + TOLD_SECONDS:
+            log.error("%s; allow this process more (TasksMax=, ulimit -u, -n), or give it fewer seats", self._shortage)
+        self._short_since = time.monotonic()
+
+    def _next(self, call: Call, *, parking: bool = False) -> Call | None:
+        """End a call and return the next one for its seat, or leave that idle when there is none.
 
         With `parking`, the calling thread counts as parked then.
         """
-        self._present.pop(execution, None)
+        self._present.pop(call, None)
         try:
             return self._waiting.popleft()
         except IndexError:
@@ -211,71 +255,101 @@ class Pool:
         with self._lock:
             for following in self._take(1):  # submitted meanwhile, when this seat was not idle yet
                 return following
-            self._idle_seats += 1
             self._parked += parking
-            if not self._present:
-                mend_streams()
-                self._quiet.notify_all()
+            self._leave_seat()
             return None
 
-    def _serve(self, first: Execution) -> None:
+    def _leave_seat(self) -> None:
+        """Leave a seat idle; for one who has the lock."""
+        self._idle_seats += 1
+        if not self._present:
+            mend_streams()
+            self._quiet.notify_all()
+
+    def _end(self, call: Call, outcome: Outcome | None, *, stuck: bool = False) -> bool:
+        """Tell of a call's end in its place, and give its seat to the next; return False where it did so by itself.
+
+        None is refused for a coroutine that has begun.
+        """
+        with self._lock:
+            if (outcome is None and call.begun) or not call.word.acquire(blocking=False):
+                return False
+            if stuck:
+                self._stuck.add(call)
+        self._tell(call, outcome)
+        if following := self._next(call):
+            self._begin(following)
+        return True
+
+    def _serve(self, first: Call) -> None:
         """Work as one of the pool's threads."""
-        execution: Execution | None = first
-        while execution is not None:
-            if execution.on_loop:
+        call: Call | None = first
+        while call is not None:
+            if call.on_loop:
                 with self._lock:
                     self._parked += 1
-                self._begin(execution)
-                execution = self._handed.get()
-            elif self._report(execution, self._attempt(execution)):
-                execution = self._next(execution, parking=True) or self._handed.get()
+                self._begin(call)
+                call = self._handed.get()
+            elif self._report(call, self._attempt(call)):
+                call = self._next(call, parking=True) or self._handed.get()
             else:
                 return  # another thread has its seat
 
-    def _begin_on_loop(self, execution: Execution) -> None:
+    def _begin_on_loop(self, call: Call) -> None:
         import asyncio
 
-        task = asyncio.get_running_loop().create_task(self._serve_on_loop(execution))
-        execution.cut = partial(self._loop.call, task.cancel)  # which also keeps the task alive
+        assert call.loop is not None
+        task = asyncio.get_running_loop().create_task(self._serve_on_loop(call))
+        call.cut = partial(call.loop.call, _cancel, call, task)  # which also keeps the task alive
 
-    async def _serve_on_loop(self, execution: Execution) -> None:
-        if self._report(execution, await self._attempt_on_loop(execution)) and (following := self._next(execution)):
+    async def _serve_on_loop(self, call: Call) -> None:
+        if self._report(call, await self._attempt_on_loop(call)) and (following := self._next(call)):
             self._begin(following)
+        if call.loop in self._loops.blocked and all(other.loop is not call.loop for other in self._seated()):
+            call.loop.close()
+
+    def _loop_ended(self, loop: Loop) -> None:
+        with self._lock:
+            self._stuck = {call for call in self._stuck if call.loop is not loop}
 
     # one run, step by step
 
-    def _attempt(self, execution: Execution) -> Outcome | None:
+    def _attempt(self, call: Call) -> Outcome | None:
         """Run a handler in this thread or in a child: ask, enter, call."""
-        if execution.handler is None or not self._allowed(execution.run):
+        if call.handler is None or not self._allowed(call.run):
             return None
-        outcome = contextvars.Context().run(self._call, execution, execution.handler)
+        outcome = contextvars.Context().run(self._call, call, call.handler)
         if os.getpid() != self._pid:
             os._exit(0)  # a fork that came back out of its handler: its parent has the pool
         return outcome
 
-    def _call(self, execution: Execution, handler: Handler) -> Outcome | None:
-        self._enter(execution)
-        execution.thread = threading.get_ident()
+    def _call(self, call: Call, handler: Handler) -> Outcome | None:
+        self._enter(call)
+        call.thread = threading.get_ident()
         try:
             if handler.isolation == "process":
-                ask, begin = partial(self._ask, execution), partial(self._limit, execution)
-                return self._children.call(execution.run, handler, ask, begin)
-            self._limit(execution)
-            return outcomes.returned(awaited(handler.function(execution.run.params)))
+                ask, begin = partial(self._ask, call), partial(self._limits.start, call)
+                return self._children.call(call.run, handler, ask, begin)
+            self._limits.start(call)
+            return outcomes.returned(awaited(handler.function(call.run.params)))
         except NotStarted as scarce:
-            log.warning("run %s is given back, as no process can be started for it: %s", execution.run.id, scarce)
+            self._note(scarce)
             return None
         except BaseException as raised:  # noqa: BLE001 - a handler may raise anything, SystemExit included
             return outcomes.raised(raised)
 
-    async def _attempt_on_loop(self, execution: Execution) -> Outcome | None:
+    async def _attempt_on_loop(self, call: Call) -> Outcome | None:
         """Run an async handler: ask, enter, await."""
-        if execution.handler is None or not self._allowed(execution.run):
+        if call.handler is None or not self._allowed(call.run):
             return None
-        self._enter(execution)
-        self._limit(execution)
+        with self._lock:
+            if call.word.locked():
+                return None  # it went back, as its loop did not come to it
+            call.begun = True
+        self._enter(call)
+        self._limits.start(call)
         try:
-            return outcomes.returned(await execution.handler.function(execution.run.params))
+            return outcomes.returned(await stepwise(call, call.handler.function(call.run.params)))
         except BaseException as raised:  # noqa: BLE001 - as above; what escapes would end the loop
             return outcomes.raised(raised)
 
@@ -286,71 +360,40 @@ class Pool:
             log.exception("run %s is not started: whether it may be cannot be found out", run.id)
             return False
 
-    def _enter(self, execution: Execution) -> None:
-        run, ask = execution.run, partial(self._ask, execution)
+    def _enter(self, call: Call) -> None:
+        run, ask = call.run, partial(self._ask, call)
         enter_run(CurrentRun.of(run, ask, self._home))
-        enter_tail(execution.tail)
+        enter_tail(call.tail)
 
-    def _ask(self, execution: Execution) -> bool:
-        over = execution.word.locked() or execution.cut_off or self._closed
-        return not over and self._still_mine(execution.run)
+    def _ask(self, call: Call) -> bool:
+        over = call.word.locked() or call.cut_off or self._closed
+        return not over and self._still_mine(call.run)
 
-    def _report(self, execution: Execution, outcome: Outcome | None) -> bool:
+    def _report(self, call: Call, outcome: Outcome | None) -> bool:
         """Say how a run ended, and tell whether it still has its seat: if not, its end was told at its time limit."""
-        if not execution.word.acquire(blocking=False):
+        if not call.word.acquire(blocking=False):
             with self._lock:
-                self._stuck.discard(execution)
+                self._stuck.discard(call)
             return False
-        if execution.cut_off:
-            outcome = outcomes.timed_out(execution.run.timeout_seconds)
-        self._tell(execution, outcome)
+        if call.cut_off:
+            outcome = outcomes.timed_out(call.run.timeout_seconds)
+        self._tell(call, outcome)
         return True
 
-    def _tell(self, execution: Execution, outcome: Outcome | None) -> None:
+    def _tell(self, call: Call, outcome: Outcome | None) -> None:
         if self._closed:
             return
-        printed = execution.tail.text()
+        printed = call.tail.text()
         try:
-            self._done(execution.run, replace(outcome, output=printed) if outcome and printed else outcome)
+            self._done(call.run, replace(outcome, output=printed) if outcome and printed else outcome)
         except Exception:
-            log.exception("the outcome of run %s was not taken", execution.run.id)
-
-    # time limits
-
-    def _limit(self, execution: Execution, cut: Callable[[], object] | None = None) -> None:
-        """Start the clock of a run, if it has a time limit; `cut` is how to cut it off."""
-        execution.cut = cut or execution.cut
-        if execution.run.timeout_seconds is not None:
-            execution.deadline = time.monotonic() + execution.run.timeout_seconds
-            self._alarm.at(execution.deadline)
+            log.exception("the outcome of run %s was not taken", call.run.id)
 
     def _check_limits(self, now: float) -> float:
-        """Cut off what is over its limit, give up on what was cut off in vain, and return when to look again."""
-        for execution in self._seated():
-            if execution.deadline > now:
-                continue
-            if execution.cut is None or execution.cut_off:
-                self._give_up_on(execution)
-            else:
-                execution.deadline, execution.cut_off = now + CUT_SECONDS, True
-                execution.cut()
-        following = self._children.retire(now)
-        return min([following, *(execution.deadline for execution in self._seated())])
-
-    def _give_up_on(self, execution: Execution) -> None:
-        """Close a run whose handler goes on, and give its seat to the next one."""
-        execution.deadline = math.inf
-        still_at = _stack(execution)
-        with self._lock:
-            if not execution.word.acquire(blocking=False):
-                return  # it ended at the last moment
-            self._stuck.add(execution)
-        self._tell(execution, outcomes.timed_out(execution.run.timeout_seconds, still_at=still_at))
-        if following := self._next(execution):
-            self._begin(following)
+        """Deal with what is over its time, and return when to look again."""
+        return min(self._limits.check(now), self._children.retire(now))
 
 
-def _stack(execution: Execution) -> str:
-    """Say where a thread hangs; of the others it is not known."""
-    frame = sys._current_frames().get(execution.thread or 0) if execution.cut is None else None
-    return "".join(traceback.format_stack(frame)) if frame else ""
+def _cancel(call: Call, task: asyncio.Task[None]) -> None:
+    call.cancel_heard = True
+    task.cancel()

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from cronlite import current_run
+from cronlite.dispatch import limits as limits_module
 from cronlite.dispatch import outcomes
-from cronlite.dispatch import pool as pool_module
-from cronlite.dispatch.pool import Execution
+from cronlite.dispatch.calls import Call
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
 from cronlite.errors import CronliteError
@@ -28,7 +28,8 @@ EVERYWHERE = pytest.mark.parametrize("handler", ["act", "act_async", "act_apart"
 
 def limits(watched: Watched) -> set[float | None]:
     """Return the time limits that run."""
-    return {execution.run.timeout_seconds for execution in watched.pool._seated() if execution.deadline < math.inf}
+    begun = (call for call in watched.pool._seated() if call.begun or not call.on_loop)
+    return {call.run.timeout_seconds for call in begun if call.deadline < math.inf}
 
 
 @EVERYWHERE
@@ -264,10 +265,10 @@ def test_nothing_starts_in_a_pool_that_was_closed_meanwhile(watched: Watched, ha
     assert not (tmp_path / "started").exists()
 
 
-class JustMissed(deque[Execution]):
+class JustMissed(deque[Call]):
     """A queue in which the next run arrives right after somebody found it empty."""
 
-    def popleft(self) -> Execution:
+    def popleft(self) -> Call:
         self.popleft = super().popleft  # type: ignore[method-assign]
         raise IndexError
 
@@ -284,7 +285,7 @@ def test_a_run_that_comes_as_a_seat_becomes_idle_gets_that_seat(
 
 
 def test_a_drain_leaves_all_seats_free(make_pool: Callable[[int], Watched]) -> None:
-    class Slow(dict[Execution, None]):
+    class Slow(dict[Call, None]):
         """What is present; the seat that takes itself off dawdles after that."""
 
         def pop(self, *args: object) -> None:
@@ -310,7 +311,7 @@ def test_a_coroutine_is_cancelled_at_its_limit(watched: Watched) -> None:
 def test_a_coroutine_that_swallows_its_cancellation_is_given_up(
     watched: Watched, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool_module, "CUT_SECONDS", 0.05)
+    monkeypatch.setattr(limits_module, "CUT_SECONDS", 0.05)
     outcome = watched.outcome(make_run("swallow", gate="gate", handler="act_async", timeout_seconds=0.05))
     assert (outcome.state, outcome.retriable) == (runs.TIMED_OUT, False)
     wait_until(lambda: watched.pool.free == 2, what="its seat to be given back")
@@ -325,7 +326,7 @@ def test_a_thread_over_its_limit_loses_its_run_and_its_seat(
 ) -> None:
     watched = make_pool(1)
     watched.pool.submit([make_run("wait", gate="gate", timeout_seconds=600)])
-    wait_until(lambda: "in _wait" in pool_module._stack(*watched.pool._seated()), what="the handler to hang")
+    wait_until(lambda: "in _wait" in next(iter(watched.pool._seated())).stack(), what="the handler to hang")
     watched.pool._check_limits(time.monotonic() + 601)
     outcome = watched.next()[1]
     assert outcome is not None

@@ -1,0 +1,96 @@
+"""What does the pool know of one call of a handler, from the queue for a seat to its end?"""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+import traceback
+import types
+from collections.abc import Awaitable, Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from cronlite.documents.runs import Run
+from cronlite.handlers.output import Tail
+from cronlite.handlers.registry import Handler
+
+if TYPE_CHECKING:
+    from cronlite.dispatch.loop import Loop
+
+
+class Call:
+    """One call of a handler for a run: it waits for a seat, or has one."""
+
+    __slots__ = (
+        "begun",
+        "cancel_heard",
+        "cut",
+        "cut_off",
+        "deadline",
+        "handler",
+        "loop",
+        "run",
+        "since",
+        "tail",
+        "thread",
+        "word",
+    )
+
+    def __init__(self, run: Run, handler: Handler | None, since: float) -> None:
+        self.run, self.handler, self.since = run, handler, since
+        self.word = threading.Lock()  # whoever gets it says how the run ended
+        self.tail = Tail()
+        self.thread: int | None = None
+        self.loop: Loop | None = None
+        self.begun = False  # on a loop, where that may come long after it got its seat
+        self.deadline = math.inf
+        self.cut: Callable[[], object] | None = None
+        self.cut_off = False  # at its time limit
+        self.cancel_heard = False  # by its loop
+
+    @property
+    def on_loop(self) -> bool:
+        """Tell whether it belongs on an asyncio loop."""
+        return self.handler is not None and self.handler.is_async
+
+    @property
+    def needs_clock(self) -> bool:
+        """Tell whether somebody has to look at the time for it."""
+        apart = self.handler is not None and self.handler.isolation == "process"
+        return apart or self.on_loop or self.run.timeout_seconds is not None
+
+    def stack(self) -> str:
+        """Say where it hangs, as far as that is known: not of a coroutine that waits, nor of a child process."""
+        if self.loop is not None:
+            return "" if self.cancel_heard else self.loop.stack()
+        frame = sys._current_frames().get(self.thread or 0) if self.cut is None else None
+        return "".join(traceback.format_stack(frame)) if frame else ""
+
+
+@types.coroutine
+def stepwise(call: Call, awaited: Awaitable[Any]) -> Generator[Any, Any, Any]:
+    """Await something as `await` does, with its loop knowing at whose step it stands.
+
+    A call that was told to have ended takes no further step: a loop that was blocked may come back to it when another
+    attempt is at work. It is cancelled instead.
+    """
+    from asyncio import CancelledError
+
+    assert call.loop is not None
+    steps, stopped = awaited.__await__(), False
+    answer: Any = None
+    error: BaseException | None = None
+    while True:
+        if call.word.locked() and not stopped:
+            stopped, error = True, error or CancelledError()
+        call.loop.stands_at = call
+        try:
+            waits_for = steps.send(answer) if error is None else steps.throw(error)
+        except StopIteration as returned:
+            return returned.value
+        finally:
+            call.loop.stands_at = None
+        try:
+            answer, error = (yield waits_for), None
+        except BaseException as thrown:  # noqa: BLE001 - passed on, GeneratorExit too
+            answer, error = None, thrown
