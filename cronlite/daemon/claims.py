@@ -176,13 +176,9 @@ class Execution:
     def cut_off(self, started: list[Run]) -> None:
         """Settle runs whose handlers a hard stop is about to end: it costs them neither a retry nor a crash."""
         now = self._clock.now()
-        may_not = [run for run in started if run.on_crash == "abandon"]
-        if may_not:
-            ended = runs.closed(runs.ABANDONED, now, reason="cut off by a stop of its daemon, and on_crash is abandon")
-            self._store.change_runs([(run, ended) for run in may_not])
-        self.give_back([run for run in started if run.on_crash != "abandon"])
         for run in started:
-            log.warning("run %s was cut off by the stop of its daemon", run.id)
+            log.warning("run %s is cut off by the stop of its daemon", run.id)
+        self._store.change_runs([(run, runs.cut_off(run, now, "cut off by a stop of its daemon")) for run in started])
 
     def _claim(self, now: datetime, limit: int, ids: Collection[str] | None = None) -> int:
         try:

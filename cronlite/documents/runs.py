@@ -215,7 +215,12 @@ def skip(run: Run, reason: str, now: datetime) -> None:
 
 
 def settled(run: Run, outcome: Outcome, now: datetime, chance: random.Random) -> Changes:
-    """Return what becomes of a run after an attempt: its end, or its return to the queue for a retry."""
+    """Return what becomes of a run after an attempt: its end, or its return to the queue for a retry.
+
+    An outcome that is "queued" stands for an attempt that was cut off through no fault of its own.
+    """
+    if outcome.state == QUEUED:
+        return cut_off(run, now, (outcome.error or {}).get("message", ""))
     told: Changes = {
         name: value
         for name in ("result", "error", "output")
@@ -241,6 +246,13 @@ def backoff_seconds(delay_seconds: float, failures: int) -> float:
 def queued_again(run_at: datetime, **more: Any) -> Changes:
     """Return the changes that put a claimed run back into the queue."""
     return {"state": QUEUED, "run_at": run_at, "daemon": None, "started_at": None, "sent_at": None, **more}
+
+
+def cut_off(run: Run, now: datetime, why: str) -> Changes:
+    """Return what becomes of a run whose attempt had to be ended: once more, at no cost, unless it may not."""
+    if run.on_crash == "abandon":
+        return closed(ABANDONED, now, reason=f"{why}, and on_crash is abandon")
+    return queued_again(run.run_at or now)
 
 
 def too_late(run: Run, now: datetime) -> Changes | None:
