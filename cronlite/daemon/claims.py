@@ -177,7 +177,7 @@ class Execution:
         """Settle runs whose handlers a hard stop is about to end: it costs them neither a retry nor a crash."""
         now = self._clock.now()
         for run in started:
-            log.warning("run %s is cut off by the stop of its daemon", run.id)
+            log.warning("run %s was cut off by the stop of its daemon", run.id)
         self._store.change_runs([(run, runs.cut_off(run, now, "cut off by a stop of its daemon")) for run in started])
 
     def _claim(self, now: datetime, limit: int, ids: Collection[str] | None = None) -> int:
