@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from cronlite.cli import render
 from cronlite.client.app import Cronlite
-from cronlite.client.status import is_alive
 
 
 def tell(cron: Cronlite) -> None:
     """Say so on stderr where no daemon is alive that makes schedules due."""
     now = cron.store.now()
-    alive = [daemon for daemon in cron.store.daemons() if is_alive(daemon, now)]
+    alive = [daemon for daemon in cron.store.daemons() if daemon.is_alive(now)]
     if not alive:
         render.note("no daemon is alive, so nothing runs; start one: cronlite -A MODULE run", "warning")
     elif not any(daemon.ticks for daemon in alive):

@@ -76,7 +76,7 @@ def _daemons(store: Store, seen: Status) -> Iterator[Finding]:
     if not seen.alive:
         last = f"; the last minute done is {utc_minute(seen.ticks[0].last)}" if seen.ticks else ""
         yield Finding("error", "daemons", f"none is alive, so nothing runs{last}", "start one: cronlite run -A MODULE")
-    elif seen.next_wake is None:
+    elif not any(daemon.ticks for daemon in seen.alive):
         yield Finding(
             "error", "daemons", "only workers are alive, so no schedule is ever due", "start one: cronlite run"
         )
@@ -87,8 +87,8 @@ def _daemons(store: Store, seen: Status) -> Iterator[Finding]:
         remedy = "daemons alive take that over within a minute" if alive else "any daemon that starts takes that over"
         yield Finding("warning", f"daemon {owner}", what, remedy)
     for daemon in seen.alive:
-        if daemon.trouble:
-            yield Finding("error", _named(daemon), daemon.trouble, "mend that; it goes on by itself then")
+        if wrong := daemon.what_is_wrong(seen.now):
+            yield Finding("error", _named(daemon), wrong, "mend that; it goes on by itself then")
         if daemon.stuck:
             threads = _counted(daemon.stuck, "thread")
             told = f"{threads} stuck in handlers that are over their time-out ({daemon.seats} seats)"

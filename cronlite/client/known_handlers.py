@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 
 from cronlite.client.opened import Opened
-from cronlite.client.status import is_alive
 from cronlite.daemon.liveness import steady
 from cronlite.errors import StoreError, suggestion
 from cronlite.handlers.registry import Registry
@@ -38,7 +37,7 @@ class KnownHandlers:
             self._asked = steady()
             try:
                 now = self._opened.now()
-                alive = [daemon for daemon in self._opened.store.daemons() if is_alive(daemon, now)]
+                alive = [daemon for daemon in self._opened.store.daemons() if daemon.is_alive(now)]
             except StoreError:
                 return None
             self._seen = {name for daemon in alive for name in daemon.handlers}

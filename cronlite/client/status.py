@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cronlite.client.failing import Failing, failing
-from cronlite.daemon.liveness import SILENCE_SECONDS
 from cronlite.documents import runs
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.ticks import Tick
@@ -50,14 +49,14 @@ def status(store: Store) -> Status:
     """Look at daemons, ledger and queue. Raises StoreError."""
     now = store.now()
     daemons = sorted(store.daemons(), key=lambda daemon: daemon.started_at, reverse=True)
-    alive = [daemon for daemon in daemons if is_alive(daemon, now)]
+    alive = [daemon for daemon in daemons if daemon.is_alive(now)]
     entries = sorted(store.ledger(now - DAY, now), key=lambda entry: entry.minute, reverse=True)
     queue = store.count_runs()
     known = {name for daemon in alive for name in daemon.handlers}
     return Status(
         address=store.address,
         now=now,
-        next_wake=clock.next_wake(now) if any(daemon.ticks for daemon in alive) else None,
+        next_wake=clock.next_wake(now) if any(daemon.is_ticking(now) for daemon in alive) else None,
         alive=alive,
         dead=[daemon for daemon in daemons if daemon not in alive],
         ticks=entries[:LAST_TICKS],
@@ -66,12 +65,6 @@ def status(store: Store) -> Status:
         failing=_failing(store, now),
         unknown_handlers=sorted({handler for state, handler in queue if state == runs.QUEUED} - known),
     )
-
-
-def is_alive(daemon: DaemonRecord, now: datetime) -> bool:
-    """Judge by the store's clock, which wrote `seen_at`; the daemons themselves judge each other by their beats."""
-    seen = daemon.seen_at or daemon.started_at
-    return daemon.dead_at is None and now - seen < timedelta(seconds=SILENCE_SECONDS)
 
 
 def _failing(store: Store, now: datetime) -> list[Failing]:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+
+SILENCE_SECONDS = 30.0
+"""For how long a beat stands still before its daemon counts as dead, unless its options say otherwise."""
+LONGEST_SILENCE_SECONDS = 3_600.0
+NO_TICK = timedelta(minutes=2)
+"""For how long a daemon may not have ticked before people are told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +38,30 @@ class DaemonRecord:
     """Whose runs it claims; None means all."""
     declared: Sequence[str] = ()
     """The names of the schedules that its code declares."""
+    ticked_at: datetime | None = None
+    """When it last did what there was to do at a minute, or joined; None of one before version 0.2."""
+    silence_seconds: float = SILENCE_SECONDS
+    """For how long its beat has to stand still before anybody may take it for dead: its lease goes by that."""
+
+    def is_alive(self, now: datetime) -> bool:
+        """Judge by the store's clock, which wrote `seen_at`; the daemons themselves judge each other by their beats."""
+        seen = self.seen_at or self.started_at
+        return self.dead_at is None and now - seen < timedelta(seconds=self.silence)
+
+    def is_ticking(self, now: datetime) -> bool:
+        """Tell whether it does its minutes, as far as one can know."""
+        return self.ticks and (self.ticked_at is None or now - self.ticked_at < NO_TICK)
+
+    def what_is_wrong(self, now: datetime) -> str:
+        """Say in a sentence what keeps a daemon that is alive from its work; nothing while all is well."""
+        if self.trouble or not self.ticks or self.is_ticking(now):
+            return self.trouble
+        return f"it has not ticked since {self.ticked_at:%Y-%m-%d %H:%M:%S}Z"
+
+    @property
+    def silence(self) -> float:
+        """Its silence in seconds, or the longest there is where somebody wrote a longer one."""
+        return min(LONGEST_SILENCE_SECONDS, self.silence_seconds)
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> DaemonRecord | None:
@@ -45,7 +75,8 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("id", "host", "version"), str),
     **dict.fromkeys(("pid", "beat", "running", "stuck", "seats"), int),
     "started_at": datetime,
-    **dict.fromkeys(("seen_at", "dead_at"), (datetime, type(None))),
+    **dict.fromkeys(("seen_at", "dead_at", "ticked_at"), (datetime, type(None))),
+    "silence_seconds": (int, float),
     **dict.fromkeys(("handlers", "declared"), (list, tuple)),
     "queues": (list, tuple, type(None)),
 }

@@ -243,8 +243,12 @@ class Store(Protocol):
     def join(self, daemon: DaemonRecord) -> datetime:
         """Add a daemon; return the store's time."""
 
-    def beat(self, id: str, *, running: int, stuck: int, trouble: str = "") -> datetime | None:
-        """Count the daemon's beat up; return the store's time, or None if it is marked dead or gone."""
+    def beat(
+        self, id: str, *, running: int, stuck: int, trouble: str = "", ticked_at: datetime | None = None
+    ) -> datetime | None:
+        """Count the daemon's beat up, and store how it is; return the store's time, or None if it is marked dead or
+        gone.
+        """
 
     def leave(self, id: str) -> None:
         """Delete a daemon that stops in good order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -66,6 +67,31 @@ def test_a_daemon_whose_beat_stands_still_for_the_silence_is_dead(store: Store, 
     assert not peers.is_dead(one.id)
     assert watch(peers, steady, 10, owners=frozenset({one.id})) == {one.id}
     assert store.daemons()[0].dead_at is not None
+
+
+def test_the_longer_silence_of_owner_and_observer_counts(store: Store, steady: Steady) -> None:
+    patient = Membership(
+        store, StoreClock(), lambda name: replace(describe(name), silence_seconds=600), lambda: None, 600
+    )
+    patient.join()
+    hasty = Peers(store, silence_seconds=2)
+    while steady.seconds < 1_000 + 600:
+        steady.seconds += 1
+        assert not hasty.observe("me", {patient.id}), f"dead after {steady.seconds - 1_000} s"
+    assert not hasty.is_dead(patient.id)
+    steady.seconds += 1
+    hasty.observe("me", {patient.id})
+    assert hasty.is_dead(patient.id)
+
+
+def test_a_silence_that_is_none_keeps_no_daemon_alive_for_ever(store: Store, steady: Steady) -> None:
+    store.join(replace(describe("odd"), silence_seconds=float("nan")))
+    store.join(replace(describe("long"), silence_seconds=1e300))
+    peers = Peers(store)
+    watch(peers, steady, 40)
+    assert peers.dead == {"odd"}
+    watch(peers, steady, 3_600)
+    assert peers.dead == {"odd", "long"}
 
 
 def test_an_observer_that_was_away_itself_begins_anew(store: Store, steady: Steady) -> None:

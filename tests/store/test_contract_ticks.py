@@ -109,6 +109,14 @@ def test_a_beat_counts_up_and_tells_the_time(store: Store) -> None:
     assert (listed.beat, listed.running, listed.stuck, listed.seen_at) == (2, 3, 0, second)
 
 
+def test_a_daemon_says_when_it_last_ticked_and_how_long_its_silence_is(store: Store) -> None:
+    store.join(a_daemon("d1", ticked_at=NOW, silence_seconds=600))
+    (joined,) = store.daemons()
+    assert (joined.ticked_at, joined.silence_seconds) == (NOW, 600)
+    assert store.beat("d1", running=0, stuck=0, ticked_at=TICK) is not None
+    assert store.daemons()[0].ticked_at == TICK
+
+
 def test_a_daemon_that_left_or_never_came_gets_no_beat(store: Store) -> None:
     store.join(a_daemon())
     store.leave("d1")

@@ -32,10 +32,13 @@ class Daemons(Collections):
         return seen_at
 
     @translated
-    def beat(self, id: str, *, running: int, stuck: int, trouble: str = "") -> datetime | None:
+    def beat(
+        self, id: str, *, running: int, stuck: int, trouble: str = "", ticked_at: datetime | None = None
+    ) -> datetime | None:
+        told = {"running": running, "stuck": stuck, "trouble": trouble, "ticked_at": ticked_at}
         beaten: Document | None = self._daemons.find_one_and_update(
             {"_id": id, "dead_at": None, "beat": {"$type": "number"}},
-            {"$inc": {"beat": 1}, "$set": {"running": running, "stuck": stuck, "trouble": trouble}, **_STORES_CLOCK},
+            {"$inc": {"beat": 1}, "$set": told, **_STORES_CLOCK},
             projection={"seen_at": True},
             return_document=ReturnDocument.AFTER,
         )

@@ -24,12 +24,13 @@ class Daemons(Tables):
         self._change(DAEMONS.insert(replace=True), DAEMONS.row(joined))
         return now
 
-    def beat(self, id: str, *, running: int, stuck: int, trouble: str = "") -> datetime | None:
+    def beat(
+        self, id: str, *, running: int, stuck: int, trouble: str = "", ticked_at: datetime | None = None
+    ) -> datetime | None:
         now = self.now()
+        told = {"seen_at": now, "running": running, "stuck": stuck, "trouble": trouble, "ticked_at": ticked_at}
         beaten = self._change(
-            "UPDATE daemons SET beat = beat + 1, seen_at = ?, running = ?, stuck = ?, trouble = ?"
-            " WHERE _id = ? AND dead_at IS NULL",
-            [milliseconds(now), running, stuck, trouble, id],
+            f"{DAEMONS.update(told)}, beat = beat + 1 WHERE _id = ? AND dead_at IS NULL", [*DAEMONS.values(told), id]
         )
         return now if beaten else None
 

@@ -274,6 +274,8 @@ DAEMONS = Table(
         "trouble": WORDS,
         "queues": JSON,
         "declared": JSON,
+        "ticked_at": DATE,
+        "silence_seconds": NUMBER,
     },
 )
 
