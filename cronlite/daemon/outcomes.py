@@ -7,6 +7,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from cronlite.daemon.liveness import steady
@@ -42,17 +43,22 @@ class Pace:
 
     def note(self, ended: int) -> None:
         """Note how many have just ended."""
-        with self._lock:
-            self._ended.append((steady(), ended))
+        if ended:
+            with self._lock:
+                self._forget_before(steady() - 1)
+                self._ended.append((steady(), ended))
 
     def per_second(self) -> float:
         """Return the pace."""
         now = steady()
         since = max(now - 1, self._since)
         with self._lock:
-            while self._ended and self._ended[0][0] < since:
-                self._ended.popleft()
+            self._forget_before(since)
             return sum(count for _, count in self._ended) / max(now - since, 0.001)
+
+    def _forget_before(self, instant: float) -> None:
+        while self._ended and self._ended[0][0] < instant:
+            self._ended.popleft()
 
 
 class Durations:
@@ -105,25 +111,23 @@ class Recorder:
 
     def record_all(self) -> None:
         """Write down everything that there is."""
-        while self.record(0):
-            pass
+        while self._ended.qsize() or self._unrecorded:
+            self.record(0)
 
     def _gather(self, seconds: float) -> None:
         before = len(self._unrecorded)
-        try:
-            if not self._unrecorded:
-                self._settle(self._ended.get(timeout=seconds))
+        seconds = 0 if before else seconds
+        with suppress(queue.Empty):
             while len(self._unrecorded) < AT_ONCE:
-                self._settle(self._ended.get_nowait())
-        except queue.Empty:
-            pass
+                ended = self._ended.get(timeout=seconds)
+                if ended is None:
+                    break  # one nudge ends the wait of one recorder; the next is for another
+                self._settle(*ended)
+                seconds = 0
         self._pace.note(len(self._unrecorded) - before)
 
-    def _settle(self, ended: tuple[Run, Outcome | None, datetime] | None) -> None:
+    def _settle(self, run: Run, outcome: Outcome | None, at: datetime) -> None:
         # Settled once, however often it takes to write it: the store tells by the change whether it was made before.
-        if ended is None:
-            return
-        run, outcome, at = ended
         if outcome is None:
             change = runs.too_late(run, at) or runs.queued_again(run.run_at or at)
         else:
