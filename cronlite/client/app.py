@@ -243,7 +243,14 @@ class Cronlite:
     @property
     def running(self) -> bool:
         """Tell whether `start` has a daemon running in this process."""
-        return self._embedded.daemon is not None
+        daemon = self._embedded.daemon
+        return daemon is not None and not daemon.fallen
+
+    @property
+    def stalled(self) -> bool:
+        """Tell whether the daemon that `start` started in this process has done no work of its own for minutes."""
+        daemon = self._embedded.daemon
+        return daemon is not None and daemon.is_hopeless
 
     def wake(self) -> None:
         """Let the daemon in this process, if there is one, look for queued runs now."""

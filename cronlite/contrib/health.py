@@ -14,18 +14,22 @@ _LOOKED_BACK = timedelta(hours=1)
 
 
 def health(cron: Cronlite) -> dict[str, Any]:
-    """Look at the store and at the last tick; what is returned is JSON, fit for the public.
+    """Look at the store, at the last tick, and at the daemons that do not do their work; what is returned is JSON.
 
-    `healthy` is false when the store is out of reach, or when for three minutes no daemon at all has done a minute.
-    Otherwise it does not matter whether this process has one (`daemon_here`): the others do its work. With the store
-    out of reach the answer takes about as long as the time limit of its calls, 5 s.
+    `healthy` is false when the store is out of reach, when for three minutes no daemon at all has done a minute, or
+    when the daemon of this process does nothing any more. Otherwise it does not matter whether this process has one
+    (`daemon_here`): the others do its work. `troubles` says of each daemon alive what keeps it from its work, since
+    when and why, in words that may name the store's host. With the store out of reach the answer takes about as long as
+    the time limit of its calls, 5 s.
     """
     report: dict[str, Any] = {"healthy": False, "daemon_here": cron.running}
     try:
         now = cron.store.now()
+        daemons = [daemon for daemon in cron.store.daemons() if daemon.is_alive(now)]
         done = [tick.done_at for tick in cron.store.ledger(now - _LOOKED_BACK, now) if tick.done_at is not None]
     except StoreError:
         return report | {"store": "unreachable"}
     age = now - max(done) if done else None
     report |= {"store": "reachable", "last_tick_seconds_ago": None if age is None else round(age.total_seconds(), 1)}
-    return report | {"healthy": age is not None and age <= LATE}
+    report |= {"troubles": {one.id: wrong for one in daemons if (wrong := one.what_is_wrong(now))}}
+    return report | {"healthy": age is not None and age <= LATE and not cron.stalled}

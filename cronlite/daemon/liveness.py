@@ -5,21 +5,18 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from cronlite.documents.daemons import DaemonRecord
-from cronlite.errors import StoreError
+from cronlite.documents.daemons import SILENCE_SECONDS, DaemonRecord
 from cronlite.logger import logger
 from cronlite.store.contract import Store
 from cronlite.when.clock import MILLISECOND, whole_milliseconds
 
 log = logger("cronlite.daemon")
 
-SILENCE_SECONDS = 30.0
 BEATS_PER_SILENCE = 6
 # A lease ends before anybody can have watched its last beat for the whole silence.
 LEASE_PER_SILENCE = 5 / 6
@@ -79,10 +76,10 @@ class Membership:
         self.id = name  # before the lease, which does not cover what was claimed under the name before
         self._renewed(sent, answered)
 
-    def beat(self, *, running: int, stuck: int, trouble: str = "") -> None:
+    def beat(self, *, running: int, stuck: int, trouble: str = "", ticked_at: datetime | None = None) -> None:
         """Show that this daemon lives; if it was marked dead meanwhile, go on under a new name."""
         sent = steady()
-        answered = self.store.beat(self.id, running=running, stuck=stuck, trouble=trouble)
+        answered = self.store.beat(self.id, running=running, stuck=stuck, trouble=trouble, ticked_at=ticked_at)
         if answered is not None:
             self._renewed(sent, answered)
             return
@@ -127,8 +124,9 @@ class Peers:
         """Look at everybody's beat; return the owners of unfinished work that are dead, to be taken over from.
 
         A daemon is dead when its beat stood still for the whole silence while this observer kept looking, or when it
-        owns work, is on no list, and that has lasted as long. The observer that marks it goes first; for another, the
-        death counts from its next look on.
+        owns work, is on no list, and that has lasted as long. The silence is its own or this observer's, whichever is
+        longer: its lease goes by its own. The observer that marks it goes first; for another, the death counts from its
+        next look on.
         """
         now = steady()
         if now - self._observed > self.silence_seconds / 2:
@@ -143,7 +141,8 @@ class Peers:
         marked_before = {name for name, record in records.items() if record.dead_at is not None and name != me}
         found = set()
         for name, (beat, since) in self._seen.items():
-            if now - since >= self.silence_seconds and (beat < 0 or self.store.mark_dead(name, beat)):
+            silence = max(self.silence_seconds, records[name].silence if name in records else 0)
+            if now - since >= silence and (beat < 0 or self.store.mark_dead(name, beat)):
                 found.add(name)
                 if name not in known:
                     told = _told(records.get(name), name)
@@ -158,28 +157,6 @@ class Peers:
     def _since(self, name: str, beat: int, now: float) -> tuple[int, float]:
         before = self._seen.get(name)
         return before if before and before[0] == beat else (beat, now)
-
-
-class Reach:
-    """Says once that the store fails, and once that it is back, however many loops notice."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._failing: set[str] = set()
-        self._lock = threading.Lock()
-
-    def lost(self, name: str, refused: StoreError) -> None:
-        with self._lock:
-            if not self._failing:
-                log.error("the store %s fails: %s; trying again every second", self._address, refused)
-            self._failing.add(name)
-
-    def back(self, name: str) -> None:
-        with self._lock:
-            if name in self._failing:
-                self._failing.remove(name)
-                if not self._failing:
-                    log.warning("the store %s answers again", self._address)
 
 
 def host_and_pid() -> tuple[str, int]:

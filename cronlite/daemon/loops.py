@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -13,13 +14,13 @@ from cronlite.daemon.liveness import (
     BEATS_PER_SILENCE,
     Membership,
     Peers,
-    Reach,
     StoreClock,
     host_and_pid,
     steady,
 )
 from cronlite.daemon.options import Options
 from cronlite.daemon.outcomes import Recorder
+from cronlite.daemon.rounds import Rounds
 from cronlite.daemon.ticking import Ticker
 from cronlite.daemon.to_broker import Sending
 from cronlite.documents.daemons import DaemonRecord
@@ -50,7 +51,9 @@ class Daemon:
     With `options.dispatch` it sends the ids of queued runs to a broker as well. A `worker` does not tick, and claims
     what it hears of from that broker, in `options.queues`.
     Inside of its runs, the module-level functions go to `home`.
-    `notify` hears of "waiting" (for the store), "ready", "tick" and "stopping", each with a line for people.
+    `notify` hears of "waiting" (for the store), "ready", "tick", "failing" and "stopping", each with a line for people.
+    `on_fall` is called when a loop has ended that should not have: whoever runs the daemon is to stop it and end the
+    process. Without `on_fall` the daemon ticks, claims and beats no more, so that others take its work over.
     """
 
     def __init__(
@@ -67,7 +70,10 @@ class Daemon:
         self.options = options or Options()
         self.clock = clock or StoreClock()
         self._home = home
-        self._store, self._registry, self._notify = store, registry, notify or (lambda _event, _status: None)
+        self.on_fall: Callable[[], None] | None = None
+        self.fallen = ""
+        """The loop that ended though it should not have."""
+        self._store, self._registry, self._listener = store, registry, notify
         silence = self.options.silence_seconds
         self.membership = Membership(store, self.clock, self._record, self._forget, silence)
         self.peers = Peers(store, silence)
@@ -85,16 +91,18 @@ class Daemon:
         self._recorders = {f"record-{number}": one for number, one in enumerate(self.execution.recorders, start=1)}
         self._feeding, self._sending = self._linked(worker)
         self._send_soon = threading.Event()
-        self._stopping, self._drained = threading.Event(), threading.Event()
+        self._stopping, self._drained, self._silent = threading.Event(), threading.Event(), threading.Event()
         self._ready, self._tick_soon = threading.Event(), threading.Event()
-        self._reach = Reach(store.address)
+        self._rounds = Rounds(store.address, self.clock)
         self._threads: dict[str, threading.Thread] = {}
         self._wake_at: datetime | None = None
+        self._ticked_at: datetime | None = None
         self._hears = False
 
     def start(self) -> None:
         """Start the loops in the background and return at once; a store out of reach is waited for."""
-        self._spawn("tick", self._main)
+        self._rounds.begin("start")
+        self._spawn("tick", self._main, self._stopping)
 
     def wait_ready(self, seconds: float) -> bool:
         """Wait until the store has answered and this daemon is on its list; tell whether it came so far."""
@@ -103,6 +111,7 @@ class Daemon:
     def step(self, now: datetime) -> int:
         """Do every minute that is left to do at `now`; return how many runs it queued."""
         queued = self.ticker.step(now)
+        self._ticked_at = now
         if queued:
             self.wake()
         return queued
@@ -121,8 +130,7 @@ class Daemon:
         self.execution.stop_claiming()
         log.info("nothing more is claimed; running handlers have %g s", self.options.drain_seconds)
         self._notify("stopping", "waiting for running handlers")
-        for event in (self._stopping, self._tick_soon, self.execution.claim_soon, self._send_soon):
-            event.set()
+        self._end_loops()
         self._join("tick", "claim", "send", "prune")
         pool = self.execution.pool
         self._guarded("give back", lambda: self.execution.give_back(self.execution.withdraw()))
@@ -130,6 +138,7 @@ class Daemon:
             link.close()
         pool.drain(self.options.drain_seconds)
         self._drained.set()
+        self._silent.set()
         self.execution.record_soon()
         self._join(*self._recorders, "beat")
         self._guarded("record", self.execution.record_all)
@@ -142,24 +151,39 @@ class Daemon:
         log.info("stopped%s", f" while {len(left)} handlers were still at it" if left else "")
         return left
 
+    @property
+    def trouble(self) -> str:
+        """What keeps this daemon from its work, since when, and why; nothing while all is well."""
+        link = self._feeding or self._sending
+        fallen = f"its {self.fallen} loop has ended" if self.fallen else ""
+        told = (fallen, self._rounds.trouble(), link.trouble.told if link else "", self.execution.pool.trouble)
+        return "; ".join(part for part in told if part)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Tell whether some of its work has not been done for so long that a new process may do better."""
+        return bool(self.fallen) or self._rounds.is_hopeless()
+
     def _main(self) -> None:
         while not (self._ready.is_set() or self._stopping.is_set()):
             self._stopping.wait(self._guarded("start", self._enter))
-        if self._ready.is_set():
-            self._spawn("beat", lambda: self._loop("beat", self._beat, self._drained))
-            for name, recorder in self._recorders.items():
-                self._spawn(name, partial(self._loop, name, partial(self._write, recorder), self._drained))
-            claim = self._feeding.feed if self._feeding else self._claim
-            self._spawn("prune", lambda: self._loop("prune", self._prune, self._stopping))
-            self._spawn("claim", lambda: self._loop("claim", claim, self._stopping, self.execution.claim_soon))
-            if self._sending:
-                send = self._sending.send
-                self._spawn("send", lambda: self._loop("send", send, self._stopping, self._send_soon))
-            if not self._feeding:
-                self._spawn("watch", lambda: self._loop("watch", self._watch, self._stopping))
-            self._loop("tick", self._tick, self._stopping, self._tick_soon)
-            if self.ticker.is_prepared:  # or it would wait until somebody takes this daemon for dead
-                self._guarded("tick", lambda: self.step(self.clock.now()))
+        self._rounds.end("start")
+        if not self._ready.is_set():
+            return
+        self._keep("beat", self._beat, self._silent)
+        for name, recorder in self._recorders.items():
+            self._keep(name, partial(self._write, recorder), self._drained)
+        self._keep("prune", self._prune, self._stopping)
+        self._keep(
+            "claim", self._feeding.feed if self._feeding else self._claim, self._stopping, self.execution.claim_soon
+        )
+        if self._sending:
+            self._keep("send", self._sending.send, self._stopping, self._send_soon)
+        if not self._feeding:
+            self._keep("watch", self._watch, self._stopping)
+        self._loop("tick", self._tick, self._stopping, self._tick_soon)
+        if self.ticker.is_prepared:  # or it would wait until somebody takes this daemon for dead
+            self._guarded("tick", lambda: self.step(self.clock.now()))
 
     def _enter(self) -> float:
         for complaint in self._store.prepare():
@@ -168,6 +192,7 @@ class Daemon:
             self._home.declare_handlers()
         self.membership.join()
         self._wake_at = clock.next_wake(clock.floor_minute(self.clock.now()))
+        self._ticked_at = self.clock.now()
         log.info("daemon %s on %s, %d seats", self.membership.id, self._store.address, self.options.seats)
         self._ready.set()
         self._notify("ready", f"next wake {self._wake_at:%H:%M:%S}Z")
@@ -181,9 +206,7 @@ class Daemon:
             if not self._feeding:
                 self.step(now)
             self._wake_at = clock.next_wake(now)
-        pool = self.execution.pool
-        status = f"next wake {self._wake_at:%H:%M:%S}Z, {pool.running} running"
-        self._notify("tick", status)
+        self._show_life()
         wake_at = self._wake_at
         minute_in, wake_in = map(self.clock.seconds_until, (clock.floor_minute(wake_at), wake_at))
         wait = max(minute_in, wake_in - PREPARE_SECONDS)
@@ -192,6 +215,12 @@ class Daemon:
                 self.ticker.prepare(self.clock.now(), wake_at)
             wait = self.clock.seconds_until(wake_at)
         return min(wait, LONGEST_WAIT_SECONDS)
+
+    def _show_life(self) -> None:
+        """Tell how things are; where there is no hope left, without the sign of life that a watchdog waits for."""
+        running, trouble = self.execution.pool.running, self.trouble
+        status = f"next wake {self._wake_at:%H:%M:%S}Z, {running} running"
+        self._notify("failing" if self.is_hopeless else "tick", f"{trouble}; {status}" if trouble else status)
 
     def _claim(self) -> float:
         if self.execution.claim():
@@ -221,10 +250,10 @@ class Daemon:
         return 0
 
     def _beat(self) -> float:
-        pool = self.execution.pool
-        link = self._feeding or self._sending
-        troubles = (link.trouble.told if link else "", pool.trouble)
-        self.membership.beat(running=pool.running, stuck=pool.stuck, trouble="; ".join(filter(None, troubles)))
+        pool, trouble = self.execution.pool, self.trouble
+        if trouble:
+            self._notify("failing", trouble)  # perhaps the loop that shows life is the one that cannot
+        self.membership.beat(running=pool.running, stuck=pool.stuck, trouble=trouble, ticked_at=self._ticked_at)
         dead = self.peers.observe(self.membership.id, self._store.owners())
         for owner in dead:
             self.execution.take_over(owner)
@@ -262,6 +291,8 @@ class Daemon:
             handlers=sorted(self._registry.names()),
             seats=self.options.seats,
             ticks=self._feeding is None,
+            ticked_at=self.clock.now(),
+            silence_seconds=self.options.silence_seconds,
             queues=self._feeding.queues if self._feeding else self.options.queues,
             declared=[one["name"] for one in self._registry.declared()],
         )
@@ -274,34 +305,71 @@ class Daemon:
             return Feeding(self._store, self.clock, self.execution, self._registry, broker or "", queues), None
         return None, Sending(self._store, self.clock, broker) if broker else None
 
+    def _keep(
+        self, name: str, work: Callable[[], float], until: threading.Event, wake: threading.Event | None = None
+    ) -> None:
+        """Begin a loop in a thread of its own."""
+        self._spawn(name, lambda: self._loop(name, work, until, wake), until)
+
     def _loop(
         self, name: str, work: Callable[[], float], until: threading.Event, wake: threading.Event | None = None
     ) -> None:
         """Work again and again until an event comes; work returns the seconds to wait, which `wake` cuts short."""
+        if name not in ("watch", "prune"):  # nobody waits for what these do
+            self._rounds.begin(name)
         while not until.is_set():
             seconds = self._guarded(name, work)
             if seconds > 0 and (wake or until).wait(seconds) and wake:
                 wake.clear()
+        self._rounds.end(name)
 
     def _guarded(self, name: str, work: Callable[[], float | int | None]) -> float:
         """Do some work; whatever it raises is reported, and the work is tried again soon."""
         try:
             seconds = work() or 0
-        except StoreError as refused:
-            self._reach.lost(name, refused)
+        except Exception as error:  # noqa: BLE001 - a fault in one round must not end the loop
+            self._rounds.failed(name, error)
             if name in ("start", "tick"):  # the loops whose signs of life a watchdog waits for
-                self._notify("waiting", f"waiting for the store {self._store.address}: {refused}")
+                is_waiting = isinstance(error, StoreError) and not self.is_hopeless
+                told = f"waiting for the store {self._store.address}: {error}"
+                self._notify(*("waiting", told) if is_waiting else ("failing", self.trouble or repr(error)))
             return AGAIN_SECONDS
-        except Exception:
-            log.exception("a fault of cronlite itself in the %s loop, which goes on", name)
-            return AGAIN_SECONDS
-        self._reach.back(name)
+        self._rounds.went_well(name)
         return seconds
 
-    def _spawn(self, name: str, work: Callable[[], None]) -> None:
-        thread = threading.Thread(target=work, name=f"cronlite-{name}", daemon=True)
+    def _notify(self, event: str, status: str) -> None:
+        if self._listener is not None:
+            with suppress(Exception):
+                self._listener(event, status)
+
+    def _spawn(self, name: str, work: Callable[[], None], until: threading.Event) -> None:
+        """Start a thread that should not end before an event has come."""
+
+        def kept() -> None:
+            try:
+                work()
+            except BaseException:
+                log.exception("the %s loop has ended", name)
+            if not until.is_set():
+                self._fall(name)
+
+        thread = threading.Thread(target=kept, name=f"cronlite-{name}", daemon=True)
         self._threads[name] = thread
         thread.start()
+
+    def _fall(self, name: str) -> None:
+        """Give up as a whole: with one loop less, this daemon would pass for a live one and leave work undone."""
+        was_stopping, self.fallen = self._stopping.is_set(), name
+        log.critical("without its %s loop, daemon %s gives up: others take its work over", name, self.membership.id)
+        self.execution.stop_claiming()
+        self._end_loops()
+        if not was_stopping:
+            (self.on_fall or self._silent.set)()
+
+    def _end_loops(self) -> None:
+        """End the loops that bring new work."""
+        for event in (self._stopping, self._tick_soon, self.execution.claim_soon, self._send_soon):
+            event.set()
 
     def _join(self, *names: str) -> None:
         for name in names:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypedDict
 
-from cronlite.daemon.liveness import SILENCE_SECONDS
 from cronlite.documents import checks
+from cronlite.documents.daemons import LONGEST_SILENCE_SECONDS, SILENCE_SECONDS
 from cronlite.errors import Fault, InvalidInput, suggestion
 
 
@@ -70,7 +70,7 @@ _CHECKS = {
     "drain_seconds": checks.number(0, 86_400),
     "grace_seconds": checks.number(60, 86_400),
     "catch_up_window_seconds": checks.number(60, 30 * 86_400),
-    "silence_seconds": checks.number(1, 3_600),
+    "silence_seconds": checks.number(1, LONGEST_SILENCE_SECONDS),
 }
 
 

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from cronlite.daemon.loops import Daemon
@@ -20,10 +20,10 @@ log = logger("cronlite.daemon")
 
 
 def serve(daemon: Daemon) -> None:
-    """Run a daemon until SIGTERM or SIGINT, then drain it; a second signal ends the process at once.
+    """Run a daemon until SIGTERM, SIGINT or SIGHUP, then drain it; a second SIGTERM or SIGINT ends the process at once.
 
-    Returns when nothing is left running, and else ends the process with exit code 0. Raises ConfigurationError
-    outside the main thread, where signals cannot be taken.
+    Returns when nothing is left running, and else ends the process with exit code 0; with 1 when the daemon gave up.
+    Raises ConfigurationError outside the main thread, where signals cannot be taken.
     """
     if threading.current_thread() is not threading.main_thread():
         raise ConfigurationError("run() takes signals and so needs the main thread; in a thread use start()")
@@ -32,11 +32,13 @@ def serve(daemon: Daemon) -> None:
     heard, telling = socket.socketpair()
     telling.setblocking(False)
     telling_before = signal.set_wakeup_fd(telling.fileno(), warn_on_full_buffer=False)  # first: nothing goes unheard
-    before = {number: signal.signal(number, _noted) for number in _ENDING}
+    before = {number: signal.signal(number, _noted) for number in _ending()}
+    daemon.on_fall = lambda: _tell(telling)
     try:
         with seldom_collecting():
             daemon.start()
-            log.info("%s received: stopping", _next_ending(heard))
+            if name := _next_ending(heard, before):
+                log.info("%s received: stopping", name)
             threading.Thread(target=_end_at_once, args=(heard,), name="cronlite-signals", daemon=True).start()
             left = daemon.stop(hard=True)
     finally:
@@ -48,7 +50,9 @@ def serve(daemon: Daemon) -> None:
         logging.shutdown()
         with suppress(Exception):  # a handler may have closed it
             sys.stdout.flush()
-        os._exit(0)  # a handler given back must not live on here
+        os._exit(1 if daemon.fallen else 0)  # a handler given back must not live on here
+    if daemon.fallen:
+        sys.exit(1)
 
 
 @contextmanager
@@ -68,24 +72,38 @@ def seldom_collecting() -> Iterator[None]:
 
 
 _COLLECT_AFTER = 50_000  # objects more, instead of 700
-_ENDING = (signal.SIGTERM, signal.SIGINT)
+_AT_ONCE = (signal.SIGTERM, signal.SIGINT)
+_GAVE_UP = b"\0"  # in the place of a signal's number
+
+
+def _ending() -> list[signal.Signals]:
+    """List the signals that end a daemon: that of a closed terminal, too, unless it was started by nohup(1)."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        return list(_AT_ONCE)
+    return [*_AT_ONCE, signal.SIGHUP]
+
+
+def _tell(telling: socket.socket) -> None:
+    with suppress(OSError):  # stopped meanwhile
+        telling.send(_GAVE_UP)
 
 
 def _noted(number: int, frame: object) -> None:
     """Take a signal whose number went to the wakeup socket already."""
 
 
-def _next_ending(heard: socket.socket) -> str:
-    """Wait for a signal that ends the daemon, and name it; return nothing when there will be none any more."""
-    while received := heard.recv(1):
-        if received[0] in _ENDING:
+def _next_ending(heard: socket.socket, ending: Collection[signal.Signals]) -> str:
+    """Wait for a signal that ends the daemon, and name it; return nothing when the daemon gave up, or is stopped."""
+    while (received := heard.recv(1)) and received != _GAVE_UP:
+        if received[0] in ending:
             return signal.Signals(received[0]).name
     return ""
 
 
 def _end_at_once(heard: socket.socket) -> None:
     with heard:
-        if _next_ending(heard):
+        # A terminal that closes may say so twice, through its shell and through the system.
+        if _next_ending(heard, _AT_ONCE):
             os._exit(1)
 
 
@@ -98,13 +116,14 @@ class Notifier:
     def __call__(self, event: str, status: str) -> None:
         """Send an event with a line for people.
 
-        Events are "ready", "tick", "waiting" (for the store) and "stopping"; "tick" and "waiting" are signs of life.
+        Events are "ready", "tick", "waiting" (for the store), "failing" and "stopping"; "tick" and "waiting" are signs
+        of life.
         """
         if not self._address:
             return
         # One line, whatever it repeats of an error: each line of a message is an order to systemd.
         told = " ".join(status.split())[:_LONGEST_STATUS]
-        message = f"{_WORDS[event]}\nSTATUS={told}".encode(errors="backslashreplace")
+        message = f"{_WORDS[event]}STATUS={told}".encode(errors="backslashreplace")
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
                 sender.settimeout(1)
@@ -115,4 +134,10 @@ class Notifier:
 
 _LONGEST_STATUS = 300
 # A daemon that waits for its store is no reason to kill it: another one would wait, too.
-_WORDS = {"ready": "READY=1", "tick": "WATCHDOG=1", "waiting": "WATCHDOG=1", "stopping": "STOPPING=1"}
+_WORDS = {
+    "ready": "READY=1\n",
+    "tick": "WATCHDOG=1\n",
+    "waiting": "WATCHDOG=1\n",
+    "failing": "",
+    "stopping": "STOPPING=1\n",
+}

@@ -23,10 +23,12 @@ from tests.services.process import free_port
 from tests.waiting import wait_until
 
 APPLICATION = """
-import pathlib, time, cronlite
+import pathlib, sys, time, cronlite
 
 @cronlite.handler
 def hold(params):
+    print("held")
+    print("with an eye on it", file=sys.stderr)
     pathlib.Path("held").touch()
     while not pathlib.Path("let-go").exists():
         time.sleep(0.01)
@@ -79,16 +81,18 @@ class Service:
         self.folder, self.systemd = folder, systemd
         self.uri = f"sqlite:{folder / 'cronlite.db'}"
         self.log = folder / "log"
+        self.program = "from cronlite.cli import main; main()"
+        self.shell = 'exec "$0" "$@"'
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "jobs.py").write_text(APPLICATION)
 
     def start(self, *options: str, environment: Mapping[str, str] | None = None) -> None:
-        program = "from cronlite.cli import main; main()"
+        arguments = [sys.executable, "-c", self.program, "--uri", self.uri, "-A", "jobs", "run", *options]
         with self.log.open("wb") as log:
             told = os.fstat(log.fileno())
             journal = {"JOURNAL_STREAM": f"{told.st_dev}:{told.st_ino}"} if environment is None else environment
             self._process = subprocess.Popen(
-                [sys.executable, "-c", program, "--uri", self.uri, "-A", "jobs", "run", *options],
+                ["/bin/sh", "-c", self.shell, *arguments],
                 cwd=self.folder,
                 env={**os.environ, "NOTIFY_SOCKET": self.systemd.address, **journal},
                 stdin=subprocess.DEVNULL,
@@ -200,7 +204,7 @@ def test_a_status_is_one_line_and_gives_no_orders(systemd: Systemd) -> None:
 # signals
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_an_idle_daemon_at_once_and_well(
     service: Service, systemd: Systemd, number: signal.Signals
 ) -> None:
@@ -239,6 +243,56 @@ def test_a_second_signal_ends_it_at_once(service: Service, systemd: Systemd) -> 
     systemd.hears(STOPPING)
     service.signal()
     assert service.wait() == 1
+
+
+def test_a_terminal_that_closes_is_no_hurry_however_often_it_says_so(service: Service, systemd: Systemd) -> None:
+    service.start()
+    run = service.is_busy()
+    service.signal(signal.SIGHUP)
+    systemd.hears(STOPPING)
+    service.signal(signal.SIGHUP)
+    service.let_go()
+    assert service.wait() == 0
+    assert service.run_of(run.id).state == "succeeded"
+
+
+def test_under_nohup_a_closed_terminal_is_none_of_its_business(service: Service, systemd: Systemd) -> None:
+    service.program = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); " + service.program
+    service.start()
+    systemd.hears(READY)
+    service.signal(signal.SIGHUP)
+    service.is_busy()
+    assert STOPPING not in systemd.states()
+    service.let_go()
+    service.signal()
+    assert service.wait() == 0
+
+
+def test_a_daemon_that_gives_up_ends_its_process(service: Service, systemd: Systemd) -> None:
+    """So that a supervisor starts another."""
+    service.program = (
+        "import sys; from cronlite.daemon.claims import Execution; Execution.claim = lambda self: sys.exit(); "
+        + service.program
+    )
+    service.start()
+    assert service.wait() == 1
+    assert "without its claim loop" in service.log.read_text()
+    with Cronlite(service.uri) as cron:
+        assert cron.store.daemons() == []
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_without_standard_streams_it_ticks_and_runs(service: Service, systemd: Systemd, closed: str) -> None:
+    service.shell = f'exec "$0" "$@" {closed}'
+    service.start()
+    ready = systemd.hears(READY)
+    run = service.is_busy()
+    service.let_go()
+    systemd.hears(ALIVE, "0 running", after=ready)
+    wait_until(lambda: service.run_of(run.id).state == "succeeded", what="the run")
+    assert service.run_of(run.id).output == "held\nwith an eye on it\n"
+    service.signal()
+    assert service.wait() == 0
 
 
 # a store that is not there
