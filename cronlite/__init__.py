@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         NotFound,
         RetryLater,
         StoreError,
+        StoreTooSlow,
         StoreUnavailable,
     )
     from cronlite.handlers.registry import current_run, handler
@@ -43,6 +44,7 @@ _HOMES = {
         "NotFound",
         "RetryLater",
         "StoreError",
+        "StoreTooSlow",
         "StoreUnavailable",
     ],
     "client.receipt": ["Handle"],
@@ -67,6 +69,7 @@ __all__ = [
     "Run",
     "Schedule",
     "StoreError",
+    "StoreTooSlow",
     "StoreUnavailable",
     "__version__",
     "current_run",

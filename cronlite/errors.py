@@ -9,7 +9,8 @@ The tree::
     ├── NotFound (LookupError)          no schedule or run answers to that id or name
     ├── Conflict                        the name is taken, the prefix fits several, the state forbids it
     ├── StoreError                      the store refused an operation
-    │   └── StoreUnavailable            the store cannot be reached
+    │   ├── StoreUnavailable            the store cannot be reached, or cannot write for now
+    │   └── StoreTooSlow                it is there, but one answer took too long
     ├── BrokerUnavailable               the message broker cannot be reached, or takes nothing
     ├── RetryLater                      raised by a handler: again, after so many seconds
     └── GiveUp                          raised by a handler: failed, and no retry will help
@@ -73,7 +74,11 @@ class StoreError(CronliteError):
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot be reached, or lets nobody in."""
+    """The store cannot be reached, lets nobody in, or has no room: to try again later may help."""
+
+
+class StoreTooSlow(StoreError):
+    """The store is there, but did not find what was asked for in time: ask for less."""
 
 
 class BrokerUnavailable(CronliteError):

@@ -32,6 +32,9 @@ class Finding:
 
 def doctor(store: Store) -> list[Finding]:
     """Look for all that keeps work from being done, errors first. Raises StoreUnavailable."""
+    if damage := store.damage():  # then nothing else that it says can be relied on
+        remedy = "stop the daemons and restore a copy, or mend it with .recover in SQLite's shell"
+        return [Finding("error", store.address, f"is damaged: {told}", remedy) for told in damage]
     asked = datetime.now(timezone.utc)
     seen = status(store)
     findings = [

@@ -82,6 +82,9 @@ class Store(Protocol):
     def prepare(self) -> list[str]:
         """Make the tables and indexes that are missing; say in sentences what could not be made, and the remedy."""
 
+    def damage(self) -> list[str]:
+        """Read everything where the store is a file; say what is damaged, if anything is."""
+
     def close(self) -> None:
         """Give back connections. The store is not used again."""
 

@@ -168,6 +168,7 @@ def use_runs(store: Any) -> None:
     assert [unsent.lane for unsent in store.unsent_runs(NOW, 10)] == ["s2"]
     assert store.abandon_unreadable("d1", NOW) == 0
     store.prune_runs(NOW)
+    assert store.damage() == []
 
 
 def test_all_that_a_store_can_do_is_tried(store_as: Callable[..., Store]) -> None:

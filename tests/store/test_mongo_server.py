@@ -14,7 +14,8 @@ from pymongo.errors import AutoReconnect, BulkWriteError, ServerSelectionTimeout
 from cronlite.daemon.due import due
 from cronlite.documents import runs
 from cronlite.documents.runs import SUCCEEDED
-from cronlite.errors import StoreError, StoreUnavailable
+from cronlite.errors import StoreError, StoreTooSlow, StoreUnavailable
+from cronlite.store.contract import RunQuery
 from cronlite.store.mongo import MongoStore
 from cronlite.store.mongo.failures import in_our_words
 from tests.faults.proxy import Proxy
@@ -179,12 +180,42 @@ def test_a_slow_answer_is_cut_off(store: MongoStore, mongod: Mongod) -> None:
         assert time.monotonic() - started < 10
 
 
+SEARCHES: dict[str, tuple[str, Callable[[MongoStore], object]]] = {
+    "runs": ("find", lambda store: list(store.runs(RunQuery(user="ann")))),
+    "schedules": ("find", lambda store: list(store.schedules(user="ann"))),
+    "a count": ("aggregate", lambda store: store.count_runs()),
+}
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("noticed_by", ["the server", "the client"])
+def test_a_search_that_takes_too_long_is_not_called_a_store_out_of_reach(
+    mongod: Mongod, mongo_database: str, search: str, noticed_by: str
+) -> None:
+    command, ask = SEARCHES[search]
+    how: Document = {"errorCode": 50} if noticed_by == "the server" else {"blockConnection": True, "blockTimeMS": 1_500}
+    failing, refused = mongod.failing(command, appName="cronlite", **how), pytest.raises(StoreTooSlow)
+    with opened(f"{mongo_database}&timeoutMS=300") as store, failing, refused as failed:
+        ask(store)
+    assert "ask for less" in str(failed.value)
+    assert "reached" not in str(failed.value)
+
+
+def test_a_search_of_a_stalled_server_finds_it_out_of_reach(start_mongod: StartMongod) -> None:
+    server = start_mongod(replica_set=None)
+    with opened(f"{server.uri_of('cronlite')}&timeoutMS=300") as store:
+        assert list(store.schedules()) == []
+        server.pause()
+        with pytest.raises(StoreUnavailable):
+            list(store.schedules())
+        server.go_on()
+
+
 def test_a_full_disk_is_called_so(store: MongoStore, mongod: Mongod) -> None:
     for ask in (lambda: store.add_runs([a_run()]), lambda: store.add_schedule(a_schedule())):
         full = mongod.failing("insert", errorCode=14031, appName="cronlite")
-        with full, pytest.raises(StoreError, match="no space left on its disk") as failed:
+        with full, pytest.raises(StoreUnavailable, match="no space left on its disk"):
             ask()
-        assert not isinstance(failed.value, StoreUnavailable)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import sqlite3
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -12,13 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from cronlite.client.doctor import doctor
 from cronlite.daemon.due import due
+from cronlite.daemon.loops import Daemon
 from cronlite.errors import ConfigurationError, CronliteError, StoreError, StoreUnavailable
+from cronlite.handlers.registry import Registry
 from cronlite.store.contract import RunQuery
 from cronlite.store.sqlite import SqliteStore, opening
 from cronlite.store.sqlite.tables import NUMBER, RUNS, TABLES, TEXT, Table
 from tests.store.by_hand import by_hand, run_ids
 from tests.store.samples import TICK, a_run
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -156,7 +161,7 @@ def test_a_full_disk_refuses_the_write_and_nothing_else(store: SqliteStore) -> N
     connection = store._connected()
     [(pages,)] = connection.execute("PRAGMA page_count")
     connection.execute(f"PRAGMA max_page_count = {pages + 2}")
-    with pytest.raises(StoreError, match="is full; make room"):
+    with pytest.raises(StoreUnavailable, match="is full; make room"):
         store.add_runs([a_run(f"r{number}", params={"a": "x" * 1_000}) for number in range(100)])
     assert run_ids(store) == {"before"}
     connection.execute("PRAGMA max_page_count = 1000000")
@@ -171,6 +176,58 @@ def test_a_damaged_file_says_so(store: SqliteStore, path: Path) -> None:
         file.write(os.urandom(64 * 4096))
     with contextlib.closing(SqliteStore(path)) as damaged, pytest.raises(StoreError, match="malformed; restore a copy"):
         list(damaged.runs(RunQuery()))
+
+
+@pytest.mark.parametrize("left", [0, 20 * 4096])
+def test_a_file_cut_short_while_in_use_is_called_so_by_all(store: SqliteStore, path: Path, left: int) -> None:
+    store.add_runs([a_run(f"r{number}") for number in range(1_000)])
+    by_hand(path, "PRAGMA wal_checkpoint")
+    store.add_runs([a_run("in the log")])
+    os.truncate(path, left)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="was cut short while in use, from"):
+            store.add_runs([a_run("after")])
+    with contextlib.closing(SqliteStore(path)) as another:
+        told = str(refusal(another))
+    assert ("was emptied" if left == 0 else "malformed") in told
+    assert "locked" not in told
+
+
+def test_a_file_that_somebody_packed_while_in_use_is_whole(store: SqliteStore, path: Path) -> None:
+    store.add_runs([a_run(f"r{number}") for number in range(1_000)])
+    by_hand(path, "PRAGMA wal_checkpoint")
+    assert store.add_runs([a_run("before")]) == set()
+    before = path.stat().st_size
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as shell:
+        for statement in ("DELETE FROM runs WHERE _id != 'before'", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+            shell.execute(statement)
+    assert path.stat().st_size < before
+    assert run_ids(store) == {"before"}
+    assert store.add_runs([a_run("after")]) == set()
+
+
+def test_the_doctor_looks_through_the_whole_file(store: SqliteStore, path: Path) -> None:
+    store.add_runs([a_run(f"r{number}") for number in range(1_000)])
+    by_hand(path, "PRAGMA wal_checkpoint")
+    assert store.damage() == []
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(os.urandom(20 * 4096))
+    (finding, *_) = doctor(store)
+    assert (finding.severity, finding.subject) == ("error", store.address)
+    assert "is damaged: " in finding.problem
+
+
+def test_a_daemon_whose_file_is_cut_short_says_so(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    told: list[str] = []
+    with contextlib.closing(SqliteStore(path)) as store:
+        daemon = Daemon(store, Registry(), notify=lambda _, status: told.append(status))
+        daemon.start()
+        assert daemon.wait_ready(20)
+        os.truncate(path, 0)
+        wait_until(lambda: "was cut short" in caplog.text, what="its log tells", instead=lambda: caplog.text)
+        wait_until(lambda: "was cut short" in told[-1], what="its status tells", instead=lambda: told)
+        daemon.stop()
 
 
 def test_a_file_deleted_while_in_use_is_missed_until_it_is_back(store: SqliteStore, path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from urllib.parse import parse_qsl, unquote_plus
 
+import pymongo
 from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.collection import Collection
@@ -14,6 +16,7 @@ from cronlite.documents.schedules import Document
 from cronlite.errors import ConfigurationError
 
 OPERATION_MS = 5_000
+_PING_SECONDS = 1.0
 
 # One date beyond the year 9999, or one text that is no UTF-8, would make the whole batch of a find() unreadable.
 CODEC: CodecOptions[Document] = CodecOptions(
@@ -51,6 +54,13 @@ class Collections:
         self._daemons: Collection[Document] = self._database["daemons"]
         self._hints: dict[str, str] = {}
         """The names of indexes on schedules that are known to be there, by the names that they have here."""
+
+    def answers(self) -> bool:
+        """Tell whether the server is there at all, within a second."""
+        with suppress(PyMongoError), pymongo.timeout(_PING_SECONDS):
+            self._client.admin.command("ping")
+            return True
+        return False
 
 
 def connect(uri: str) -> tuple[MongoClient[Document], str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
@@ -15,16 +15,18 @@ from pymongo.errors import (
     ConfigurationError,
     ConnectionFailure,
     InvalidOperation,
+    NetworkTimeout,
     OperationFailure,
     PyMongoError,
 )
 
-from cronlite.errors import StoreError, StoreUnavailable
+from cronlite.errors import StoreError, StoreTooSlow, StoreUnavailable
 
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 BAD_VALUE = 2
 UNAUTHORIZED = 13
 AUTHENTICATION_FAILED = 18
+MAX_TIME_EXPIRED = 50
 INDEX_OPTIONS_CONFLICT = 85
 INDEX_KEY_SPECS_CONFLICT = 86
 CANNOT_INDEX_PARALLEL_ARRAYS = 171
@@ -33,39 +35,68 @@ DUPLICATE_KEY = 11000
 OUT_OF_DISK_SPACE = 14031
 DISTINCT_TOO_BIG = 17217
 # Of one write among many: out of time, or the server is shutting down or handing over to another.
-_PASSING = frozenset({50, 91, 189, 262, 10107, 11600, 11602, 13435})
+_PASSING = frozenset({MAX_TIME_EXPIRED, 91, 189, 262, 10107, 11600, 11602, 13435})
 
 _LONGEST = 300
+_TOO_SLOW = (
+    "took too long to find what was asked for; ask for less (one schedule or user, fewer days), and see whether"
+    " 'cronlite doctor' tells of a missing index"
+)
 _COMMAND = re.compile(r"execute command \{ (\w+): \"([^\"]*)\"")
 
 
-class _Addressed(Protocol):
+class _Server(Protocol):
     @property
     def address(self) -> str: ...
 
+    def answers(self) -> bool: ...
 
-Self = TypeVar("Self", bound=_Addressed)
+
+Self = TypeVar("Self", bound=_Server)
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def translated(method: Callable[Concatenate[Self, P], R]) -> Callable[Concatenate[Self, P], R]:
     """Let a method of the store, a generator too, raise StoreUnavailable and StoreError instead of pymongo's errors."""
+    return _within(lambda store: translation(store.address), method)
+
+
+def translated_search(method: Callable[Concatenate[Self, P], R]) -> Callable[Concatenate[Self, P], R]:
+    """Do the same for a method that may look at any number of documents: it may also raise StoreTooSlow."""
+    return _within(_search, method)
+
+
+def _within(
+    within: Callable[[Self], AbstractContextManager[None]], method: Callable[Concatenate[Self, P], R]
+) -> Callable[Concatenate[Self, P], R]:
     if inspect.isgeneratorfunction(method):
 
         @wraps(method)
         def stream(store: Self, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
-            with translation(store.address):
+            with within(store):
                 yield from cast("Iterator[Any]", method(store, *args, **kwargs))
 
         return cast("Callable[Concatenate[Self, P], R]", stream)
 
     @wraps(method)
     def call(store: Self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with translation(store.address):
+        with within(store):
             return method(store, *args, **kwargs)
 
     return cast("Callable[Concatenate[Self, P], R]", call)
+
+
+@contextmanager
+def _search(store: _Server) -> Iterator[None]:
+    with translation(store.address):
+        try:
+            yield
+        except PyMongoError as error:
+            # Whichever comes first, the server's notice of its time limit or the end of ours.
+            if _code(error) == MAX_TIME_EXPIRED or (isinstance(error, NetworkTimeout) and store.answers()):
+                raise StoreTooSlow(f"{store.address} {_TOO_SLOW}") from error
+            raise
 
 
 @contextmanager
@@ -88,10 +119,11 @@ def in_our_words(error: Exception, address: str) -> StoreError:
         return StoreUnavailable(f"{address} lets nobody in: {text}; check the user, the password and authSource")
     if code == UNAUTHORIZED:
         return _unauthorized(text, address)
+    if code == OUT_OF_DISK_SPACE or "No space left on device" in text:
+        # Space may be made: an outcome that cannot be written now is to be kept, and written then.
+        return StoreUnavailable(f"{address} has no space left on its disk: {text}; free some")
     if code in _PASSING or _may_pass(error):
         return StoreUnavailable(f"{address} cannot be reached: {text}")
-    if code == OUT_OF_DISK_SPACE:
-        return StoreError(f"{address} has no space left on its disk: {text}; free some")
     if isinstance(error, InvalidOperation):
         return StoreError(f"{address} cannot be used: {text}")
     return StoreError(f"{address} refused: {text}")

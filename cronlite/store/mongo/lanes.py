@@ -14,7 +14,7 @@ from cronlite.documents.runs import QUEUED, RUNNING, Run
 from cronlite.documents.schedules import Document
 from cronlite.store.grouping import batches
 from cronlite.store.mongo.documents import id_to_store
-from cronlite.store.mongo.failures import translated
+from cronlite.store.mongo.failures import translated, translated_search
 from cronlite.store.mongo.readable import Readable, readable
 
 _LANES = 10_000
@@ -31,7 +31,7 @@ class Lanes(Readable):
     _swept: tuple[ObjectId | str, ObjectId | str | None] = (_LEAST_OBJECT_ID, None)
     """The least lane of the kind that is swept, ids or names, and the last one that was."""
 
-    @translated
+    @translated_search
     def at_work(self, lanes: Collection[str]) -> list[Run]:
         last: dict[str | None, Run] = {}
         for batch in batches(lanes, _LANES):

@@ -13,7 +13,7 @@ from cronlite.documents.schedules import Document
 from cronlite.store.contract import RunQuery
 from cronlite.store.grouping import batches
 from cronlite.store.mongo.documents import id_to_store, string_prefix
-from cronlite.store.mongo.failures import translated
+from cronlite.store.mongo.failures import translated_search
 from cronlite.store.mongo.readable import Readable, readable
 
 _PAGE = 500  # small enough that the first ones are soon at hand
@@ -23,7 +23,7 @@ _SCHEDULES = 10_000
 class Listing(Readable):
     """The contract's lists of runs."""
 
-    @translated
+    @translated_search
     def runs(self, query: RunQuery) -> Iterator[Run]:
         if query.limit == 0:  # which MongoDB takes for no limit
             return
@@ -34,12 +34,12 @@ class Listing(Readable):
         # An index gives the order; where it is lacking, the sort may need more than memory.
         yield from readable(found.allow_disk_use(True))
 
-    @translated
+    @translated_search
     def count_listed(self, query: RunQuery) -> int:
         limit: dict[str, Any] = {} if query.limit is None else {"limit": query.limit}
         return self._runs.count_documents(_filter(query), **limit)
 
-    @translated
+    @translated_search
     def last_runs(self, schedules: Collection[str]) -> dict[str, Run]:
         last: dict[str, Run] = {}
         for batch in batches(schedules, _SCHEDULES):

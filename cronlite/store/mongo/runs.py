@@ -22,7 +22,14 @@ from cronlite.store.mongo.documents import (
     run_from_store,
     run_to_store,
 )
-from cronlite.store.mongo.failures import BAD_VALUE, BSON_OBJECT_TOO_LARGE, DUPLICATE_KEY, refusals, translated
+from cronlite.store.mongo.failures import (
+    BAD_VALUE,
+    BSON_OBJECT_TOO_LARGE,
+    DUPLICATE_KEY,
+    refusals,
+    translated,
+    translated_search,
+)
 from cronlite.store.mongo.readable import Readable, abandoned
 
 _log = logger("cronlite.store")
@@ -183,11 +190,11 @@ class Runs(Readable):
         found = self._runs.find_one({"key": key, "state": QUEUED, "attempt": 0})
         return None if found is None else runs.read(run_from_store(found))
 
-    @translated
+    @translated_search
     def count_runs(self) -> dict[tuple[str, str], int]:
         return {(state, handler): n for state in AT_WORK for handler, n in self._counted(state, "$handler").items()}
 
-    @translated
+    @translated_search
     def count_queues(self) -> dict[str, int]:
         return self._counted(QUEUED, {"$ifNull": ["$queue", DEFAULT_QUEUE]})
 

@@ -17,7 +17,7 @@ from cronlite.store.contract import MAX_TEXTS, Clause, Uncommon
 from cronlite.store.mongo import failures
 from cronlite.store.mongo.connection import Collections
 from cronlite.store.mongo.documents import id_prefix, id_to_store, schedule_from_store, schedule_to_store, update
-from cronlite.store.mongo.failures import translated
+from cronlite.store.mongo.failures import translated, translated_search
 from cronlite.store.mongo.indexes import DUE, EXPRESSIONS, OF_ENABLED
 from cronlite.when.bits import LONGEST
 
@@ -60,7 +60,7 @@ class Schedules(Collections):
         found = self._schedules.find_one({"_id": id_to_store(id)})
         return None if found is None else schedule_from_store(found)
 
-    @translated
+    @translated_search
     def schedules(
         self,
         *,
@@ -90,7 +90,7 @@ class Schedules(Collections):
         found = self._schedules.find(restricted, batch_size=_PAGE, limit=limit or 0).sort("_id")
         yield from map(schedule_from_store, found)
 
-    @translated
+    @translated_search
     def expressions(self) -> dict[str, list[Any]]:
         return {field: _in_order(self._texts(field)) for field in EXPRESSIONS}
 
@@ -146,7 +146,7 @@ class Schedules(Collections):
         plan = self._schedules.find().hint(hint).explain()["queryPlanner"]["winningPlan"]
         return bool(_multikey_paths(plan).get(field))
 
-    @translated
+    @translated_search
     def candidates(self, clauses: Sequence[Clause], uncommon: Sequence[Uncommon] = ()) -> Iterator[Document]:
         queries = [({"$or": list(part)}, DUE.name) for part in _parts(map(_alternative, clauses))]
         queries += [(_of_uncommon(each), OF_ENABLED[each.field].name) for each in uncommon]

@@ -9,6 +9,7 @@ from cronlite.errors import StoreError, StoreUnavailable
 from cronlite.store.sqlite.daemons import Daemons
 from cronlite.store.sqlite.lanes import Lanes
 from cronlite.store.sqlite.listing import Listing
+from cronlite.store.sqlite.opening import damage
 from cronlite.store.sqlite.runs import Runs
 from cronlite.store.sqlite.schedules import Schedules
 from cronlite.store.sqlite.tables import INDEXES, OBSOLETE
@@ -44,6 +45,12 @@ class SqliteStore(Schedules, Runs, Lanes, Listing, Ticks, Daemons):
                 raise
             return f"{self.address}: the index {name} is missing, and cannot be made: {refused.__cause__}"
         return None
+
+    def damage(self) -> list[str]:
+        if self._path is None:
+            return []
+        self._read("SELECT 1")  # a file that is gone or cut short is told as by everything else
+        return damage(self._path)
 
     def watch(self, seconds: float) -> bool:
         if self._path is None:

@@ -16,7 +16,7 @@ from cronlite.errors import StoreUnavailable
 from cronlite.logger import logger
 from cronlite.store.grouping import batches
 from cronlite.store.sqlite.failures import translation
-from cronlite.store.sqlite.opening import open_database
+from cronlite.store.sqlite.opening import damage, open_database
 from cronlite.store.sqlite.tables import Table, listed
 from cronlite.when.clock import whole_milliseconds
 
@@ -39,6 +39,7 @@ class Tables:
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
+        self._size, self._damaged_size = 0, -1
         self._opener = 0
         self._forking = False
         self._closed = threading.Event()
@@ -107,7 +108,9 @@ class Tables:
         if self._connection is None:
             self._connection = open_database(self._path)
             self._opener = os.getpid()
-            self._file = _identity(self._path) if self._path else None
+            if self._path is not None:
+                found = _found(self._path)
+                self._file, self._size = _identity(found), found.st_size
         return self._connection
 
     def _look_at_file(self, path: Path) -> None:
@@ -116,9 +119,24 @@ class Tables:
             raise StoreUnavailable(
                 f"{self.address} was open when this process was forked by other means than os.fork; open it afterwards"
             )
-        if _identity(path) != self._file:
+        found = _found(path)
+        if _identity(found) != self._file:
             log.warning("%s was replaced while in use; what is there now counts", self.address)
             self._disconnect()
+        elif found.st_size < self._size:
+            self._require_whole(path, found.st_size)
+        self._size = found.st_size
+
+    def _require_whole(self, path: Path, size: int) -> None:
+        """Raise StoreUnavailable for a file that is shorter than before, unless somebody packed it (VACUUM).
+
+        This connection would go on for a while, with what it has in memory.
+        """
+        if size == self._damaged_size or not size or damage(path):
+            self._damaged_size = size
+            raise StoreUnavailable(
+                f"{self.address} was cut short while in use, from {self._size} to {size} bytes; restore a copy of it"
+            )
 
     def _disconnect(self) -> None:
         if self._connection is not None and self._opener == os.getpid():
@@ -126,15 +144,19 @@ class Tables:
             self._connection = None
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    """Tell one file at a path from the next; raise StoreUnavailable when none is there."""
+def _found(path: Path) -> os.stat_result:
+    """Look at the file at a path; raise StoreUnavailable when none is there."""
     try:
-        found = path.stat()
+        return path.stat()
     except OSError as error:
         # Whoever wrote on would write to a file that nobody will read, or begin an empty one on an unmounted disk.
         raise StoreUnavailable(
             f"sqlite:{path} is gone ({error.strerror}); put it back, or restart without it"
         ) from None
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    """Tell one file at a path from the next."""
     return found.st_dev, found.st_ino
 
 

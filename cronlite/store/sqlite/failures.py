@@ -17,7 +17,7 @@ _KNOWN: tuple[tuple[str, type[StoreError], str], ...] = (
     ("unable to open", StoreUnavailable, "let this user read and write the file and its folder"),
     ("disk I/O error", StoreUnavailable, "look into the system's log for what its disk says"),
     ("readonly", StoreError, "let this user write the file and its folder"),
-    ("is full", StoreError, "make room on its disk"),
+    ("is full", StoreUnavailable, "make room on its disk"),
     ("not a database", StoreError, "give the path of another file, or move this one away"),
     ("malformed", StoreError, "restore a copy of it, or mend it with .recover in SQLite's shell"),
     ("no such index", StoreError, "somebody dropped it; start a daemon, which makes it again"),

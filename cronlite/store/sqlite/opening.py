@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from cronlite.errors import ConfigurationError, StoreError, StoreUnavailable
@@ -19,6 +20,7 @@ OLDEST_SQLITE = (3, 24)
 _APPLICATION_ID = 0x63726F6E  # "cron"
 _WAL_BYTES_KEPT = 64 * 1024 * 1024
 _RETRY_SECONDS = 0.02
+_FAULTS = 3
 
 
 def open_database(path: Path | None) -> sqlite3.Connection:
@@ -30,6 +32,7 @@ def open_database(path: Path | None) -> sqlite3.Connection:
         raise ConfigurationError(f"this Python's SQLite {sqlite3.sqlite_version} is too old; give it 3.24 or later")
     if path:
         _make_file(path)
+        _refuse_emptied(path)
     connection = sqlite3.connect(
         path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
@@ -59,6 +62,28 @@ def _make_file(path: Path) -> None:
         raise StoreUnavailable(
             f"sqlite:{path} cannot be made ({error.strerror}); let this user write its folder, or give another path"
         ) from error
+
+
+def _refuse_emptied(path: Path) -> None:
+    """Raise StoreError for a file that was emptied beside its write-ahead log: SQLite would call it locked, or, with
+    nobody at it, delete the log and begin anew.
+    """
+    # The log first: while a file is made, it has its first page before there is a log.
+    log = Path(f"{path}-wal")
+    if log.exists() and log.stat().st_size and not path.stat().st_size:
+        raise StoreError(
+            f"sqlite:{path} was emptied, but {log.name} beside it was not; restore a copy of both, or move both away"
+        )
+
+
+def damage(path: Path) -> list[str]:
+    """Read a whole file, and return what SQLite finds wrong with it: the first few lines."""
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as another:  # which has nothing of it in memory
+            told = [str(line) for (line,) in another.execute(f"PRAGMA quick_check({_FAULTS})")]
+    except sqlite3.DatabaseError as error:
+        told = [str(error)]
+    return [] if told == ["ok"] else [" ".join(line.split()) for line in told]
 
 
 def _text(stored: bytes) -> str | bytes:
