@@ -5,7 +5,7 @@ Every instant is ISO 8601 in UTC with milliseconds (`2026-11-21T02:30:00.000Z`);
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
@@ -34,8 +34,9 @@ def unreadable(document: Document, faults: list[str]) -> dict[str, Any]:
 
 
 def run(given: Run) -> dict[str, Any]:
-    """Return a run: all its fields."""
-    return {field.name: getattr(given, field.name) for field in fields(given)}
+    """Return a run: all its fields, and in `attempts` what was kept of each attempt."""
+    told = {field.name: getattr(given, field.name) for field in fields(given) if field.name != "earlier_attempts"}
+    return told | {"attempts": [asdict(attempt) for attempt in given.attempts]}
 
 
 def upcoming(given: Schedule, tick: datetime) -> dict[str, Any]:

@@ -62,5 +62,5 @@ def failure(error: Mapping[str, Any]) -> str:
     module, _, kind = str(error.get("type", "")).rpartition(".")
     message = str(error.get("message", ""))
     # Cronlite's own classes tell nobody anything that their messages do not.
-    ours = module.split(".")[0] == "cronlite" or kind in ("TimedOut", "ProcessDied")
+    ours = module.split(".")[0] == "cronlite" or kind in ("TimedOut", "ProcessDied", "Crashed", "CutOff")
     return message if message and ours else f"{kind}: {message}".strip(": ")

@@ -215,13 +215,28 @@ def shown(run: Run, now: datetime) -> str:
         ("daemon", run.daemon or ""),
         ("result", "" if run.result is None else render.json_text(run.result, indent=None)),
     ]
-    parts = [render.pairs(rows, "")]
-    if run.error:
-        trace = run.error.get("traceback") or labels.failure(run.error)
-        parts.append(f"error\n{_block(trace)}")
-    if run.output:
-        parts.append(f"output\n{_block(run.output)}")
+    parts = [render.pairs(rows, ""), *_earlier(run, now)]
+    if not (run.state == runs.QUEUED and run.attempts):  # else they are those of the last attempt
+        parts += _told(run.error, run.output)
     return "\n".join(parts)
+
+
+def _earlier(run: Run, now: datetime) -> Iterator[str]:
+    """Show each attempt but the one that the run's own fields tell of."""
+    for attempt in run.attempts:
+        if attempt.number < run.attempt or run.state == runs.QUEUED:
+            how = render.one_line(attempt.state.replace("_", " "))
+            yield f"attempt {attempt.number}: {how} {_dated(attempt.ended_at, now)}".rstrip()
+            daemon = render.one_line(attempt.daemon or "")
+            yield render.pairs([("daemon", daemon), ("started", _dated(attempt.started_at, now))])
+            yield from _told(attempt.error, attempt.output)
+
+
+def _told(error: Mapping[str, str] | None, output: str | None) -> Iterator[str]:
+    if error:
+        yield f"error\n{_block(error.get('traceback') or labels.failure(error))}"
+    if output:
+        yield f"output\n{_block(output)}"
 
 
 def _block(text: str) -> str:

@@ -153,7 +153,7 @@ class Recorder:
 def _bare(change: Changes, why: str) -> Changes:
     """Return a change without what the handler brought, in the hope that the store takes that."""
     result, error = change.get("result"), change.get("error")
-    return change | {
+    return {name: value for name, value in change.items() if name != "earlier_attempts"} | {
         "result": None if result is None else {"not_stored": why},
         "output": None if change.get("output") is None else why,
         "error": None if error is None else {"type": error["type"], "message": why, "traceback": ""},

@@ -10,7 +10,8 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
-from cronlite.documents import checks, schedules
+from cronlite.documents import attempts, checks, schedules
+from cronlite.documents.attempts import Attempt
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import Fault, InvalidInput
 
@@ -75,6 +76,7 @@ class Run:
     deadline_at: datetime | None = None
     sent_at: datetime | None = None
     expires_at: datetime | None = None
+    earlier_attempts: list[Mapping[str, Any]] | None = None
 
     @property
     def late(self) -> bool:
@@ -94,6 +96,14 @@ class Run:
     def one_crash_left(self) -> bool:
         """Tell whether the next daemon that dies with it ends it."""
         return self.crashes == MAX_CRASHES - 1
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """List the attempts at it, the last one at the end: at most ten, and what was kept of them."""
+        told = attempts.read(self.earlier_attempts)
+        if self.started_at is not None and self.state != QUEUED:
+            told.append(_attempt(self, self.state, self.finished_at, self.error, self.output))
+        return told
 
     def document(self) -> Document:
         """Return the document to store: `_id` and every field that has a value."""
@@ -220,7 +230,7 @@ def settled(run: Run, outcome: Outcome, now: datetime, chance: random.Random) ->
     An outcome that is "queued" stands for an attempt that was cut off through no fault of its own.
     """
     if outcome.state == QUEUED:
-        return cut_off(run, now, (outcome.error or {}).get("message", ""))
+        return cut_off(run, now, (outcome.error or {}).get("message", ""), outcome.output)
     told: Changes = {
         name: value
         for name in ("result", "error", "output")
@@ -235,7 +245,8 @@ def settled(run: Run, outcome: Outcome, now: datetime, chance: random.Random) ->
         seconds = backoff_seconds(run.retry_delay_seconds, failures) * chance.uniform(1, 1.25)
     else:
         seconds = outcome.again_in
-    return queued_again(now + timedelta(seconds=seconds), **told)
+    ended = _attempt(run, outcome.state, now, outcome.error, outcome.output)
+    return queued_again(now + timedelta(seconds=seconds), **told, **_with(run, ended))
 
 
 def backoff_seconds(delay_seconds: float, failures: int) -> float:
@@ -248,11 +259,12 @@ def queued_again(run_at: datetime, **more: Any) -> Changes:
     return {"state": QUEUED, "run_at": run_at, "daemon": None, "started_at": None, "sent_at": None, **more}
 
 
-def cut_off(run: Run, now: datetime, why: str) -> Changes:
+def cut_off(run: Run, now: datetime, why: str, output: str | None = None) -> Changes:
     """Return what becomes of a run whose attempt had to be ended: once more, at no cost, unless it may not."""
     if run.on_crash == "abandon":
         return closed(ABANDONED, now, reason=f"{why}, and on_crash is abandon")
-    return queued_again(run.run_at or now)
+    ended = _attempt(run, attempts.CUT_OFF, now, _told("CutOff", why), output)
+    return queued_again(run.run_at or now, **_with(run, ended))
 
 
 def too_late(run: Run, now: datetime) -> Changes | None:
@@ -274,7 +286,30 @@ def after_crash(run: Run, now: datetime) -> Changes:
         return closed(ABANDONED, now, crashes=crashes, reason="its daemon died, and on_crash is abandon")
     if crashes >= MAX_CRASHES:
         return closed(ABANDONED, now, crashes=crashes, reason=f"it took {crashes} daemons with it")
-    return queued_again(now, crashes=crashes)
+    ended = _attempt(run, attempts.CRASHED, now, _told("Crashed", "its daemon died"))
+    return queued_again(now, crashes=crashes, **_with(run, ended))
+
+
+def _attempt(
+    run: Run, state: str, ended_at: datetime | None, error: Mapping[str, str] | None = None, output: str | None = None
+) -> Attempt:
+    return Attempt(
+        number=run.attempt,
+        state=state,
+        daemon=run.daemon,
+        started_at=run.started_at,
+        ended_at=ended_at,
+        error=error,
+        output=output,
+    )
+
+
+def _with(run: Run, ended: Attempt) -> Changes:
+    return {"earlier_attempts": attempts.kept(run.earlier_attempts, ended)}
+
+
+def _told(kind: str, message: str) -> dict[str, str]:
+    return {"type": kind, "message": message, "traceback": ""}
 
 
 def _needed(check: checks.Check) -> checks.Check:
@@ -304,4 +339,5 @@ _CHECKS: dict[str, checks.Check] = {
     **dict.fromkeys(("run_at", "started_at", "finished_at", "expires_at"), checks.instant),
     "deadline_at": checks.instant,
     "sent_at": checks.instant,
+    "earlier_attempts": attempts.check,
 }

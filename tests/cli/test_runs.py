@@ -33,7 +33,7 @@ def test_a_failure_that_was_waited_for_is_exit_code_1(typed: Typed, working: Cro
 
 def test_json_of_a_run_has_these_keys(typed: Typed, cron: Cronlite) -> None:
     told = typed.json("enqueue", "double", "--key", "k", "--user", "u", "--retries", "2", "--timeout", "1m")
-    assert set(told) == set(Run.__dataclass_fields__)
+    assert set(told) == set(Run.__dataclass_fields__) - {"earlier_attempts"} | {"attempts"}
     assert (told["key"], told["user"], told["retries"], told["timeout_seconds"]) == ("k", "u", 2, 60)
     assert typed.json("enqueue", "double", "--key", "k", "--user", "u")["id"] == told["id"]
     assert typed.json("log", told["id"]) == told
@@ -114,6 +114,23 @@ def test_log_tells_what_became_of_the_attempts(
 ) -> None:
     add(cron.store, a_run("r", **counted))
     assert re.findall(r"^attempts +(.*)$", typed("log", "r").stdout, re.MULTILINE) == [told]
+
+
+def test_log_shows_the_error_and_the_output_of_every_attempt(typed: Typed, cron: Cronlite) -> None:
+    at = datetime(2026, 11, 21, 2, 30, tzinfo=timezone.utc)
+    error = {"type": "ValueError", "message": "no luck", "traceback": "ValueError: no \x1b luck"}
+    first = {"number": 1, "state": "timed_out", "daemon": "d1", "ended_at": at, "error": error, "output": "one row\n"}
+    add(
+        cron.store,
+        a_run("ended", attempt=2, state="succeeded", earlier_attempts=[first], started_at=at, finished_at=at),
+        a_run("again", attempt=1, state="queued", earlier_attempts=[first], error=error, output="one row\n"),
+    )
+    for run in ("ended", "again"):
+        told = typed("log", run).stdout
+        for line in ("attempt 1: timed out 2026-11-21", "d1", "ValueError: no \\x1b luck", "one row"):
+            assert told.count(line) == 1, told
+    assert [attempt["state"] for attempt in typed.json("log", "ended")["attempts"]] == ["timed_out", "succeeded"]
+    assert [attempt["output"] for attempt in typed.json("log", "again")["attempts"]] == ["one row\n"]
 
 
 def test_cancel_and_retry_refuse_what_they_cannot_do(typed: Typed) -> None:

@@ -89,7 +89,9 @@ def test_give_up_ends_a_run_whatever_retries_are_left() -> None:
 
 
 def test_a_crash_costs_no_retry_and_the_third_one_ends_the_run() -> None:
-    assert runs.after_crash(run(), NOW) == {
+    changes = runs.after_crash(run(), NOW)
+    assert [attempt["state"] for attempt in changes.pop("earlier_attempts")] == ["crashed"]
+    assert changes == {
         "state": "queued", "run_at": NOW, "daemon": None, "started_at": None, "sent_at": None, "crashes": 1,
     }  # fmt: skip
     assert runs.after_crash(run(crashes=1), NOW)["state"] == runs.QUEUED

@@ -245,3 +245,7 @@ def test_a_run_that_fails_once_is_retried_to_its_end(store: Store, seed: Any) ->
     assert store.change_runs([(second, done)]) == set()
     last = stored(store, second)
     assert (last.state, last.result, last.error, last.daemon) == (SUCCEEDED, 1, None, "d2")
+    assert [(attempt.state, attempt.started_at, attempt.daemon, attempt.error) for attempt in last.attempts] == [
+        (FAILED, NOW, "d1", {"type": "E"}),
+        (SUCCEEDED, NOW + SECOND, "d2", None),
+    ]

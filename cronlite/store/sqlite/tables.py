@@ -68,6 +68,18 @@ def _truth(value: Any) -> Any:
     return {0: False, 1: True}.get(value, value)
 
 
+def _attempts(value: Any) -> Any:
+    return _json([{name: milliseconds(part) for name, part in entry.items()} for entry in value])
+
+
+def _parsed_attempts(value: Any) -> Any:
+    entries = _parsed(value)
+    if isinstance(entries, list):
+        for entry in filter(lambda entry: isinstance(entry, dict), entries):
+            entry.update({name: instant(part) for name, part in entry.items() if name.endswith("_at")})
+    return entries
+
+
 KEY = Kind("TEXT NOT NULL UNIQUE")
 TEXT = Kind("TEXT")
 WORDS = Kind("TEXT", _text)  # of handlers and errors, which nobody has checked
@@ -75,6 +87,7 @@ NUMBER = Kind("NUMERIC")
 BOOL = Kind("INTEGER", read=_truth)
 DATE = Kind("INTEGER", milliseconds, instant)
 JSON = Kind("TEXT", _json, _parsed)
+ATTEMPTS = Kind("TEXT", _attempts, _parsed_attempts)
 # Without a type SQLite converts nothing: 5 and '5' stay what they are.
 SPELLING = Kind("")
 
@@ -238,6 +251,7 @@ RUNS = Table(
         "deadline_at": DATE,
         "sent_at": DATE,
         "expires_at": DATE,
+        "earlier_attempts": ATTEMPTS,
     },
 )
 
