@@ -88,8 +88,13 @@ def _text_of(value: str) -> str:
     return raw.decode("utf-8-sig")
 
 
+# What no shell reads as anything but itself. Words are pasted as they are, so that any other would be run, split or
+# expanded with the next Enter; one that begins with a dash or a sign may be an option, or a command's path to zsh.
+_PLAIN_WORD = re.compile(r"[\w./][\w./:,@%+=-]*")
+
+
 class Name(ParamType):
-    """A text that the shell can complete."""
+    """A text that the shell can complete, with such stored ones as mean nothing to it."""
 
     name = "text"
 
@@ -97,7 +102,8 @@ class Name(ParamType):
         self._names = names
 
     def shell_complete(self, ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return [CompletionItem(name) for name in self._names(ctx) if name.startswith(incomplete)]
+        names = (name for name in self._names(ctx) if name.startswith(incomplete))
+        return [CompletionItem(name) for name in names if _PLAIN_WORD.fullmatch(name)]
 
 
 def zone_names(_: click.Context) -> list[str]:
