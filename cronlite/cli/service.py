@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from cronlite.cli import documents, labels, render
 from cronlite.cli.parameters import Duration
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logger("cronlite.daemon")
 
+
+_PASSWORD = re.compile(r"[a-z+]+://[^/@]*:[^/]*@", re.IGNORECASE)
 
 _seats = click.option(
     "--seats", type=int, default=20, show_default=True, show_envvar=True, help="Handlers at work at a time."
@@ -131,6 +135,7 @@ def _serve(session: Session, options: Options, *, worker: bool = False, allow_sh
     from cronlite.handlers import loading, output, registry, shell
 
     logs.configure("json" if log_format == "json" else "text")
+    _warn_of_typed_passwords(click.get_current_context())
     cron = session.cron
     registry.be_at_home(cron)
     for broken in loading.load_entry_points(cron.registry):
@@ -145,6 +150,16 @@ def _serve(session: Session, options: Options, *, worker: bool = False, allow_sh
     notifier = service.Notifier(os.environ.get("NOTIFY_SOCKET"))
     with output.capture_logs(), output.capture_prints():
         service.serve(Daemon(cron.store, cron.registry, options, worker=worker, notify=notifier, home=cron))
+
+
+def _warn_of_typed_passwords(context: click.Context) -> None:
+    """Say so where a password is on the command line, which everybody on this machine can read as long as this runs."""
+    for ctx in (context, context.find_root()):
+        for option in ctx.command.params:
+            name, value = option.name or "", ctx.params.get(option.name or "")
+            typed = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+            if typed and isinstance(value, str) and _PASSWORD.match(value):
+                log.warning("the password on the command line shows in the list of processes: give $%s", option.envvar)
 
 
 @click.command()

@@ -23,7 +23,7 @@ class Terminal:
             os.execvpe(command[0], list(command), dict(environment))
         self.shown = ""
 
-    def type(self, keys: str) -> None:
+    def press(self, keys: str) -> None:
         """Type keys."""
         os.write(self._screen, keys.encode())
 

@@ -49,17 +49,17 @@ def test_no_shell_runs_it(shell: str, uri: str, tmp_path: Path) -> None:
     environment["CRONLITE_URI"] = uri
     options, setup = SHELLS[shell]
     with Terminal([str(found), *options], environment, str(tmp_path)) as terminal:
-        terminal.type(f"{setup}; echo set''up\n")
+        terminal.press(f"{setup}; echo set''up\n")
         terminal.wait_for("setup")
         terminal.wait_for("ready> ")
         for name in RUN:
-            terminal.type(f"cronlite show {name[:2]}\t\n")
-            terminal.type("echo do''ne\n")
+            terminal.press(f"cronlite show {name[:2]}\t\n")
+            terminal.press("echo do''ne\n")
             terminal.wait_for("done")
         assert not (tmp_path / "PWNED").exists()
-        terminal.type("cronlite show zz\t")
+        terminal.press("cronlite show zz\t")
         terminal.wait_for("zz-good")  # so it does complete
-        terminal.type("\n")
+        terminal.press("\n")
         assert "every minute" in terminal.wait_for("next runs".upper())
     assert not (tmp_path / "PWNED").exists()
 

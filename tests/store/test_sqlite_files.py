@@ -62,6 +62,14 @@ def test_a_new_file_and_its_folder_are_their_owners_alone(tmp_path: Path) -> Non
     assert [oct(mode) for mode in modes] == ["0o700", "0o600", "0o600", "0o600"]
 
 
+def test_a_file_made_through_a_link_is_its_owners_alone(path: Path, tmp_path: Path) -> None:
+    path.symlink_to(tmp_path / "elsewhere.db")
+    with contextlib.closing(SqliteStore(path)) as store:
+        store.prepare()
+    assert path.is_symlink()
+    assert stat.S_IMODE((tmp_path / "elsewhere.db").stat().st_mode) == 0o600
+
+
 def test_a_file_that_is_no_database_is_refused_and_kept(broken: SqliteStore, path: Path) -> None:
     path.write_text("not a database, but long enough to look at" * 100)
     error = refusal(broken)

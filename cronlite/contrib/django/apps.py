@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
+from django.views.debug import SafeExceptionReporterFilter
 
 
 class CronliteConfig(AppConfig):
@@ -17,5 +20,16 @@ class CronliteConfig(AppConfig):
         """Raise ImproperlyConfigured for wrong settings; register the project's handlers."""
         from cronlite.contrib.django.project import current
 
+        _hide_from_debug_pages()
         current()
         autodiscover_modules("handlers")
+
+
+def _hide_from_debug_pages() -> None:
+    """Let Django's debug page, and its mails to the administrators, hide CRONLITE and $CRONLITE_URI.
+
+    Their URIs hold passwords, and by their names alone Django takes neither for a secret.
+    """
+    hidden = SafeExceptionReporterFilter.hidden_settings
+    if "CRONLITE" not in hidden.pattern:
+        SafeExceptionReporterFilter.hidden_settings = re.compile(f"{hidden.pattern}|CRONLITE", hidden.flags)

@@ -54,7 +54,8 @@ def _make_file(path: Path) -> None:
             f"sqlite:{path}: its folder cannot be made ({error.strerror}: {error.filename}); give another path"
         ) from error
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        # Where a link leads, which may be to nothing yet: O_EXCL follows none, and SQLite does.
+        os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         if path.is_dir():
             raise ConfigurationError(f"sqlite:{path} is a folder; give the path of a file in it") from None
