@@ -1,0 +1,352 @@
+"""What is broken, and which tests of the short suite are to notice?"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Sabotage(NamedTuple):
+    """A line of the core that is made wrong: its text, of which the file has just one, and what it becomes."""
+
+    promise: str
+    file: str
+    right: str
+    wrong: str
+    tests: str
+
+
+CLOCK, TABLE, PATTERN, FIELDS = "when/clock.py", "when/timetable.py", "when/pattern.py", "when/fields.py"
+LEDGER, RUNS = "documents/ticks.py", "documents/runs.py"
+IN_SQLITE, SQLITE_TICKS = "store/sqlite/runs.py", "store/sqlite/ticks.py"
+SQLITE_DAEMONS, SQLITE_LANES = "store/sqlite/daemons.py", "store/sqlite/lanes.py"
+IN_MONGO, MONGO_CHANGES, MONGO_TICKS = "store/mongo/runs.py", "store/mongo/changes.py", "store/mongo/ticks.py"
+MONGO_DAEMONS, MONGO_LANES = "store/mongo/daemons.py", "store/mongo/lanes.py"
+LIVENESS, CLAIMS, TICKING = "daemon/liveness.py", "daemon/claims.py", "daemon/ticking.py"
+ASKED_FOR = "client/runs.py"
+
+WHEN, DOCUMENTS = "tests/when", "tests/documents"
+ON_SQLITE, ON_MONGODB = "tests/store -k sqlite", "tests/store -k mongod"
+ON_STORES = "tests/store/test_contract_runs.py tests/store/test_contract_outcomes.py tests/daemon"
+IN_DAEMONS = "tests/daemon/test_claims.py tests/daemon/test_liveness.py tests/daemon/test_ticking.py"
+WITH_DAEMONS = f"{IN_DAEMONS} tests/daemon/test_daemons.py"
+FOR_CLIENTS = "tests/daemon/test_daemons.py tests/cli/test_runs.py tests/hostile tests/client"
+
+_TIME = [
+    Sabotage("a daemon wakes a second after the minute", CLOCK, "timedelta(seconds=1)", "timedelta(seconds=0)", WHEN),
+    Sabotage("the next wake is later than now", CLOCK, "if now < wake", "if now <= wake", WHEN),
+    Sabotage(
+        "a minute is known to repeat", CLOCK, "repeated = _NOTHING < put_back", "repeated = put_back < _NOTHING", WHEN
+    ),
+    Sabotage("all of a skipped stretch is made up for", CLOCK, "jumped // MINUTE + 1)", "jumped // MINUTE)", WHEN),
+    Sabotage("a jump of a day makes nothing up", CLOCK, "timedelta(hours=3)", "timedelta(hours=30)", WHEN),
+    Sabotage("fixed times run once in a repeated hour", TABLE, "if not now.repeated and table", "if table", WHEN),
+    Sabotage(
+        "a skipped time runs after the jump", TABLE, "any(map(table.pattern.matches, now.skipped))", "False", WHEN
+    ),
+    Sabotage("a wildcard follows the clock", TABLE, "if table.pattern.follows_clock:", "if False:", WHEN),
+    Sabotage("an hour of * makes a wildcard", PATTERN, " or self.hour.starts_with_star", "", WHEN),
+    Sabotage("either day is enough", PATTERN, "matches(day) or self.weekday", "matches(day) and self.weekday", WHEN),
+    Sabotage("*/2 in a day field means both", PATTERN, 'not words[2].startswith("*")', "True", WHEN),
+    Sabotage("7 is Sunday", FIELDS, "(values | values >> 7)", "values", WHEN),
+    Sabotage("fri#2 is the second Friday", FIELDS, "(day.day + 6) // 7", "(day.day + 7) // 7", WHEN),
+    Sabotage("5L is the last Friday", FIELDS, "if day.day + 7 > length", "if day.day + 7 >= length", WHEN),
+    Sabotage("a range has its end", FIELDS, "range(low, high + 1, step)", "range(low, high, step)", WHEN),
+    Sabotage("LW is no Saturday", FIELDS, ".isoweekday() - 5)", ".isoweekday() - 6)", WHEN),
+]
+
+_LEDGER = [
+    Sabotage(
+        "the grace begins after now - grace",
+        LEDGER,
+        "floor_minute(now - grace) + MINUTE",
+        "floor_minute(now - grace)",
+        DOCUMENTS,
+    ),
+    Sabotage(
+        "a gap is accounted for to its end",
+        LEDGER,
+        "max(cursor, entry.last + MINUTE)",
+        "max(cursor, entry.first + MINUTE)",
+        DOCUMENTS,
+    ),
+    Sabotage(
+        "what is undone is left to do", LEDGER, "known if entry.done_at is None]", "known if entry.done_at]", DOCUMENTS
+    ),
+    Sabotage("entries in the future are ignored", LEDGER, "if entry.last <= newest)", "if True)", DOCUMENTS),
+    Sabotage(
+        "an empty ledger has no gap",
+        LEDGER,
+        "known[0].first if known else oldest",
+        "known[0].first if known else oldest - MINUTE",
+        DOCUMENTS,
+    ),
+    Sabotage(
+        "a done tick is not taken over (SQLite)",
+        SQLITE_TICKS,
+        " AND daemon = ? AND done_at IS NULL",
+        " AND daemon = ?",
+        ON_SQLITE,
+    ),
+    Sabotage(
+        "a tick is finished by its owner (SQLite)",
+        SQLITE_TICKS,
+        'WHERE minute = ? AND daemon = ?",',
+        'WHERE minute = ? AND ? IS NOT NULL",',
+        ON_SQLITE,
+    ),
+    Sabotage(
+        "the newest tick is kept (SQLite)",
+        SQLITE_TICKS,
+        '(SELECT max(minute) FROM ticks WHERE minute < ?)",',
+        '?",',
+        ON_SQLITE,
+    ),
+    Sabotage(
+        "a done tick is not taken over (MongoDB)",
+        MONGO_TICKS,
+        '"daemon": tick.daemon, "done_at": None}',
+        '"daemon": tick.daemon}',
+        ON_MONGODB,
+    ),
+    Sabotage(
+        "a tick is finished by its owner (MongoDB)",
+        MONGO_TICKS,
+        'owned = {"_id": tick.minute, "daemon": tick.daemon}',
+        'owned = {"_id": tick.minute}',
+        ON_MONGODB,
+    ),
+    Sabotage("a done minute is not done again", TICKING, "if entry.done_at is not None:", "if False:", IN_DAEMONS),
+    Sabotage(
+        "a live daemon's tick is left to it",
+        TICKING,
+        "if entry.daemon != me and not self.is_dead(entry.daemon):",
+        "if False:",
+        IN_DAEMONS,
+    ),
+    Sabotage(
+        "a clock set back finds its grace",
+        TICKING,
+        "since = min(since, now - self.grace)",
+        "since = max(since, now - self.grace)",
+        IN_DAEMONS,
+    ),
+]
+
+_POLICIES = [
+    Sabotage("catch_up latest makes up for one", TICKING, '"latest": 1', '"latest": 2', IN_DAEMONS),
+    Sabotage("catch_up skip makes up for none", TICKING, '{"skip": 0', '{"skip": 1', IN_DAEMONS),
+    Sabotage(
+        "overlap skip skips", TICKING, 'if run.overlap == "skip" and', 'if run.overlap == "allow" and', IN_DAEMONS
+    ),
+    Sabotage("late runs wait, and skip nobody", TICKING, " and not run.late and not last.late", "", IN_DAEMONS),
+    Sabotage(
+        "overlap allow has no lane",
+        RUNS,
+        'None if schedule.overlap == "allow" else schedule.id',
+        "schedule.id",
+        WITH_DAEMONS,
+    ),
+    Sabotage(
+        "a schedule's runs have its lane",
+        RUNS,
+        'None if schedule.overlap == "allow" else schedule.id',
+        "None",
+        WITH_DAEMONS,
+    ),
+    Sabotage(
+        "a run's id names its minute",
+        RUNS,
+        "{tick:%Y-%m-%dT%H:%MZ}",
+        "{tick:%Y-%m-%dT%HZ}",
+        f"{DOCUMENTS} {IN_DAEMONS}",
+    ),
+    Sabotage(
+        "as many retries as asked for",
+        RUNS,
+        "failures > run.retries",
+        "failures >= run.retries",
+        f"{DOCUMENTS} {IN_DAEMONS}",
+    ),
+    Sabotage("the first retry waits the delay", RUNS, "min(failures - 1, 40)", "min(failures, 40)", DOCUMENTS),
+    Sabotage("three crashes are enough", RUNS, "MAX_CRASHES = 3", "MAX_CRASHES = 4", f"{DOCUMENTS} {IN_DAEMONS}"),
+    Sabotage(
+        "on_crash abandon abandons", RUNS, 'if run.on_crash == "abandon":', "if False:", f"{DOCUMENTS} {IN_DAEMONS}"
+    ),
+    Sabotage(
+        "a deadline counts until the first start",
+        RUNS,
+        " or run.failures or run.crashes",
+        "",
+        f"{DOCUMENTS} {IN_DAEMONS}",
+    ),
+    Sabotage("runs are kept for 30 days", RUNS, "timedelta(days=30)", "timedelta(days=3)", f"{DOCUMENTS} {ON_STORES}"),
+    Sabotage(
+        "a hard stop abandons what may not run twice",
+        CLAIMS,
+        'started if run.on_crash == "abandon"]',
+        'started if run.on_crash == "retry"]',
+        WITH_DAEMONS,
+    ),
+]
+
+_FENCES = [
+    Sabotage("a claim raises the attempt", RUNS, "now, run.attempt + 1", "now, run.attempt", ON_STORES),
+    Sabotage(
+        "what goes back has no daemon",
+        RUNS,
+        '"run_at": run_at, "daemon": None',
+        '"run_at": run_at',
+        f"{DOCUMENTS} {ON_STORES}",
+    ),
+    Sabotage(
+        "the fence has the state (SQLite)",
+        IN_SQLITE,
+        "AND state = ? AND daemon IS ? AND attempt = ?",
+        "AND ? != '' AND daemon IS ? AND attempt = ?",
+        ON_SQLITE,
+    ),
+    Sabotage(
+        "the fence has the daemon (SQLite)",
+        IN_SQLITE,
+        "AND state = ? AND daemon IS ? AND attempt = ?",
+        "AND state = ? AND ifnull(?, 1) != '' AND attempt = ?",
+        ON_SQLITE,
+    ),
+    Sabotage(
+        "the fence has the attempt (SQLite)",
+        IN_SQLITE,
+        "AND state = ? AND daemon IS ? AND attempt = ?",
+        "AND state = ? AND daemon IS ? AND ? >= 0",
+        ON_SQLITE,
+    ),
+    Sabotage("there is a fence (MongoDB)", MONGO_CHANGES, '{"_id": ids, **change.fence}', '{"_id": ids}', ON_MONGODB),
+    Sabotage(
+        "the fence has the attempt (MongoDB)",
+        "store/grouping.py",
+        '"attempt": run.attempt}',
+        '"attempt": {"$gte": 0}}',
+        ON_MONGODB,
+    ),
+    Sabotage(
+        "only what is queued is claimed (MongoDB)",
+        IN_MONGO,
+        'return {"state": QUEUED, "attempt"',
+        'return {"attempt"',
+        ON_MONGODB,
+    ),
+    Sabotage(
+        "who lost a race claims nothing (MongoDB)",
+        IN_MONGO,
+        "won = found if matched == len(found) else self._holding(token, found)",
+        "won = found",
+        ON_MONGODB,
+    ),
+    Sabotage(
+        "of a lane one is claimed (MongoDB)",
+        IN_MONGO,
+        "if run.lane is not None and run.lane in lanes:",
+        "if False:",
+        ON_MONGODB,
+    ),
+    Sabotage(
+        "what is not due is not claimed (SQLite)",
+        IN_SQLITE,
+        "handler = ? AND run_at <= ?{} ORDER BY run_at, _id",
+        "handler = ? AND ? > 0{} ORDER BY run_at, _id",
+        ON_SQLITE,
+    ),
+    Sabotage(
+        "a waiting retry holds no key (SQLite)",
+        IN_SQLITE,
+        "state = 'queued' AND attempt = 0 AND key = ?",
+        "state = 'queued' AND key = ?",
+        ON_SQLITE,
+    ),
+    Sabotage(
+        "a lane at work is not released (SQLite)",
+        SQLITE_LANES,
+        "WHERE NOT EXISTS ({_RUNNING_IN}) AND",
+        "WHERE",
+        ON_SQLITE,
+    ),
+    Sabotage("a lane at work is not released (MongoDB)", MONGO_LANES, "if lane not in busy", "if True", ON_MONGODB),
+    Sabotage(
+        "a key is its user's",
+        ASKED_FOR,
+        "(holder.user, holder.handler) != (run.user, run.handler)",
+        "False",
+        FOR_CLIENTS,
+    ),
+    Sabotage(
+        "only a queued run is cancelled",
+        ASKED_FOR,
+        "if run.state != runs.QUEUED or opened.store",
+        "if opened.store",
+        FOR_CLIENTS,
+    ),
+    Sabotage("a schedule at work is not triggered", ASKED_FOR, 'if run.overlap == "skip":', "if False:", FOR_CLIENTS),
+]
+
+_LEASES = [
+    Sabotage(
+        "a lease ends before the silence",
+        LIVENESS,
+        "LEASE_PER_SILENCE = 5 / 6",
+        "LEASE_PER_SILENCE = 7 / 6",
+        IN_DAEMONS,
+    ),
+    Sabotage(
+        "a lease counts from before the beat", LIVENESS, "self._beaten = sent", "self._beaten = steady()", IN_DAEMONS
+    ),
+    Sabotage("who was away watches anew", LIVENESS, "self._seen.clear()", "pass", IN_DAEMONS),
+    Sabotage("a daemon does not watch itself", LIVENESS, "beats.pop(me, None)", "pass", IN_DAEMONS),
+    Sabotage(
+        "a dead daemon's beat counts no more (SQLite)",
+        SQLITE_DAEMONS,
+        '" WHERE _id = ? AND dead_at IS NULL",',
+        '" WHERE _id = ?",',
+        ON_SQLITE,
+    ),
+    Sabotage(
+        "who beat is not marked dead (SQLite)",
+        SQLITE_DAEMONS,
+        "AND beat = ? AND dead_at IS NULL",
+        "AND beat >= 0 * ? AND dead_at IS NULL",
+        ON_SQLITE,
+    ),
+    Sabotage(
+        "who beat is not marked dead (MongoDB)",
+        MONGO_DAEMONS,
+        '{"_id": id, "beat": beat, "dead_at": None}',
+        '{"_id": id, "dead_at": None}',
+        ON_MONGODB,
+    ),
+    Sabotage(
+        "no handler starts without a lease",
+        CLAIMS,
+        "if run.daemon != self._membership.id or not self._membership.holds_lease():",
+        "if run.daemon != self._membership.id:",
+        WITH_DAEMONS,
+    ),
+    Sabotage(
+        "a run of the former name is not started",
+        CLAIMS,
+        "if run.daemon != self._membership.id or not",
+        "if not",
+        WITH_DAEMONS,
+    ),
+    Sabotage(
+        "still_mine looks at the fence",
+        CLAIMS,
+        "(stored.state, stored.daemon, stored.attempt) == mine",
+        "bool(mine)",
+        WITH_DAEMONS,
+    ),
+    Sabotage(
+        "an unanswered claim is given back", CLAIMS, "if (run.id, run.attempt) not in held]", "if False]", WITH_DAEMONS
+    ),
+    Sabotage("one suspect at a time", CLAIMS, "claimed if run.one_crash_left]", "claimed if not run]", WITH_DAEMONS),
+    Sabotage("what may not wait gets a seat first", CLAIMS, "if place >= self._free:", "if False:", WITH_DAEMONS),
+]
+
+ACTS = [*_TIME, *_LEDGER, *_POLICIES, *_FENCES, *_LEASES]
