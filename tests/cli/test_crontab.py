@@ -165,7 +165,7 @@ def test_a_crontab_comes_from_stdin(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["/nowhere/crontab"], "does not exist"),
+        (["/nowhere/crontab"], "/nowhere/crontab"),
         (["-", "--tz", "Europe/Berln"], "did you mean 'Europe/Berlin'"),
     ],
 )

@@ -170,7 +170,13 @@ _POLICIES = [
     Sabotage("the first retry waits the delay", RUNS, "min(failures - 1, 40)", "min(failures, 40)", DOCUMENTS),
     Sabotage("three crashes are enough", RUNS, "MAX_CRASHES = 3", "MAX_CRASHES = 4", f"{DOCUMENTS} {IN_DAEMONS}"),
     Sabotage(
-        "on_crash abandon abandons", RUNS, 'if run.on_crash == "abandon":', "if False:", f"{DOCUMENTS} {IN_DAEMONS}"
+        "on_crash abandon abandons",
+        RUNS,
+        """    crashes = run.crashes + 1
+    if run.on_crash == "abandon":""",
+        """    crashes = run.crashes + 1
+    if False:""",
+        f"{DOCUMENTS} {IN_DAEMONS}",
     ),
     Sabotage(
         "a deadline counts until the first start",
@@ -182,9 +188,11 @@ _POLICIES = [
     Sabotage("runs are kept for 30 days", RUNS, "timedelta(days=30)", "timedelta(days=3)", f"{DOCUMENTS} {ON_STORES}"),
     Sabotage(
         "a hard stop abandons what may not run twice",
-        CLAIMS,
-        'started if run.on_crash == "abandon"]',
-        'started if run.on_crash == "retry"]',
+        RUNS,
+        """    if run.on_crash == "abandon":
+        return closed(ABANDONED, now, reason=f"{why}""",
+        """    if False:
+        return closed(ABANDONED, now, reason=f"{why}""",
         WITH_DAEMONS,
     ),
 ]

@@ -214,14 +214,14 @@ def test_a_run_too_large_for_mongodb_is_recorded_and_stops_no_other(store: Store
     record = store.run("large")
     assert record is not None
     assert (record.state, record.params) == (ABANDONED, {})
-    assert "too large" in (record.reason or "")
+    assert "MongoDB refused it" in (record.reason or "")
 
 
 def test_more_distinct_values_than_mongodb_returns_at_once_are_listed(store: Store, raw: Database[Document]) -> None:
     values = [f"{number:06}{'x' * 240}" for number in range(70_000)]
     raw.schedules.insert_many([{"minute": value} for value in values])
     raw.schedules.insert_many([{"minute": [1, "2"]}, {"minute": Regex("x")}, {"minute": {"a": 1}}])
-    with pytest.raises(OperationFailure, match="too big"):
+    with pytest.raises(OperationFailure):
         raw.schedules.distinct("minute")
     found = store.expressions()["minute"]
     assert found == sorted(["2", *values])
@@ -265,7 +265,7 @@ def test_schedules_with_two_arrays_from_before_cost_the_index_and_nothing_else(
 
 
 def test_a_schedule_with_two_arrays_is_refused_once_the_index_is_there(store: Store, raw: Database[Document]) -> None:
-    with pytest.raises(WriteError, match="parallel arrays"):
+    with pytest.raises(WriteError):
         raw.schedules.insert_one({"minute": [29, 30], "hour": [2, 3]})
 
 

@@ -1,6 +1,7 @@
 """Whom does a guarded MongoDB let in, and does a password ever show?"""
 
 import logging
+import re
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,7 +69,7 @@ def test_a_wrong_password_is_told_without_showing_it(guarded: Guarded, caplog: p
     caplog.set_level(logging.DEBUG)
     with opened(guarded.uri_as("app", "wr0ng")) as store:
         for ask in (store.prepare, lambda: list(store.schedules())):
-            with pytest.raises(StoreUnavailable, match="lets nobody in: Authentication failed") as failed:
+            with pytest.raises(StoreUnavailable, match=r"lets nobody in: .*; check the user") as failed:
                 ask()
             assert "authSource" in str(failed.value)
             assert "wr0ng" not in "".join(traceback.format_exception(failed.value))
@@ -119,15 +120,18 @@ def test_indexes_that_a_user_may_not_build_are_an_error(guarded: Guarded) -> Non
         (f"mongodb://user:123/{PASSWORD}@host", "an @ behind its host"),
         (f"mongodb://user:{PASSWORD}%zz@host/app", "percent-escaped"),
         (f"mongodb://user:{PASSWORD}@host:port/app", "cannot be read"),
-        ("mongodb://host:99999/app", "Port must be an integer"),
-        ("mongodb://host/a b", "Bad database name"),
-        ("mongodb://host/app?tlsCAFile=/nowhere/ca.pem", "/nowhere/ca.pem"),
+        ("mongodb://host:99999/app", "cannot be read"),
+        ("mongodb://host/a b", "cannot be read"),
+        ("mongodb://host/app?tlsCAFile=/nowhere/ca.pem", "tlsCAFile=/nowhere/ca.pem"),
+        (f"mongodb://user:{PASSWORD}@host/app?tlscafile=/nowhere/ca.pem", "tlscafile=/nowhere/ca.pem"),
+        ("mongodb://host/app?tlsCertificateKeyFile=/dev", "tlsCertificateKeyFile=/dev"),
+        (f"mongodb://host/app?tlsCAFile={__file__}", f"tlsCAFile={__file__}"),
         ("mongodb://", "cannot be read"),
         ("mongodb:host/app", "cannot be read"),
     ],
 )
 def test_a_uri_that_cannot_be_used_is_told_without_its_password(uri: str, told: str) -> None:
-    with pytest.raises(ConfigurationError, match=told) as failed:
+    with pytest.raises(ConfigurationError, match=re.escape(told)) as failed:
         MongoStore.open(uri)
     assert PASSWORD not in "".join(traceback.format_exception(failed.value))
     assert "\n" not in str(failed.value)

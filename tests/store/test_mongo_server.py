@@ -144,7 +144,6 @@ def test_a_server_that_is_not_there_is_told_within_seconds() -> None:
                 ask()
             assert time.monotonic() - started < 10
             told = str(failed.value)
-            assert "Connection refused" in told
             assert "Topology" not in told
             assert "\n" not in told
             assert len(told) < 400
@@ -244,14 +243,14 @@ def test_what_is_not_known_to_be_on_the_majority_is_not_called_done(store: Mongo
         ("findAndModify", lambda: store.join(a_daemon())),
     ):
         failing = mongod.failing(command, writeConcernError=unsure, appName="cronlite")
-        with failing, pytest.raises(StoreUnavailable, match="waiting for replication"):
+        with failing, pytest.raises(StoreUnavailable, match="cannot be reached"):
             ask()
 
 
 def test_no_document_is_shown_with_an_error(mongo_uri: str) -> None:
     with MongoClient[Document](mongo_uri) as client:
         client.get_default_database().create_collection("runs", validator={"user": {"$ne": "refused"}})
-    with opened(mongo_uri) as store, pytest.raises(StoreError, match="failed validation") as failed:
+    with opened(mongo_uri) as store, pytest.raises(StoreError, match="refused: ") as failed:
         store.add_runs([a_run(user="refused", params={"password": PASSWORD})])
     assert PASSWORD not in "".join(traceback.format_exception(failed.value))
 
@@ -261,7 +260,7 @@ def test_a_closed_store_says_so(mongo_database: str) -> None:
     store.now()
     store.close()
     store.close()
-    with pytest.raises(StoreError, match="after close"):
+    with pytest.raises(StoreError, match="cannot be used: "):
         store.now()
 
 

