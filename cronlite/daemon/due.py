@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from cronlite.documents import schedules
@@ -18,14 +18,16 @@ from cronlite.when import bits, clock, pattern
 # Texts of one field that are listed once for each zone, the shortest first, so that nobody's long ones displace
 # what others commonly write.
 COMMON_TEXTS = 1_000
-COMMON_CHARACTERS = 16_000
+COMMON_CHARACTERS = 8_000
 # Of one query. MongoDB takes 16 MB.
 MOST_TEXTS = 20_000
 MOST_CHARACTERS = 3_000_000
+MOST_REPEATED = 4
 # Of the values that cannot be read, those that are worth a line.
 REPORTED = 10
 _DAY_FIELDS = ("day", "weekday")
 Readings = tuple[datetime, ...]
+Groups = dict[Readings, list[str | None]]
 
 
 def due(
@@ -67,45 +69,49 @@ class Expressions:
         """Take over what a store lists."""
         self._unreadable = []
         for name, values in stored.items():
-            texts: list[str] = []
-            others: list[Any] = []
-            for value in values:
-                # exactly str: BSON's Code is one by inheritance, but no query for text finds it
-                (texts if type(value) is str else others).append(value)
+            # exactly str: BSON's Code is one by inheritance, but no query for text finds it
+            texts = [value for value in values if type(value) is str]
+            others = (value for value in values if type(value) is not str and value is not None)
             unreadable = self._take_zones(texts) if name == "tz" else self._fields[name].take(texts)
-            faulty = (value for value in others if value is not None and refusal(name, value))
-            self._unreadable += [(name, value) for value in islice([*unreadable, *islice(faulty, REPORTED)], REPORTED)]
+            faulty = chain(unreadable, (value for value in islice(others, REPORTED) if refusal(name, value)))
+            self._unreadable += [(name, value) for value in islice(faulty, REPORTED)]
 
     def unreadable(self) -> list[tuple[str, Any]]:
         """List the field and the stored value of some of those that no schedule can be due by."""
         return self._unreadable
 
     def clauses(self, tick: datetime) -> list[Clause]:
-        """Turn the texts that are common into the alternatives of the due query at a tick.
-
-        Zones that read alike share a clause, and a schedule with `either_day` is not narrowed by its days at all.
-        """
-        alternatives = []
-        for readings, zones in self._readings(tick).items():
-            fitting = {name: texts.common_at(readings) for name, texts in self._fields.items()}
-            days_open = {name: values for name, values in fitting.items() if name not in _DAY_FIELDS}
-            alternatives.append(Clause(zones=zones, either_day=False, values=fitting))
-            alternatives.append(Clause(zones=zones, either_day=True, values=days_open))
-        return alternatives
+        """Turn the texts that are common into the alternatives of the due query at a tick."""
+        return self._clauses(self._readings(tick), list(self._fields))
 
     def uncommon(self, tick: datetime) -> list[Uncommon]:
-        """Turn all other texts into further alternatives, each for the schedules of all zones.
+        """Turn all other texts into further alternatives.
 
         A schedule is found by the first of its fields whose text is uncommon: those before it are restricted to common
-        texts. With `either_day`, it is found by its days among the clauses.
+        texts, and those after it only where all are common. (With `either_day`, it is found by its days among the
+        clauses.)
         """
-        readings = tuple({reading for group in self._readings(tick) for reading in group})
-        restricted = {name: texts.common_at(readings) for name, texts in self._fields.items() if not texts.has_uncommon}
+        groups = self._readings(tick)
+        restricting = [name for name, texts in self._fields.items() if not texts.has_uncommon]
         alternatives: list[Uncommon] = []
         for name, texts in self._fields.items():
             if texts.has_uncommon:
-                alternatives += texts.uncommon_at(readings, restricted)
-                restricted[name] = texts.common_at(readings)
+                for wanted, alike in texts.read_alike(groups).items():
+                    alternatives += texts.uncommon_at(wanted, self._clauses(alike, restricting))
+                restricting.append(name)
+        return alternatives
+
+    def _clauses(self, groups: Groups, restricting: Sequence[str]) -> list[Clause]:
+        """Make a clause for the zones that read alike, in which some fields are restricted.
+
+        A schedule with `either_day` is not narrowed by its days at all.
+        """
+        alternatives = []
+        for readings, zones in groups.items():
+            fitting = {name: self._fields[name].common_at(readings) for name in restricting}
+            days_open = {name: values for name, values in fitting.items() if name not in _DAY_FIELDS}
+            alternatives.append(Clause(zones=zones, either_day=False, values=fitting))
+            alternatives.append(Clause(zones=zones, either_day=True, values=days_open))
         return alternatives
 
     def _take_zones(self, texts: list[str]) -> Iterable[str]:
@@ -116,9 +122,9 @@ class Expressions:
         known = set(self._zones)
         return (text for text in texts if text not in known)
 
-    def _readings(self, tick: datetime) -> dict[Readings, list[str | None]]:
+    def _readings(self, tick: datetime) -> Groups:
         """Group the zones in use by the wall minutes that have to be looked at: the one now, and those just skipped."""
-        groups: dict[Readings, list[str | None]] = defaultdict(list)
+        groups: Groups = defaultdict(list)
         for name in dict.fromkeys([None, "UTC", *self._zones]):
             wall = clock.wall(tick, clock.zone(name or "UTC"))
             readings = (wall.minute, *wall.skipped)
@@ -133,8 +139,8 @@ class _Texts:
         self._field = field
         self._texts: list[str] = []
         self._bits: dict[str, int] = {}
-        self._common: list[str] = []
-        self._uncommon: list[str] = []
+        self._common: list[tuple[str, int]] = []
+        self._uncommon: list[tuple[str, int]] = []
         self._after: str | None = None
         self._unreadable: list[str] = []
 
@@ -148,8 +154,11 @@ class _Texts:
             known, read = self._bits, partial(bits.of_text, self._field)
             self._bits = {text: known.get(text) or read(text) for text in texts}
             self._texts = texts
-            readable = [text for text in texts if self._bits[text]]
-            self._common, self._uncommon = _parted(readable)
+            longest = _longest_common(texts)
+            # In the order in which they are in memory: all are looked at, and whatever is elsewhere takes much longer.
+            readable = [(text, its_bits) for text, its_bits in self._bits.items() if its_bits]
+            self._common = [each for each in readable if len(each[0]) <= longest]
+            self._uncommon = [each for each in readable if len(each[0]) > longest]
             self._after = texts[-1] if len(texts) >= MAX_TEXTS else None
             self._unreadable = list(islice((text for text in texts if not self._bits[text]), REPORTED))
         return self._unreadable
@@ -157,22 +166,30 @@ class _Texts:
     def common_at(self, readings: Readings) -> list[Any]:
         """List null, `*`, the numbers and the common texts that fit one of some wall minutes."""
         wanted = self._wanted(readings)
-        numbers = bits.numbers(wanted)
-        if self._field == "weekday" and 0 in numbers:
-            numbers.append(7)
-        return [None, "*", *numbers, *(text for text in self._common if self._bits[text] & wanted)]
+        return [
+            None,
+            "*",
+            *bits.numbers(self._field, wanted),
+            *(text for text, its_bits in self._common if its_bits & wanted),
+        ]
 
-    def uncommon_at(self, readings: Readings, restricted: Mapping[str, Sequence[Any]]) -> Iterator[Uncommon]:
-        """Yield alternatives for all other texts that fit one of some wall minutes."""
-        wanted, known = self._wanted(readings), self._bits
-        days = {name: values for name, values in restricted.items() if name in _DAY_FIELDS}
-        others = {name: values for name, values in restricted.items() if name not in _DAY_FIELDS}
-        for part in _parts([text for text in self._uncommon if known[text] & wanted]):
-            yield Uncommon(field=self._field, texts=part, values=others, days=days)
+    def read_alike(self, groups: Groups) -> dict[int, Groups]:
+        """Group the zones by what they read in this field; where that would repeat the texts too often, all are one."""
+        alike: dict[int, Groups] = defaultdict(dict)
+        for readings, zones in groups.items():
+            alike[self._wanted(readings)][readings] = zones
+        if len(alike) > MOST_REPEATED:
+            return {self._wanted(chain.from_iterable(groups)): groups}
+        return alike
+
+    def uncommon_at(self, wanted: int, clauses: Sequence[Clause]) -> Iterator[Uncommon]:
+        """Yield alternatives for the other texts that have some bits in common with what is wanted."""
+        for part in _parts([text for text, its_bits in self._uncommon if its_bits & wanted]):
+            yield Uncommon(field=self._field, texts=part, clauses=clauses)
         if self._after is not None:
-            yield Uncommon(field=self._field, after=self._after, values=others, days=days)
+            yield Uncommon(field=self._field, after=self._after, clauses=clauses)
 
-    def _wanted(self, readings: Readings) -> int:
+    def _wanted(self, readings: Iterable[datetime]) -> int:
         wanted = 0
         for minute in readings:
             wanted |= bits.of_wall(self._field, minute)
@@ -188,28 +205,19 @@ def refusal(field: str, value: Any) -> InvalidInput | None:
     return None
 
 
-def _parted(texts: list[str]) -> tuple[list[str], list[str]]:
-    """Part the shortest texts from those that are one too many."""
-    if len(texts) <= COMMON_TEXTS and sum(map(len, texts)) <= COMMON_CHARACTERS:
-        return texts, []
-    shortest, characters, count = sorted(texts, key=len), 0, 0
-    for text in shortest[:COMMON_TEXTS]:
-        characters += len(text)
-        if characters > COMMON_CHARACTERS:
+def _longest_common(texts: Iterable[str]) -> int:
+    """Say up to which length texts are so few that they are common."""
+    longest = count = characters = 0
+    for length, more in sorted(Counter(map(len, texts)).items()):
+        count, characters = count + more, characters + more * length
+        if count > COMMON_TEXTS or characters > COMMON_CHARACTERS:
             break
-        count += 1
-    return shortest[:count], shortest[count:]
+        longest = length
+    return longest
 
 
-def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Cut texts, the shortest first, into lists that fit into one query."""
-    part: list[str] = []
-    room = MOST_CHARACTERS
-    for text in texts:
-        if part and (len(text) > room or len(part) >= MOST_TEXTS):
-            yield part
-            part, room = [], MOST_CHARACTERS
-        part.append(text)
-        room -= len(text)
-    if part:
-        yield part
+def _parts(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Cut texts into lists that fit into one query."""
+    if texts:
+        size = max(1, min(MOST_TEXTS, MOST_CHARACTERS // max(map(len, texts))))
+        yield from (texts[place : place + size] for place in range(0, len(texts), size))

@@ -41,15 +41,13 @@ MAX_TEXTS = 120_000
 class Uncommon:
     """Another alternative of the due query, for the texts of one field that are too many to be repeated in each clause.
 
-    It is for schedules of any zone whose `field` is one of the texts, or sorts after `after`. `values` restrict other
-    fields, and `days` the two of a schedule without `either_day`.
+    It is for schedules whose `field` is one of the texts, or sorts after `after`, and that fit any of the clauses.
     """
 
     field: str
     texts: Sequence[str] = ()
     after: str | None = None
-    values: Mapping[str, Sequence[Any]]
-    days: Mapping[str, Sequence[Any]]
+    clauses: Sequence[Clause]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

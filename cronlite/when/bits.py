@@ -74,9 +74,11 @@ def of_wall(name: str, wall: date) -> int:
     return values | _together(bit for special, bit in specials.items() if _fits(name, special, wall))
 
 
-def numbers(bits: int) -> list[int]:
-    """List the values that some bits stand for."""
-    return [number for number in range(64) if bits >> number & 1]
+@lru_cache(maxsize=1024)
+def numbers(name: str, bits: int) -> tuple[int, ...]:
+    """List the values of a field that some bits stand for; Sunday is 0, and 7 as well."""
+    values = tuple(number for number in range(_HIGHEST[name] + 1) if bits >> number & 1)
+    return (*values, 7) if name == "weekday" and 0 in values and 7 not in values else values
 
 
 def _fits(name: str, text: str, wall: date) -> bool:

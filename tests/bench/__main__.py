@@ -16,7 +16,20 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from tests.bench import burst, idle, machine, peers, profiled, punctual, safety, scale, sharing, sqlite, start
+from tests.bench import (
+    burst,
+    expressions,
+    idle,
+    machine,
+    peers,
+    profiled,
+    punctual,
+    safety,
+    scale,
+    sharing,
+    sqlite,
+    start,
+)
 from tests.bench.rows import Row, table
 from tests.bench.setting import FULL, QUICK, Setting, Sizes, say
 from tests.services import MissingService, ServiceFailed
@@ -26,6 +39,7 @@ from tests.services.process import Scratch
 BENCHMARKS: Mapping[str, Callable[[Setting], list[Row]]] = {
     "burst": burst.measure,
     "scale": scale.measure,
+    "expressions": expressions.measure,
     "punctual": punctual.measure,
     "idle": idle.measure,
     "sharing": sharing.measure,

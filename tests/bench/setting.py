@@ -25,6 +25,7 @@ class Sizes:
     curve: Sequence[int] = (1_000, 100_000)
     stored: Sequence[int] = (1_000, 100_000, 1_000_000)
     stored_in_file: int = 100_000
+    expressions: int = 100_000
     due: int = 100
     ticks: int = 20
     real_minutes: bool = False
@@ -43,6 +44,7 @@ QUICK = Sizes(
     curve=(),
     stored=(1_000, 20_000),
     stored_in_file=20_000,
+    expressions=5_000,
     ticks=5,
     asked=60,
     idle_stored=10_000,

@@ -27,6 +27,7 @@ TINY = replace(
     curve=(20,),
     stored=(1_000, 1_100),
     stored_in_file=1_000,
+    expressions=1_500,
     due=20,
     ticks=2,
     asked=5,

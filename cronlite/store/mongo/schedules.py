@@ -120,12 +120,11 @@ class Schedules(Collections):
             return None
 
     def _grouped(self, field: str, restricted: Document, *, unwind: bool = False) -> list[Any]:
-        is_text, is_short = {"$eq": [{"$type": "$_id"}, "string"]}, {"$lte": [{"$strLenBytes": "$_id"}, LONGEST]}
         pipeline: list[Document] = [
             {"$match": restricted},
             *([{"$unwind": f"${field}"}] if unwind else []),
             {"$group": {"_id": f"${field}"}},
-            {"$match": {"$expr": {"$cond": [is_text, is_short, False]}}},
+            {"$match": {"_id": {"$gte": "", "$not": {"$regex": f"^.{{{LONGEST + 1}}}", "$options": "s"}}}},
             {"$sort": {"_id": 1}},
             {"$limit": MAX_TEXTS},
         ]
@@ -143,8 +142,9 @@ class Schedules(Collections):
         hint = self._hints.get(DUE.name)
         if hint is None:
             return True
-        plan = self._schedules.find().hint(hint).explain()["queryPlanner"]["winningPlan"]
-        return bool(_multikey_paths(plan).get(field))
+        asked = {"find": self._schedules.name, "hint": hint}
+        explained = self._database.command("explain", asked, verbosity="queryPlanner")
+        return bool(_multikey_paths(explained["queryPlanner"]["winningPlan"]).get(field))
 
     @translated_search
     def candidates(self, clauses: Sequence[Clause], uncommon: Sequence[Uncommon] = ()) -> Iterator[Document]:
@@ -184,15 +184,10 @@ def _alternative(clause: Clause) -> Document:
 
 def _of_uncommon(uncommon: Uncommon) -> Document:
     texts: Document = {"$in": list(uncommon.texts)} if uncommon.after is None else {"$gt": uncommon.after}
-    restricted = {field: {"$in": _plain(values)} for field, values in uncommon.values.items()}
-    days = {field: {"$in": _plain(values)} for field, values in uncommon.days.items()}
-    return {
-        # As one interval on either side of false, which needs no look at the documents, unlike null.
-        "enabled": {"$ne": False},
-        uncommon.field: texts,
-        **restricted,
-        **({"$or": [{"either_day": True}, days]} if days else {}),
-    }
+    # As $or, the planner would look up all of the texts for each clause.
+    any_clause = [{"$nor": list(map(_alternative, uncommon.clauses))}]
+    # As one interval on either side of false, which needs no look at the documents, unlike null.
+    return {"enabled": {"$ne": False}, uncommon.field: texts, "$nor": any_clause}
 
 
 def _parts(alternatives: Iterable[Document]) -> Iterator[list[Document]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain, islice
 from typing import Any
@@ -124,18 +124,15 @@ def due_query(clause: Clause) -> tuple[str, list[str]]:
 
 def uncommon_query(uncommon: Uncommon) -> tuple[str, list[str]]:
     """Return the query for the enabled schedules of a further alternative, and its variables."""
-
-    def terms(lists: Mapping[str, Sequence[Any]]) -> list[str]:
-        return [f"+{or_default(column)} {IN_LIST}" for column in lists]
-
+    alternatives, variables = [], [listed(uncommon.texts) if uncommon.after is None else uncommon.after]
+    for clause in uncommon.clauses:
+        lists = {"tz": clause.zones, **clause.values}
+        terms = [f"+{or_default(column)} {IN_LIST}" for column in lists]
+        alternatives.append(" AND ".join([*terms, f"+{or_default('either_day')} = {int(clause.either_day)}"]))
+        variables += [listed(_plain(column, values)) for column, values in lists.items()]
     texts = f"{uncommon.field} {IN_LIST}" if uncommon.after is None else f"{uncommon.field} > ?"
-    fitting = [f"{or_default('enabled')} = 1", texts, *terms(uncommon.values)]
-    if uncommon.days:
-        fitting.append(f"({or_default('either_day')} = 1 OR {' AND '.join(terms(uncommon.days))})")
-    variables = [listed(uncommon.texts) if uncommon.after is None else uncommon.after]
-    variables += [listed(_plain(column, values)) for column, values in {**uncommon.values, **uncommon.days}.items()]
-    index = f"schedules_enabled_{uncommon.field}"
-    return f"SELECT rowid FROM schedules INDEXED BY {index} WHERE {' AND '.join(fitting)}", variables
+    where = f"{or_default('enabled')} = 1 AND {texts} AND ({' OR '.join(alternatives)})"
+    return f"SELECT rowid FROM schedules INDEXED BY schedules_enabled_{uncommon.field} WHERE {where}", variables
 
 
 def _plain(column: str, values: Sequence[Any]) -> list[Any]:
