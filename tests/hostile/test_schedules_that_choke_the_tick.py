@@ -17,8 +17,8 @@ from cronlite.daemon.ticking import Ticker
 from cronlite.documents import schedules
 from cronlite.documents.schedules import Document
 from cronlite.store import open_store
-from cronlite.store.alike import batches
 from cronlite.store.contract import Clause, RunQuery, Store, Uncommon
+from cronlite.store.grouping import batches
 from cronlite.store.mongo import MongoStore
 from cronlite.store.sqlite import SqliteStore
 from cronlite.store.sqlite.tables import SCHEDULES
