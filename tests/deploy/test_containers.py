@@ -46,7 +46,8 @@ def test_every_instruction_is_one() -> None:
 
 def test_the_image_is_slim_and_has_no_build_tools() -> None:
     bases = [rest.split()[0] for word, rest in instructions() if word == "FROM"]
-    assert bases == ["python:${PYTHON}-slim"] * 2
+    assert bases == ["${BASE}"] * 2
+    assert ("ARG", "BASE=python:3.12-slim") in instructions()
     assert "apt-get" not in DOCKERFILE.read_text()
     assert not any(word == "RUN" and "pip" in rest for word, rest in last_stage())
 
@@ -142,6 +143,13 @@ def test_the_daemon_is_sent_to_that_mongodb(compose: Any) -> None:
     assert (
         f'_id: "{command[command.index("--replSet") + 1]}"' in compose["services"]["mongodb"]["healthcheck"]["test"][-1]
     )
+
+
+@pytest.mark.parametrize("file", ["compose.yaml", "compose-cluster.yaml"])
+def test_every_image_can_be_named_by_its_digest(file: str) -> None:
+    services = yaml.safe_load((ROOT / "deploy" / file).read_text())["services"].values()
+    for image in {service["image"] for service in services if "image" in service and "build" not in service}:
+        assert re.fullmatch(r"\$\{[A-Z]+_IMAGE:-[a-z]+:[0-9.]+\}", image)
 
 
 def test_the_image_is_built_from_the_repository(compose: Any) -> None:

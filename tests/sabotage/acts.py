@@ -311,8 +311,8 @@ _LEASES = [
     Sabotage(
         "a dead daemon's beat counts no more (SQLite)",
         SQLITE_DAEMONS,
-        '" WHERE _id = ? AND dead_at IS NULL",',
-        '" WHERE _id = ?",',
+        'beat = beat + 1 WHERE _id = ? AND dead_at IS NULL"',
+        'beat = beat + 1 WHERE _id = ?"',
         ON_SQLITE,
     ),
     Sabotage(
