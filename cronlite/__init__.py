@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cronlite.documents.runs import Run
     from cronlite.documents.schedules import Schedule
     from cronlite.errors import (
+        BrokerUnavailable,
         ConfigurationError,
         Conflict,
         CronliteError,
@@ -34,6 +35,7 @@ _HOMES = {
     "client.app": ["Cronlite"],
     "client.default": ["current_schedules", "enqueue", "schedule"],
     "errors": [
+        "BrokerUnavailable",
         "ConfigurationError",
         "Conflict",
         "CronliteError",
@@ -55,6 +57,7 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "BrokerUnavailable",
     "ConfigurationError",
     "Conflict",
     "Cronlite",

@@ -71,7 +71,8 @@ def _indexes(store: Store) -> Iterator[Finding]:
 
 def _streams(store: Store) -> Iterator[Finding]:
     if store.address.startswith("mongodb") and not store.watch(0.001):
-        told = "no change streams (a standalone server, or a role without changeStream), so daemons poll each second"
+        why = "a standalone server, a role without changeStream, or maxPoolSize=1 in the URI"
+        told = f"no change streams ({why}), so daemons poll each second"
         yield Finding("warning", "MongoDB", told, "make it a replica set, of one member perhaps: rs.initiate()")
 
 

@@ -3,12 +3,17 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pymongo
 import pytest
 
+from cronlite import Cronlite
 from cronlite.documents import runs
 from cronlite.documents.runs import SUCCEEDED
+from cronlite.errors import StoreUnavailable
+from cronlite.handlers.registry import Registry
 from cronlite.store.mongo import MongoStore
 from tests.services.mongod import Mongod
 from tests.store.conftest import empty
@@ -55,6 +60,34 @@ def test_a_new_run_ends_the_wait(mongo_database: str) -> None:
             assert waiting.watch(20)
             assert time.monotonic() - started < 5
             thread.join()
+
+
+def test_a_stream_never_takes_the_only_connection(mongo_uri: str) -> None:
+    """It may only speed the poll up; with it, no tick was ever done, and the store was told to be out of reach."""
+    registry = Registry()
+    registry.add("ok", lambda _: "done")
+    only = f"{mongo_uri}{'&' if '?' in mongo_uri else '?'}maxPoolSize=1"
+    with Cronlite(only, registry=registry) as cron:
+        assert not cron.store.watch(0.01)
+        cron.start(silence_seconds=2, drain_seconds=1)
+        assert cron.enqueue("ok").wait(60).state == "succeeded"
+        wait_until(lambda: any(tick.done_at for tick in cron.store.ledger(cron.now(), cron.now())), what="a tick")
+        assert [daemon.trouble for daemon in cron.store.daemons()] == [""]
+
+
+def test_where_no_connection_gets_free_that_is_told(mongo_uri: str) -> None:
+    only = f"{mongo_uri}{'&' if '?' in mongo_uri else '?'}maxPoolSize=1"
+    told: list[str] = []
+    with opened(only) as store, ThreadPoolExecutor(1) as busy:
+        store.join(a_daemon())
+        taken = busy.submit(store._daemons.find_one, {"$where": "sleep(1000) || true"})
+        while not taken.done():
+            try:
+                with pymongo.timeout(0.05):
+                    store.now()
+            except StoreUnavailable as refused:
+                told.append(str(refused))
+    assert any("raise maxPoolSize" in one for one in told), told
 
 
 def test_what_concerns_no_waiting_daemon_does_not_end_the_wait(mongo_database: str) -> None:

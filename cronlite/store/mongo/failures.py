@@ -18,6 +18,7 @@ from pymongo.errors import (
     NetworkTimeout,
     OperationFailure,
     PyMongoError,
+    WaitQueueTimeoutError,
 )
 
 from cronlite.errors import StoreError, StoreTooSlow, StoreUnavailable
@@ -122,6 +123,10 @@ def in_our_words(error: Exception, address: str) -> StoreError:
     if code == OUT_OF_DISK_SPACE or "No space left on device" in text:
         # Space may be made: an outcome that cannot be written now is to be kept, and written then.
         return StoreUnavailable(f"{address} has no space left on its disk: {text}; free some")
+    if isinstance(error, WaitQueueTimeoutError):
+        return StoreUnavailable(
+            f"{address} was not asked: no connection got free in time; raise maxPoolSize in the URI"
+        )
     if code in _PASSING or _may_pass(error):
         return StoreUnavailable(f"{address} cannot be reached: {text}")
     if isinstance(error, InvalidOperation):

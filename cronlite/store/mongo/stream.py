@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from contextlib import suppress
@@ -49,7 +50,9 @@ class Stream:
         self._one_at_a_time = threading.Lock()
         self._cursor: _Cursor | None = None
         self._await_ms = 0
-        self._not_before = 0.0
+        # A stream keeps a connection for itself. Where the URI grants only one, nothing else would ever get it.
+        is_alone = runs.database.client.options.pool_options.max_pool_size == 1
+        self._not_before = math.inf if is_alone else 0.0
         self._closed = threading.Event()
 
     def wait(self, seconds: float) -> bool:
@@ -88,7 +91,7 @@ class Stream:
             try:
                 self._cursor = cast("_Cursor", self._runs.aggregate_raw_batches(_PIPELINE, maxAwaitTimeMS=await_ms))
             except NotImplementedError:  # mongomock
-                self._not_before = float("inf")
+                self._not_before = math.inf
             except OperationFailure as refused:
                 if refused.timeout:
                     raise
