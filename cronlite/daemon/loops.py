@@ -74,12 +74,12 @@ class Daemon:
         self.fallen = ""
         """The loop that ended though it should not have."""
         self._store, self._registry, self._listener = store, registry, notify
+        # A message may name any run: a worker claims those of its own queues only.
+        self._queues = self.options.queues or ((DEFAULT_QUEUE,) if worker else None)
         silence = self.options.silence_seconds
         self.membership = Membership(store, self.clock, self._record, self._forget, silence)
         self.peers = Peers(store, silence)
-        self.execution = Execution(
-            store, self.clock, self.membership, registry, self.options.seats, self.options.queues, home
-        )
+        self.execution = Execution(store, self.clock, self.membership, registry, self.options.seats, self._queues, home)
         self.ticker = Ticker(
             store,
             self.execution.add,
@@ -293,7 +293,7 @@ class Daemon:
             ticks=self._feeding is None,
             ticked_at=self.clock.now(),
             silence_seconds=self.options.silence_seconds,
-            queues=self._feeding.queues if self._feeding else self.options.queues,
+            queues=self._queues,
             declared=[one["name"] for one in self._registry.declared()],
         )
 
@@ -301,7 +301,7 @@ class Daemon:
         """Make the end of the broker's line that is wanted, if any."""
         broker = self.options.dispatch
         if worker:
-            queues = self.options.queues or (DEFAULT_QUEUE,)
+            queues = self._queues or ()
             return Feeding(self._store, self.clock, self.execution, self._registry, broker or "", queues), None
         return None, Sending(self._store, self.clock, broker) if broker else None
 

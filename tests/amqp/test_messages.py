@@ -10,7 +10,7 @@ import pytest
 
 from cronlite.daemon.options import Options
 from cronlite.dispatch.amqp import Consumer, Message, Publisher, link
-from cronlite.dispatch.amqp import consumer as receiving
+from cronlite.dispatch.amqp.frames import MAX_BODY
 from cronlite.errors import BrokerUnavailable, ConfigurationError
 from tests.amqp.queues import empty
 from tests.services.rabbitmq import RabbitMQ
@@ -250,7 +250,7 @@ def test_no_answer_is_waited_for_longer_than_that(broker: RabbitMQ, monkeypatch:
         (b'{"a": ' * 100_000, link.JSON, "no JSON"),
         (b"{}", "application/x-python-serialize", "content type"),
         (b"{}", None, "content type"),
-        (b'"' + b"a" * receiving.MAX_BODY + b'"', link.JSON, "bytes long"),
+        (b'"' + b"a" * MAX_BODY + b'"', link.JSON, "bytes long"),
     ],
     ids=["broken", "a list", "no text", "deep", "pickle", "untyped", "large"],
 )

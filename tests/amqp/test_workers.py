@@ -24,6 +24,7 @@ from cronlite.daemon.options import Options
 from cronlite.daemon.to_broker import message
 from cronlite.dispatch.amqp import Consumer, Message, Publisher, Raw, link
 from cronlite.dispatch.amqp import consumer as receiving
+from cronlite.dispatch.amqp.frames import MAX_BODY
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import MISSED, QUEUED, SUCCEEDED, Run
 from cronlite.errors import ConfigurationError, InvalidInput
@@ -251,7 +252,7 @@ def test_what_is_not_ours_is_set_aside_with_the_reason(
         Raw("default", b"not json"),
         Raw("default", b"\x80\x04K*.", "application/x-python-serialize"),
         Raw("default", b'{"run": 7}'),
-        Raw("default", b'"' + b"a" * receiving.MAX_BODY + b'"'),
+        Raw("default", b'"' + b"a" * MAX_BODY + b'"'),
     ]
     with Publisher(broker.uri) as publisher, caplog.at_level(logging.WARNING, "cronlite.amqp"):
         publisher.send_raw(poison)
@@ -260,7 +261,7 @@ def test_what_is_not_ours_is_set_aside_with_the_reason(
         assert cron.enqueue("work").wait(60).state == SUCCEEDED
         wait_until(lambda: publisher.waiting("set_aside") == 4, what="four are set aside")
         kept = [publisher._channel.basic_get(link.queue_of("set_aside")) for _ in poison]
-    assert {bytes(one.body) for one in kept} == {one.body for one in poison}
+    assert {bytes(one.body) for one in kept} == {one.body[: receiving.ASIDE_BODY] for one in poison}
     assert all(one.headers[receiving.REASON] and one.headers["cronlite-queue"] == "default" for one in kept)
     assert sum("set aside" in record.getMessage() for record in caplog.records) == 4
 

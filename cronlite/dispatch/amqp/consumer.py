@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from cronlite.dispatch.amqp.frames import MAX_BODY
 from cronlite.dispatch.amqp.link import HEARTBEAT_SECONDS, JSON, Link, queue_of
 from cronlite.dispatch.amqp.publisher import Publisher, Raw
 from cronlite.documents.checks import SET_ASIDE
@@ -17,13 +18,16 @@ from cronlite.errors import shown
 LOOK_SECONDS = 1.0
 GATHER_SECONDS = 0.003
 """How long to wait for one more message when some have come."""
-MAX_BODY = 1024 * 1024
+ASIDE_BODY = 64 * 1024
+"""How much is kept of the body of a message that is set aside, in bytes."""
 REASON = "cronlite-reason"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """A message as it came: `raw` is its body, `tag` how the broker knows it on this channel.
+
+    Of a body longer than MAX_BODY, `raw` holds one byte more than that, and the rest is lost.
 
     `again` tells whether it was delivered before, here or elsewhere.
     """
@@ -38,7 +42,7 @@ class Message:
     def read(self) -> dict[str, Any]:
         """Return the JSON object that it holds. Raises ValueError, which says why it holds none."""
         if len(self.raw) > MAX_BODY:
-            raise ValueError(f"it is {len(self.raw)} bytes long, more than {MAX_BODY}")
+            raise ValueError(f"it is more than {MAX_BODY} bytes long")
         if self.content_type != JSON:
             raise ValueError(f"its content type is {shown(self.content_type)}, not {JSON}")
         try:
@@ -101,11 +105,14 @@ class Consumer(Link):
             self._guarded(lambda: self._serve(0))
 
     def set_aside(self, message: Message, reason: str) -> None:
-        """Move a message to the queue `cronlite.set_aside`, with the reason in a header."""
+        """Move a message to the queue `cronlite.set_aside`, with the reason in a header.
+
+        Of its body, the first ASIDE_BODY bytes are kept; the queue keeps the newest of such messages, for a while.
+        """
         headers = {REASON: reason[:500], "cronlite-queue": message.queue}
         # Not on this connection: one that publishes is blocked as a whole by a broker short of memory.
         with Publisher(self._uri) as aside:
-            aside.send_raw([Raw(SET_ASIDE, message.raw, message.content_type, headers)])
+            aside.send_raw([Raw(SET_ASIDE, message.raw[:ASIDE_BODY], message.content_type, headers)])
         self.settle([message])
 
     def _receive(self, limit: int, seconds: float) -> list[Message]:
@@ -193,6 +200,5 @@ class Consumer(Link):
         self._last = tag
         self._open.add(tag)
         content_type = message.properties.get("content_type")
-        self._received.append(
-            Message(queue, bytes(message.body), content_type, tag, self._channel, bool(told["redelivered"]))
-        )
+        raw = bytes(message.body or b"")  # an empty one comes as a str
+        self._received.append(Message(queue, raw, content_type, tag, self._channel, bool(told["redelivered"])))

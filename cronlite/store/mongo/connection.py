@@ -93,7 +93,9 @@ def connect(uri: str) -> tuple[MongoClient[Document], str, str]:
         wrong = "holds an @ behind its host" if database else "names no database"
         raise ConfigurationError(f"the MongoDB URI {wrong}; give mongodb://host/database ({_ESCAPE})")
     userinfo, at, hosts = authority.rpartition("@")
-    return client, database, f"{scheme}://{userinfo.partition(':')[0]}{at}{hosts}/{database}"
+    user, colon, _ = userinfo.partition(":")
+    # A user without a password may be a token.
+    return client, database, f"{scheme}://{user if colon else '…' if at else ''}{at}{hosts}/{database}"
 
 
 def _unusable_files(uri: str) -> str:
