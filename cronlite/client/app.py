@@ -42,11 +42,18 @@ class Cronlite:
     off opens its own connection. Methods raise InvalidInput for what they are given, NotFound and Conflict for what
     the store holds, StoreUnavailable when it cannot be reached. Safe to share between threads.
 
+    `max_params_bytes` says, for all of this process, how much params may take: by default what
+    $CRONLITE_MAX_PARAMS_BYTES says, which the daemons should be told too, or else 64 KiB.
+
     Whoever may call these methods may do so for every user: what a request of a user of yours names, compare with its
     `user` yourself. Ids are whole; a handler is its name, or the function that is registered under it.
     """
 
-    def __init__(self, uri: str | None = None, *, registry: Registry | None = None) -> None:
+    def __init__(
+        self, uri: str | None = None, *, registry: Registry | None = None, max_params_bytes: int | None = None
+    ) -> None:
+        if max_params_bytes is not None:
+            checks.limit_params(max_params_bytes)
         self._opened = Opened(uri_or_none(uri))
         self._registry = _checked_registry(registry)
         self._embedded = Embedded(self)

@@ -15,6 +15,7 @@ from cronlite.daemon import due
 from cronlite.daemon.due import Expressions
 from cronlite.daemon.liveness import steady
 from cronlite.documents import runs
+from cronlite.documents.checks import weight
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.documents.ticks import Tick, oldest_in_grace, to_do
@@ -27,9 +28,11 @@ log = logger("cronlite.tick")
 
 FIRST_BATCH = 100  # on its way to the seats while the next one is read
 BATCH = 1_000
+BATCH_BYTES = 4 * 1024 * 1024  # of params; the writers have a few batches at hand
 WRITERS = 2  # what one server makes of three is less
 MAX_CATCH_UP = 1_000
 MAX_AHEAD = 10_000
+MAX_AHEAD_BYTES = 16 * 1024 * 1024
 MAX_TOLD = 1_000
 PREPARED_SECONDS = 1.0  # a machine that slept longer reads anew
 
@@ -279,19 +282,36 @@ def _allowed(schedule: Schedule) -> int:
 def _ahead(new: Iterator[Run], until: float) -> list[Run]:
     """Make some runs, up to a steady instant."""
     made: list[Run] = []
-    while len(made) < MAX_AHEAD and steady() < until:
-        page = list(islice(new, FIRST_BATCH))
-        made += page
-        if len(page) < FIRST_BATCH:
+    room = MAX_AHEAD_BYTES
+    while len(made) < MAX_AHEAD and room > 0 and steady() < until:
+        page = _batch(new, FIRST_BATCH, room)
+        if not page:
             break
+        made += page
+        room -= sum(map(_bytes, page))
     return made
 
 
 def _batches(new: Iterator[Run]) -> Iterator[list[Run]]:
     size = FIRST_BATCH
-    while batch := list(islice(new, size)):
+    while batch := _batch(new, size, BATCH_BYTES):
         yield batch
         size = min(2 * size, BATCH)
+
+
+def _batch(new: Iterator[Run], size: int, room: int) -> list[Run]:
+    """Make at most so many runs, no more than have room but for the last."""
+    batch: list[Run] = []
+    for run in islice(new, size):
+        batch.append(run)
+        room -= _bytes(run)
+        if room <= 0:
+            break
+    return batch
+
+
+def _bytes(run: Run) -> int:
+    return weight(run.params, BATCH_BYTES)
 
 
 def _named(entry: Tick) -> str:

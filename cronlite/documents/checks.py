@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -14,7 +15,10 @@ from cronlite.errors import CONTROL, Fault, InvalidInput, shown
 # MongoDB nests documents up to 100 deep and holds 16 MB in one (Limits and Thresholds in its manual);
 # a run carries its params two levels down and keeps room for its result, error and output.
 MAX_DEPTH = 90
-MAX_PARAMS_BYTES = 15 * 1024 * 1024
+LARGEST_PARAMS_BYTES = 15 * 1024 * 1024
+# As much as a result. A tick holds thousands of runs at a time, and each daemon's memory pays for what any user stores.
+DEFAULT_PARAMS_BYTES = 64 * 1024
+PARAMS_VARIABLE = "CRONLITE_MAX_PARAMS_BYTES"
 MAX_RESULT_BYTES = 64 * 1024
 SET_ASIDE = "set_aside"
 _INT64 = range(-(2**63), 2**63)
@@ -132,11 +136,70 @@ def number(least: float, most: float, *, whole: bool = False, none: bool = False
     return check
 
 
+_LIMIT = number(0, LARGEST_PARAMS_BYTES, whole=True)
+
+
 def tags(value: object) -> Complaint:
     """Check for a list of tags."""
     if isinstance(value, (list, tuple)) and len(value) <= 100 and not any(map(_tag, value)):
         return None
     return "is not a list of tags", "give at most 100 strings of 1 to 100 characters"
+
+
+_TOO_LARGE = f"store it elsewhere and pass a reference, or set {PARAMS_VARIABLE} for all processes"
+_set_bytes: int | None = None
+
+
+def limit_params(most: int) -> None:
+    """Let params take so many bytes in this process. Raises InvalidInput for more than a document can hold."""
+    global _set_bytes
+    if complaint := _LIMIT(most):
+        raise InvalidInput(Fault("max_params_bytes", most, *complaint))
+    _set_bytes = most
+
+
+def max_params_bytes() -> int:
+    """Say how many bytes params may take: what was set here, or in the environment, or else 64 KiB."""
+    if _set_bytes is not None:
+        return _set_bytes
+    given = os.environ.get(PARAMS_VARIABLE)
+    if not given:
+        return DEFAULT_PARAMS_BYTES
+    most = int(given) if given.isdecimal() and len(given) < 10 else -1
+    if complaint := _LIMIT(most):
+        raise InvalidInput(Fault(PARAMS_VARIABLE, given, *complaint))
+    return most
+
+
+def params(value: object) -> Complaint:
+    """Check for an object that is not too large to be handed to a handler."""
+    if (complaint := mapping(value)) is None and weight(value, most := max_params_bytes()) > most:
+        return f"takes more than {most} bytes", _TOO_LARGE
+    return complaint
+
+
+def weight(value: object, most: int) -> int:
+    """Say how many bytes a value takes at least in JSON; beyond `most`, no more than that it is more."""
+    total, left = 0, [value]
+    while left and total <= most:
+        item = left.pop()
+        if isinstance(item, str):
+            total += len(item) if item.isascii() else len(item.encode("utf-8", "replace"))
+        elif isinstance(item, (dict, Mapping)):
+            total += len(item) + sum(map(len, filter(_is_text, item)))
+            left += item.values()
+        elif isinstance(item, (list, tuple)):
+            total += len(item)
+            left += item
+        elif isinstance(item, bytes):
+            total += len(item)
+        else:
+            total += 1
+    return total
+
+
+def _is_text(key: object) -> bool:
+    return isinstance(key, str)
 
 
 def check_params(params: object, field: str = "params") -> dict[str, Any]:
@@ -146,10 +209,9 @@ def check_params(params: object, field: str = "params") -> dict[str, Any]:
     faults = list(_faults(params, (field,)))
     if not faults:
         size = len(json.dumps(params, ensure_ascii=False, default=dict).encode())
-        if size <= MAX_PARAMS_BYTES:
+        if size <= (most := max_params_bytes()):
             return dict(params)
-        problem = f"is {size} bytes of JSON, more than {MAX_PARAMS_BYTES}"
-        faults = [Fault(field, "…", problem, "store it elsewhere and pass a reference")]
+        faults = [Fault(field, "…", f"is {size} bytes of JSON, more than {most}", _TOO_LARGE)]
     raise InvalidInput(*faults[:10])
 
 

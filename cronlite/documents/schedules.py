@@ -258,7 +258,7 @@ _OWN_CHECKS: dict[str, values.Check] = {
     "id": values.label(200),
     "name": _name,
     "user": values.label(200),
-    "params": values.mapping,
+    "params": values.params,
     "active_from": values.instant,
     "tags": values.tags,
     "note": values.text(10_000),

@@ -23,6 +23,7 @@ from cronlite.when.clock import whole_milliseconds
 log = logger("cronlite.store")
 
 _PAGE = 500
+_PAGE_BYTES = 16 * 1024 * 1024
 Rows = list[tuple[Any, ...]]
 
 
@@ -97,8 +98,32 @@ class Tables:
     def _stream(self, table: Table, rowids: Iterable[int]) -> Iterator[dict[str, Any]]:
         """Yield the documents of these rows in this order, without those that are gone meanwhile."""
         for page in batches(rowids, _PAGE):
-            rows = {row[0]: row[1:] for row in self._read(table.select_rows, [listed(page)])}
-            yield from (table.document(rows[rowid]) for rowid in page if rowid in rows)
+            yield from self._rows(table, page)
+
+    def _rows(self, table: Table, page: Sequence[int]) -> Iterator[dict[str, Any]]:
+        """Yield the documents of a page; where they are large, half a page at a time."""
+        rows = self._read_some(table.select_rows, [listed(page)])
+        if rows is None and len(page) > 1:
+            middle = len(page) // 2
+            yield from self._rows(table, page[:middle])
+            yield from self._rows(table, page[middle:])
+        elif rows is None:
+            yield from map(table.document, (row[1:] for row in self._read(table.select_rows, [listed(page)])))
+        else:
+            found = {row[0]: row[1:] for row in rows}
+            yield from (table.document(found[rowid]) for rowid in page if rowid in found)
+
+    def _read_some(self, query: str, values: Sequence[Any]) -> Rows | None:
+        """Return all rows of a query, unless they are too large to be in memory together."""
+        rows: Rows = []
+        room = _PAGE_BYTES
+        with translation(self.address), self._lock:
+            for row in self._connected().execute(query, values):
+                rows.append(row)
+                room -= sum(len(value) for value in row if isinstance(value, (str, bytes)))
+                if room < 0:
+                    return None
+        return rows
 
     def _connected(self) -> sqlite3.Connection:
         if self._closed.is_set():
