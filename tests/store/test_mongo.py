@@ -304,7 +304,8 @@ def test_our_index_under_another_name_will_do(new: MongoStore, raw_new: Database
 
 def test_a_sparse_index_is_never_taken_for_ours(new: MongoStore, raw_new: Database[Document]) -> None:
     raw_new.schedules.create_index([(name, 1) for name, _ in indexes.DUE.keys], sparse=True)
-    assert new.prepare() == []
+    # Before 5.0 MongoDB keeps no two indexes on the same keys: then the tick does without.
+    assert all("dropIndex('enabled_1_" in told for told in new.prepare())
     raw_new.schedules.insert_one({"_id": "every minute"})
     assert len(list(due(new, TICK))) == 1
 

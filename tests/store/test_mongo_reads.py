@@ -129,6 +129,21 @@ def test_what_is_read_follows_what_is_wanted_and_not_what_is_stored(
         assert documents <= MOST.get(read, 200), (documents, one)
 
 
+@pytest.mark.parametrize("listed", ["schedules", "schedules by name", "runs"])
+def test_a_list_reads_on_only_as_far_as_somebody_looks(full: MongoStore, commands: Commands, listed: str) -> None:
+    streams: dict[str, Iterator[object]] = {
+        "schedules": full.schedules(),
+        "schedules by name": full.schedules(by_name=True),
+        "runs": full.runs(RunQuery()),
+    }
+    commands.sent.clear()
+    next(streams[listed])
+    sent = [one for one in commands.sent if {"find", "getMore"} & set(one)]
+    assert not [one for one in sent if "getMore" in one or one["batchSize"] > 500], sent
+    for one in sent:
+        assert "SORT" not in examined(full, one)[2], one
+
+
 def test_the_expressions_in_use_are_found_by_skipping(full: MongoStore, commands: Commands) -> None:
     commands.sent.clear()
     full.expressions()

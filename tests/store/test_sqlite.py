@@ -2,8 +2,9 @@
 
 import contextlib
 import dataclasses
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -71,8 +72,31 @@ def test_a_stream_goes_on_whatever_is_written_meanwhile(store: SqliteStore, path
         store.remove_schedule(f"s{number:04}")
     by_hand(path, "VACUUM")
     seen += [document["_id"] for document in stream]
-    assert seen[:500] == [f"s{number:04}" for number in range(500)]
-    assert seen[500:] == [f"s{number:04}" for number in range(501, 1_200, 2)]
+    assert seen[:250] == [f"s{number:04}" for number in range(250)]
+    assert seen[250:] == [f"s{number:04}" for number in range(251, 1_200, 2)]
+
+
+LISTS: dict[str, Callable[[SqliteStore], Iterator[object]]] = {
+    "schedules by id": lambda store: store.schedules(),
+    "schedules by name": lambda store: store.schedules(by_name=True),
+    "runs of a user": lambda store: store.runs(RunQuery(user="")),
+    "runs in a state": lambda store: store.runs(RunQuery(states=[runs.QUEUED])),
+}
+
+
+@pytest.mark.parametrize("listed", LISTS)
+def test_a_list_reads_on_only_as_far_as_somebody_looks(store: SqliteStore, listed: str) -> None:
+    fill(store)
+    asked: list[str] = []
+    store._connected().set_trace_callback(asked.append)
+    stream = LISTS[listed](store)
+    next(stream)
+    assert len(asked) == 1
+    assert re.search(r"LIMIT (250|500)\b", asked[0]), asked
+    stepped = plan(store, asked[0])
+    assert "TEMP B-TREE" not in stepped, stepped
+    store._connected().set_trace_callback(None)
+    assert len(list(stream)) > 900
 
 
 def test_the_columns_are_the_fields() -> None:
@@ -139,7 +163,10 @@ def plan(store: SqliteStore, query: str) -> str:
 
 def fill(store: SqliteStore) -> None:
     with store._write() as connection:
-        rows = ({"_id": f"s{n}", "params": {}, "minute": n % 60, "hour": n % 24, "tz": "UTC"} for n in range(3_000))
+        rows = (
+            {"_id": f"s{n}", "name": f"n{n}", "params": {}, "minute": n % 60, "hour": n % 24, "tz": "UTC"}
+            for n in range(3_000)
+        )
         connection.executemany(SCHEDULES.insert(), map(SCHEDULES.row, rows))
     store.add_runs([a_run_in(f"lane{number}") for number in range(1_000)])
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cronlite.errors import StoreUnavailable
 from cronlite.logger import logger
@@ -25,6 +25,19 @@ log = logger("cronlite.store")
 _PAGE = 500
 _PAGE_BYTES = 16 * 1024 * 1024
 Rows = list[tuple[Any, ...]]
+
+
+class Order(NamedTuple):
+    """An order of rows: by which columns, what comes behind a place in it, and how that is said."""
+
+    place: str
+    behind: str
+    by: str
+
+
+BY_ID = Order("_id", "_id > ?", "ORDER BY _id")
+BY_NAME = Order("name", "name > ?", "ORDER BY name")
+NEWEST_FIRST = Order("queued_at, _id", "(queued_at, _id) < (?, ?)", "ORDER BY queued_at DESC, _id DESC")
 
 
 class Tables:
@@ -124,6 +137,21 @@ class Tables:
                 if room < 0:
                     return None
         return rows
+
+    def _pages(
+        self, table: Table, terms: Sequence[str], values: Sequence[Any], order: Order, size: int = _PAGE
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the documents to which some terms apply, read a page at a time: however many, few are in memory."""
+        last: Sequence[Any] = ()
+        width = order.place.count(",") + 1
+        while True:
+            where = " AND ".join(["true", *terms, *([order.behind] if last else [])])
+            statement = f"SELECT {order.place}, {table.names} FROM {table.name} WHERE {where} {order.by} LIMIT ?"
+            rows = self._read(statement, [*values, *last, size])
+            yield from (table.document(row[width:]) for row in rows)
+            if len(rows) < size or not size:
+                return
+            last = rows[-1][:width]
 
     def _connected(self) -> sqlite3.Connection:
         if self._closed.is_set():

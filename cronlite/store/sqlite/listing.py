@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from heapq import merge
 from itertools import islice
@@ -11,14 +11,12 @@ from typing import Any
 
 from cronlite.documents.runs import STATES, Run
 from cronlite.store.contract import RunQuery
-from cronlite.store.sqlite.connection import Tables
+from cronlite.store.sqlite.connection import BY_ID, NEWEST_FIRST, Order, Tables
 from cronlite.store.sqlite.readable import readable
 from cronlite.store.sqlite.tables import IN_LIST, LAST_CHARACTER, LISTED, RUNS, listed, milliseconds
 
 _PAGE = 500
 _RARE = 10_000
-_NEWEST_FIRST = ("queued_at, _id", "(queued_at, _id) < (?, ?)", "ORDER BY queued_at DESC, _id DESC")
-_BY_ID = ("_id", "_id > ?", "ORDER BY _id")
 
 
 class Listing(Tables):
@@ -26,9 +24,9 @@ class Listing(Tables):
 
     def runs(self, query: RunQuery) -> Iterator[Run]:
         if query.prefix:
-            return islice(self._pages(query, *_BY_ID), query.limit)
+            return islice(self._in_order(query, BY_ID), query.limit)
         # Each state apart, in the order of an index: together they would all be read, and sorted.
-        parts = [self._pages(replace(query, states=states), *_NEWEST_FIRST) for states in _apart(query)]
+        parts = [self._in_order(replace(query, states=states), NEWEST_FIRST) for states in _apart(query)]
         return islice(merge(*parts, key=attrgetter("queued_at", "id"), reverse=True), query.limit)
 
     def count_listed(self, query: RunQuery) -> int:
@@ -49,20 +47,9 @@ class Listing(Tables):
         )
         return {run.schedule: run for run in readable(map(RUNS.document, found)) if run.schedule}
 
-    def _pages(self, query: RunQuery, place: str, behind: str, order: str) -> Iterator[Run]:
-        """Yield the runs, read a page at a time, each from behind the last place of the page before."""
-        terms, values = self._restrictions(query)
+    def _in_order(self, query: RunQuery, order: Order) -> Iterator[Run]:
         size = _PAGE if query.limit is None else min(query.limit, _PAGE)
-        last: Sequence[Any] = ()
-        width = place.count(",") + 1
-        while True:
-            where = " AND ".join(["true", *terms, *([behind] if last else [])])
-            statement = f"SELECT {place}, {RUNS.names} FROM runs WHERE {where} {order} LIMIT ?"
-            rows = self._read(statement, [*values, *last, size])
-            yield from readable(RUNS.document(row[width:]) for row in rows)
-            if len(rows) < size or not size:
-                return
-            last = rows[-1][:width]
+        return readable(self._pages(RUNS, *self._restrictions(query), order, size))
 
     def _restrictions(self, query: RunQuery) -> tuple[list[str], list[Any]]:
         """Return the terms of a query, and their variables."""

@@ -12,11 +12,12 @@ from cronlite.documents.runs import Changes
 from cronlite.documents.schedules import Document
 from cronlite.errors import Conflict, shown
 from cronlite.store.contract import MAX_TEXTS, Clause, Uncommon
-from cronlite.store.sqlite.connection import Tables
+from cronlite.store.sqlite.connection import BY_ID, BY_NAME, Tables
 from cronlite.store.sqlite.tables import (
     DUE_DEFAULTS,
     EXPRESSIONS,
     IN_LIST,
+    LAST_CHARACTER,
     SCHEDULES,
     distinct,
     listed,
@@ -25,13 +26,12 @@ from cronlite.store.sqlite.tables import (
 )
 from cronlite.when.bits import LONGEST
 
-# No character sorts behind this last code point.
-_LAST_CHARACTER = "\U0010ffff"
 # SQLite looks into the index once for each combination of listed values. Behind a plus it compares a column of what it
 # finds by the rest, still in the index: always the days, and from the right on whatever would make too many looks.
 _LOOKED_UP = ("tz", "month", "minute", "hour")
 _LOOKS = 20_000
 _OTHERS = 100
+_PAGE = 250  # small enough that the first ones are soon at hand
 
 
 class Schedules(Tables):
@@ -72,18 +72,15 @@ class Schedules(Tables):
         limit: int | None = None,
         by_name: bool = False,
     ) -> Iterator[Document]:
-        asked = {"name = ?": name, "user = ?": user, "handler = ?": handler, "_id >= ?": prefix or None}
-        asked["_id < ?"] = prefix + _LAST_CHARACTER if prefix else None
+        asked: dict[str, Any] = {"name = ?": name, "user = ?": user, "handler = ?": handler, "_id >= ?": prefix or None}
+        asked["_id < ?"] = prefix + LAST_CHARACTER if prefix else None
         terms = {term: value for term, value in asked.items() if value is not None}
-        order = "name IS NULL, name, _id" if by_name else "_id"
-        rows = self._read(
-            f"SELECT rowid FROM schedules WHERE {' AND '.join(['true', *terms])} ORDER BY {order} LIMIT ?",
-            [*terms.values(), -1 if limit is None or tag is not None else limit],
+        # The plus keeps SQLite from sorting all the nameless ones for each page.
+        parts = [("name IS NOT NULL", BY_NAME), ("+name IS NULL", BY_ID)] if by_name else [("true", BY_ID)]
+        found = chain.from_iterable(
+            self._pages(SCHEDULES, [part, *terms], list(terms.values()), order, _PAGE) for part, order in parts
         )
-        found = self._stream(SCHEDULES, (rowid for (rowid,) in rows))
-        if tag is not None:
-            found = (document for document in found if tag in _tags(document))
-        return islice(found, limit)
+        return islice((document for document in found if tag is None or tag in _tags(document)), limit)
 
     def expressions(self) -> dict[str, list[Any]]:
         return {column: [value for (value,) in self._read(expressions_query(column))] for column in EXPRESSIONS}
