@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Literal, TextIO, get_args
 
 from cronlite.errors import Fault, InvalidInput, suggestion, visible
-from cronlite.handlers.output import RunFields
+from cronlite.handlers.output import RunFields, leads_to_journal
 
 if TYPE_CHECKING:
     _StreamHandler = logging.StreamHandler[TextIO]
@@ -49,15 +48,6 @@ def configure(
     root.addHandler(handler)
     root.setLevel(level)
     return handler
-
-
-def leads_to_journal(stream: TextIO) -> bool:
-    """Tell whether a stream is the one that systemd connected to its journal (JOURNAL_STREAM in systemd.exec(5))."""
-    try:
-        there = os.fstat(stream.fileno())
-    except (OSError, ValueError, AttributeError):
-        return False
-    return os.environ.get("JOURNAL_STREAM") == f"{there.st_dev}:{there.st_ino}"
 
 
 class _Lines(_StreamHandler):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 import signal
 import traceback
+from pathlib import Path
 from typing import Any
 
 from cronlite.documents import checks, runs
 from cronlite.documents.runs import Outcome
-from cronlite.errors import GiveUp, RetryLater
+from cronlite.errors import CronliteError, GiveUp, RetryLater
 from cronlite.handlers.output import printable
+from cronlite.handlers.shell import CommandFailed
 
+_PACKAGE = Path(__file__).parents[1]
 MAX_MESSAGE = 2_000
 MAX_TRACEBACK = 8_000
 
@@ -94,12 +97,22 @@ def _message(error: BaseException) -> str:
 
 
 def _traceback(error: BaseException) -> str:
+    if isinstance(error, CommandFailed):
+        return _tail("\n".join([error.told, *error.last_lines]))
+    if isinstance(error, CronliteError) and _ours_alone(error):
+        return ""
     try:
         # the first frame is cronlite's own
         frames = error.__traceback__.tb_next if error.__traceback__ else None
         return _tail("".join(traceback.format_exception(type(error), error, frames)))
     except BaseException as broken:  # noqa: BLE001 - it calls foreign code, too, and may run out of stack
         return f"<its traceback cannot be shown: {type(broken).__name__}>"
+
+
+def _ours_alone(error: BaseException) -> bool:
+    """Tell whether nobody else's code had a part in an error, so that a traceback would tell nobody anything."""
+    frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return all(Path(name).is_relative_to(_PACKAGE) for name in frames)
 
 
 def _tail(text: str) -> str:

@@ -383,7 +383,7 @@ class Pool:
     def _tell(self, call: Call, outcome: Outcome | None) -> None:
         if self._closed:
             return
-        printed = call.tail.text()
+        printed = call.tail.end()
         try:
             self._done(call.run, replace(outcome, output=printed) if outcome and printed else outcome)
         except Exception:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import os
 import re
 import sys
 import threading
@@ -16,6 +17,8 @@ from typing import Any, TextIO, cast
 from cronlite.handlers.registry import current_run_or_none
 
 TAIL_CHARACTERS = 64 * 1024
+INFO = 6  # of the priorities of sd-daemon(3)
+LONGEST_LINE = 8 * 1024
 _CUT = "[earlier output was dropped]\n"
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -26,12 +29,13 @@ _NOTHING: deque[str] = deque(maxlen=0)
 class Tail:
     """The last 64 Ki characters of a text that comes in pieces, however long it gets."""
 
-    __slots__ = ("_cut", "_pieces", "_size")
+    __slots__ = ("_begun", "_cut", "_pieces", "_size")
     _lock = threading.Lock()  # for all: most runs print nothing, and a lock of its own would be most of a tail
 
     def __init__(self) -> None:
         self._pieces = _NOTHING
         self._size, self._cut = 0, False
+        self._begun: dict[_Tee, str] | None = None
 
     def write(self, text: str) -> None:
         """Add a piece."""
@@ -48,6 +52,29 @@ class Tail:
                 if len(first) > surplus:
                     self._pieces.appendleft(first[surplus:])
                 self._size -= min(surplus, len(first))
+
+    def whole_lines(self, stream: _Tee, text: str) -> str:
+        """Return what may go on to a stream now: whole lines, because other runs print there, too.
+
+        What a piece begins is kept for the next one; a line without an end is broken.
+        """
+        with self._lock:
+            if self._begun is None:
+                self._begun = {}
+            whole, end, begun = (self._begun.get(stream, "") + text).rpartition("\n")
+            if len(begun) > LONGEST_LINE:
+                whole, end, begun = whole + end + begun, "\n", ""
+            self._begun[stream] = begun
+        return whole + end
+
+    def end(self) -> str | None:
+        """End the lines that were begun, and return what there is as `text` does."""
+        with self._lock:
+            begun, self._begun = self._begun, None
+        for stream, line in (begun or {}).items():
+            if line:
+                stream.pass_on(f"{line}\n")
+        return self.text()
 
     def text(self) -> str | None:
         """Return what there is, fit for a store and a terminal; None when there is nothing."""
@@ -72,6 +99,15 @@ def printable(text: str) -> str:
         return text
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), lines)
+
+
+def leads_to_journal(stream: TextIO) -> bool:
+    """Tell whether a stream is the one that systemd connected to its journal (JOURNAL_STREAM in systemd.exec(5))."""
+    try:
+        there = os.fstat(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{there.st_dev}:{there.st_ino}"
 
 
 class RunFields(logging.Filter):
@@ -107,21 +143,38 @@ class _ToTail(logging.Handler):
 
 
 class _Tee:
-    """Stands for sys.stdout or sys.stderr: what a run prints goes to its tail, and on to the stream.
+    """Stands for sys.stdout or sys.stderr: what a run prints goes to its tail, and on to the stream by the line.
 
-    The stream is None in a process that was started without it, as by `2>&-`.
+    The stream is None in a process that was started without it, as by `2>&-`. In the journal each line has a priority,
+    so that none can have one of its own: `<0>` would be an emergency, and shown on every terminal.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
+        self._passing = threading.Lock()
+        self._to_journal = stream is not None and leads_to_journal(stream)
+        self._between_lines = True
 
     def write(self, text: str) -> int:
         if (tail := _TAIL.get()) is not None and isinstance(text, str):
             tail.write(text)
-        with suppress(OSError):  # a reader that is gone, or a closed descriptor, is no fault of the run
-            if self._stream is not None and not self._stream.closed:
-                return self._stream.write(text)
+            self.pass_on(tail.whole_lines(self, text))
+        else:
+            self.pass_on(text)
         return len(text)
+
+    def pass_on(self, text: str) -> None:
+        """Write to the stream, if there still is one."""
+        # A reader that is gone, or a closed descriptor, is no fault of the run.
+        with suppress(OSError), self._passing:
+            if text and self._stream is not None and not self._stream.closed:
+                self._stream.write(self._prioritized(text) if self._to_journal else text)
+
+    def _prioritized(self, text: str) -> str:
+        goes_on, self._between_lines = not self._between_lines, text.endswith("\n")
+        first, *others = printable(text).split("\n")
+        lines = [first if goes_on else f"<{INFO}>{first}", *(f"<{INFO}>{line}" for line in others)]
+        return "\n".join(lines).removesuffix(f"<{INFO}>")
 
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
@@ -17,10 +17,18 @@ from cronlite.handlers.registry import Registry
 NAME = "shell"
 _PARAMS = ("command", "env", "cwd", "stdin")
 _LEFTOVER_SECONDS = 1.0
+_LAST_LINES = 10
 
 
 class CommandFailed(CronliteError):
-    """A command ended with a status other than 0; the message holds the status and the last line on stderr."""
+    """A command ended with a status other than 0; the message holds the status and the last line on stderr.
+
+    `last_lines` are the last of what it said there, of up to ten lines.
+    """
+
+    def __init__(self, told: str, last_lines: Sequence[str] = ()) -> None:
+        self.told, self.last_lines = told, last_lines
+        super().__init__(": ".join([told, *last_lines[-1:]]))
 
 
 def allow_shell(registry: Registry) -> None:
@@ -39,16 +47,10 @@ def shell_handler(params: Mapping[str, Any]) -> None:
     """
     if faults := list(_faults(params)):
         raise InvalidInput(*faults)
-    process = subprocess.Popen(
-        params["command"],
-        env=_environment() | dict(params.get("env", {})),
-        cwd=params.get("cwd"),
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    process = _started(params)
     assert process.stdin  # both are pipes
     assert process.stderr
-    last: deque[bytes] = deque(maxlen=1)
+    last: deque[bytes] = deque(maxlen=_LAST_LINES)
     copier = threading.Thread(target=_copy, args=(process.stderr, last), daemon=True)
     copier.start()
     with suppress(BrokenPipeError), process.stdin as stdin:
@@ -56,7 +58,20 @@ def shell_handler(params: Mapping[str, Any]) -> None:
     status = process.wait()
     copier.join(_LEFTOVER_SECONDS)  # a background process may hold stderr open for ever
     if status:
-        raise CommandFailed(f"{_told(status)}{': ' if last else ''}{b''.join(last).decode(errors='replace')}")
+        raise CommandFailed(_told(status), [line.decode(errors="replace") for line in list(last)])
+
+
+def _started(params: Mapping[str, Any]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            params["command"],
+            env=_environment() | dict(params.get("env", {})),
+            cwd=params.get("cwd"),
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as refused:
+        raise CommandFailed(f"cannot be started: {refused.strerror}: {refused.filename}") from None
 
 
 def _environment() -> dict[str, str]:
@@ -65,7 +80,7 @@ def _environment() -> dict[str, str]:
 
 
 def _copy(stream: IO[bytes], last: deque[bytes]) -> None:
-    """Pass stderr on, and remember the last line that says something."""
+    """Pass stderr on, and remember the last lines that say something."""
     with stream:
         while line := stream.readline(8192):
             os.write(2, line)

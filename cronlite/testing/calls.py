@@ -41,7 +41,7 @@ def in_this_thread(still_mine: Ask, home: Home, run: Run, handler: Handler) -> t
     # whatever a handler may raise; but Ctrl-C and pytest.fail() are the test's own
     except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001
         outcome, raised = outcomes.raised(error), error
-    return replace(outcome, output=tail.text()), raised
+    return replace(outcome, output=tail.end()), raised
 
 
 def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from cronlite.daemon.logs import configure, leads_to_journal
+from cronlite.daemon.logs import configure
 from cronlite.errors import InvalidInput
+from cronlite.handlers.output import leads_to_journal
 
 log = logging.getLogger("tests.logs")
 RUN = {"run": "5f@2026-11-21T02:30Z", "schedule": "5f", "attempt": 2}

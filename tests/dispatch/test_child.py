@@ -489,6 +489,21 @@ def test_a_shell_command_is_killed_at_its_limit_with_all_that_it_started(
     wait_until(lambda: all(map(is_gone, started)), what="shell and sleep to be gone")
 
 
+@pytest.mark.parametrize(
+    "params", [{"command": ["no-such-command"]}, {"command": "date"}, {"command": ["ls"], "cwd": "/no"}]
+)
+def test_a_shell_command_that_cannot_be_begun_shows_none_of_our_own_code(
+    watched: Watched, params: dict[str, object]
+) -> None:
+    allow_shell(watched.pool._registry)
+    run = make_run(handler="shell")
+    run.params = params
+    error = watched.outcome(run).error
+    assert error is not None
+    assert "Traceback" not in error["traceback"]
+    assert "shell.py" not in str(error)
+
+
 def test_a_shell_command_that_fails_says_why(watched: Watched) -> None:
     allow_shell(watched.pool._registry)
     run = make_run(handler="shell")
@@ -497,5 +512,6 @@ def test_a_shell_command_that_fails_says_why(watched: Watched) -> None:
     assert outcome.error is not None
     assert outcome.error["type"] == "cronlite.handlers.shell.CommandFailed"
     assert outcome.error["message"] == "exit status 3: no such host"
+    assert outcome.error["traceback"] == "exit status 3\nno such host"
     assert outcome.output is not None
     assert sorted(outcome.output.split("\n")) == ["", "", "no such host", "out"]

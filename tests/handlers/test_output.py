@@ -30,7 +30,7 @@ def in_run(act: Callable[[], object]) -> str | None:
         act()
 
     contextvars.Context().run(entered)
-    return tail.text()
+    return tail.end()
 
 
 @contextlib.contextmanager
@@ -42,6 +42,43 @@ def no_root_handlers() -> Iterator[None]:
         yield
     finally:
         root.handlers = before
+
+
+def test_runs_that_print_at_the_same_time_do_not_mix_within_a_line(capfd: pytest.CaptureFixture[str]) -> None:
+    half = threading.Barrier(2, timeout=60)
+
+    def speak(word: str) -> None:
+        for _ in range(50):
+            print(word, end="", flush=True)
+            half.wait()
+            print(f"-{word}")
+            half.wait()
+        print(f"{word} without an end", end="")
+
+    def run(word: str) -> None:
+        def entered() -> None:
+            enter_tail(tail := Tail())
+            speak(word)
+            tail.end()
+
+        contextvars.Context().run(entered)
+
+    with capture_prints():
+        threads = [threading.Thread(target=run, args=[word]) for word in ("one", "two")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    lines = capfd.readouterr().out.splitlines()
+    assert sorted(set(lines)) == ["one without an end", "one-one", "two without an end", "two-two"]
+    assert len(lines) == 102
+
+
+def test_a_line_without_an_end_goes_on_all_the_same(capfd: pytest.CaptureFixture[str]) -> None:
+    with capture_prints():
+        told = in_run(lambda: [print("x" * 1000, end="") for _ in range(20)])
+    assert told == "x" * 20_000
+    assert len(capfd.readouterr().out) >= 2 * output.LONGEST_LINE
 
 
 def test_an_empty_tail_has_no_text() -> None:
@@ -112,7 +149,7 @@ def test_prints_of_a_run_go_to_its_tail_and_on() -> None:
         print("outside")
         assert in_run(lambda: sys.stdout.writelines(["a", "b"])) == "ab"
         assert in_run(lambda: None) is None
-    assert stdout.getvalue() == "inside 5\noutside\nab"
+    assert stdout.getvalue() == "inside 5\noutside\nab\n"
 
 
 def test_stdout_is_as_it_was_afterwards() -> None:

@@ -262,7 +262,7 @@ def test_a_command_that_fails_says_how(line: str, told: str) -> None:
 
 
 def test_a_command_that_is_not_there_is_named() -> None:
-    with pytest.raises(FileNotFoundError, match="no-such-command"):
+    with pytest.raises(CommandFailed, match=r"cannot be started: .*no-such-command"):
         shell_handler({"command": ["no-such-command"]})
 
 
