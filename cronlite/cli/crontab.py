@@ -80,14 +80,15 @@ def import_crontab(
     --json prints source, tz, stored, lines (line, text and action: add, change or keep, with name, user, changes,
     description, next_run and params; or refuse, with reason and remedy), remarks (line, text) and leftovers (names).
     """
-    system = system or _is_system(file)
+    system = system or is_system(file)
     if system and user:
         raise click.UsageError("a system crontab names its users itself; leave --user out", click.get_current_context())
     data = _read(file)
     source, tz = user or _source(file), tz or machine_zone()
     clock.zone(tz)
     cron = session.cron
-    held = _held(cron, crontab.read(data, source=source, system=system, user=user, tz=tz), source, tz, tags)
+    plan = crontab.read(data, source=source, system=system, user=user, tz=tz, users=machine_users())
+    held = _held(cron, plan, source, tz, tags)
     stored = not dry_run and (skip_refused or not held.refusals)
     if stored:
         _store(cron, held.steps, tags)
@@ -141,8 +142,20 @@ def _read(name: str) -> bytes:
     return data
 
 
-def _is_system(name: str) -> bool:
-    return name == "/etc/crontab" or Path(name).parent == Path("/etc/cron.d")
+def is_system(name: str, etc: Path = Path("/etc")) -> bool:
+    """Tell whether a file is one of the system's own crontabs, by whatever path it is named."""
+    file, folder = Path(name).resolve(), (etc / "cron.d").resolve()
+    linked = (each.resolve() for each in folder.iterdir()) if folder.is_dir() else ()
+    return file == (etc / "crontab").resolve() or file.parent == folder or file in linked
+
+
+def machine_users() -> frozenset[str]:
+    """Name the accounts that a line of a system crontab may begin its command with: this machine's, and usual ones."""
+    try:
+        import pwd  # not on Windows
+    except ImportError:
+        return crontab.USUAL_USERS
+    return crontab.USUAL_USERS | {account.pw_name for account in pwd.getpwall()}
 
 
 def _source(name: str) -> str:

@@ -3,7 +3,7 @@
 Nothing here touches a store.
 """
 
-from cronlite.crontab.reading import IMPORTED, Entry, Plan, Refusal, Remark, read
+from cronlite.crontab.reading import IMPORTED, USUAL_USERS, Entry, Plan, Refusal, Remark, read
 from cronlite.crontab.writing import export
 
-__all__ = ["IMPORTED", "Entry", "Plan", "Refusal", "Remark", "export", "read"]
+__all__ = ["IMPORTED", "USUAL_USERS", "Entry", "Plan", "Refusal", "Remark", "export", "read"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import CONTROL, InvalidInput, shown
 from cronlite.handlers.shell import NAME as SHELL_HANDLER
-from cronlite.when import clock
+from cronlite.when import clock, foreign_lines
 from cronlite.when import pattern as cron
 
 # What a crontab says of a schedule; all else is cronlite's own, and left alone when a line is imported again.
@@ -32,8 +32,25 @@ _LONGEST_SOURCE = 150
 _ENVIRONMENT = re.compile(r"""(?:"([^"=]*)"|'([^'=]*)'|([^\s="'][^\s=]*))\s*=\s*(.*)""", re.DOTALL | re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
-# The last line of the explanations that `crontab -e` begins a new crontab with, and of those in /etc/crontab.
-_COLUMN_TITLES = re.compile(r"\s*(m(in\w*)?\s+h(our)?\s+dom\s+mon\s+dow\b|(\*\s+){5}(user|command))")
+# Titles of the columns: the last line of the explanations that `crontab -e` begins a new crontab with, for one.
+_TITLES = (
+    " m min mins minute minutes h hr hrs hour hours d day days dom mday of the mon month months moy w dow wday weekday"
+    " weekdays week user username user-name who name command commands cmd script what to be executed run task "
+)
+_FIRST_TITLES = ("m", "min", "mins", "minute", "minutes")
+_BARE_PERCENT = re.compile(r"(?:\\.|[^\\%])*%", re.DOTALL)
+# What cannot be a command, and shows that the fields before it were too many or of another kind.
+_SIXTH_FIELD = re.compile(
+    r"[*?][\d*/,?-]*|\d+([,/-]\d+)*|(sun|mon|tue|wed|thu|fri|sat)([,-](sun|mon|tue|wed|thu|fri|sat))+"
+)
+_FLAGS = re.compile(r"-[nqs]+")
+# Accounts that a line of a system crontab names, where no command of a user's own is called so.
+_USERS = (
+    "root www-data nobody daemon postgres mysql nginx apache httpd http jenkins redis mongodb rabbitmq munin logcheck"
+)
+USUAL_USERS = frozenset([*_USERS.split(), "amavis", "smmsp", "debian-exim", "deploy", "ubuntu", "ec2-user", "vagrant"])
+_COMMANDS = "backup games git irc list lp mail man news proxy sync sys tor uucp bin at"
+_ALSO_COMMANDS = frozenset(_COMMANDS.split())
 
 _NO_MAIL = "brings no mail here: 'cronlite log' shows what a run printed"
 _TOLD = {
@@ -95,14 +112,30 @@ class Refused(Exception):
         super().__init__(reason)
         self.reason, self.remedy = reason, remedy
 
+    @classmethod
+    def all(cls, faults: Iterable[Refused]) -> Refused:
+        """Make one of several, so that the first fault hides no other."""
+        told = list(faults)
+        remedies = dict.fromkeys(fault.remedy for fault in told if fault.remedy)
+        return cls("; ".join(dict.fromkeys(fault.reason for fault in told)), "; ".join(remedies))
 
-def read(data: bytes, *, source: str, system: bool = False, user: str = "", tz: str = "UTC") -> Plan:
+
+def read(
+    data: bytes,
+    *,
+    source: str,
+    system: bool = False,
+    user: str = "",
+    tz: str = "UTC",
+    users: Collection[str] = USUAL_USERS,
+) -> Plan:
     """Read a whole crontab, with a user on each line if it is a `system` one; all its faults are in the plan.
 
     `source` says whose or which crontab it is, and becomes part of the names; `user` is for whom the lines of a user's
-    crontab run; `tz` is the zone of those lines that no CRON_TZ or TZ above them gives one.
+    crontab run; `tz` is the zone of those lines that no CRON_TZ or TZ above them gives one. `users` are accounts: a
+    command of a user's crontab that begins with one is remarked on.
     """
-    reader = _Reader(source, system, user, tz)
+    reader = _Reader(source, system, user, tz, users)
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         reader.read(number, line.removesuffix(b"\r").decode("utf-8", "surrogateescape"))
     return reader.plan
@@ -111,10 +144,11 @@ def read(data: bytes, *, source: str, system: bool = False, user: str = "", tz: 
 class _Reader:
     """Goes through a crontab: a variable holds for all lines after it, a comment for the very next one."""
 
-    def __init__(self, source: str, system: bool, user: str, tz: str) -> None:
+    def __init__(self, source: str, system: bool, user: str, tz: str, users: Collection[str]) -> None:
         source = re.sub(r"\s", " ", CONTROL.sub("\ufffd", source))
         self._source = source if len(source) <= _LONGEST_SOURCE else f"…{source[1 - _LONGEST_SOURCE :]}"
         self._system, self._user, self._tz = system, user, tz
+        self._users = frozenset(users) - _ALSO_COMMANDS
         self._env: dict[str, str] = {}
         self._zones: dict[str, str] = {}
         self._missing: dict[str, int] = {}
@@ -144,7 +178,7 @@ class _Reader:
         if text.startswith(MARK):
             word, _, rest = text.removeprefix(MARK).strip().partition(" ")
             self._given_name = rest if word == "name" else self._given_name
-        elif _COLUMN_TITLES.match(text, 1):
+        elif _are_titles(text):
             self._comments = []
         else:
             self._comments.append(CONTROL.sub("\ufffd", text[1:].rstrip(SPACES).removeprefix(" ")))
@@ -170,9 +204,13 @@ class _Reader:
     def _entry(self, number: int, text: str) -> Entry:
         _require_storable(text)
         when, user, written = self._columns(text)
-        for name, line in self._missing.items():
-            raise Refused(f"needs {name} of line {line}, which is refused", f"mend line {line}")
+        faults = [
+            Refused(f"needs {name} of line {line}, which is refused", f"mend line {line}")
+            for name, line in self._missing.items()
+        ]
         command, stdin = translated(written)
+        if not command.strip(SPACES):
+            faults.append(Refused("has an empty command, which the % ends", "write \\% for a percent sign"))
         given: dict[str, Any] = {
             "name": self._given_name or self._name(user, command, stdin),
             "user": user,
@@ -181,35 +219,43 @@ class _Reader:
             "tz": self._zones.get("CRON_TZ") or self._zones.get("TZ") or self._tz,
             "note": _note(self._comments),
         }
-        try:
-            pattern = cron.parse_line(when)
-            schedule = Schedule(**given, **pattern.expressions(), either_day=pattern.either_day)  # type: ignore[arg-type]
-        except InvalidInput as refused:
-            raise _said(refused) from None
+        schedule = _schedule(when, given, faults)
         first = self._lines_by_name.setdefault(given["name"], number)
         if first != number:
-            raise Refused(f"has the same name as line {first}", f"remove the comment '{MARK} name …' above it")
+            faults.append(Refused(f"has the same name as line {first}", f"remove the comment '{MARK} name …' above it"))
+        if faults or schedule is None:
+            raise Refused.all(faults)
+        self._remark_on(number, when, command, written)
+        return Entry(number, text, schedule)
+
+    def _remark_on(self, number: int, when: str, command: str, written: str) -> None:
         if START_AND_STEP.search(when.lower().replace(" ", ",")):
             self._remark(number, "a step after one number goes up to the highest, as in 5-59/15; some crons ignore it")
-        if not self._system and command.startswith("root "):
-            self._remark(number, "begins with 'root': if this is a system crontab, import it as one")
-        return Entry(number, text, schedule)
+        if _BARE_PERCENT.match(written):
+            self._remark(number, "the command ends at the %, and the rest is its input; write \\% for a percent sign")
+        first, *rest = re.split(r"[ \t]+", command, maxsplit=1)
+        if not self._system and rest and first.lower() in self._users:
+            self._remark(number, f"begins with {first!r}, a user: if this is a system crontab, import it with --system")
 
     def _columns(self, text: str) -> tuple[str, str, str]:
         """Split a line into when, for whom, and what."""
-        count = 1 if text.startswith("@") else len(cron.FIELDS)
+        count = 1 + text.lower().startswith("@every ") if text.startswith("@") else len(cron.FIELDS)
         words = re.split(r"[ \t]+", text, maxsplit=count + self._system)
         when = " ".join(words[:count])
         _refuse_other_crons(when)
+        _refuse_sixth_field(when, " ".join(words[count:]))
         if len(words) <= count + self._system or not words[-1].strip(SPACES):
+            faults = [Refused(f"has no {'user or no ' * self._system}command", "give it after the time")]
+            if len(words) < count:
+                faults = []
             try:
                 cron.parse_line(when)
             except InvalidInput as refused:
-                raise _said(refused) from None
-            raise Refused(f"has no {'user or no ' * self._system}command", "give it after the time, or remove the line")
+                faults.insert(0, _said(refused))
+            raise Refused.all(faults)
         user = words[count] if self._system else self._user
         if self._system and not _USER.fullmatch(user):
-            raise Refused(f"{shown(user)} is no user", "name one before the command, or import it as a user's crontab")
+            raise Refused.all([*_time_faults(when), Refused(f"{shown(user)} is no user", _NAME_ONE)])
         return when, user, words[-1]
 
     def _name(self, user: str, command: str, stdin: str) -> str:
@@ -224,6 +270,51 @@ class _Reader:
         self.plan.remarks.append(Remark(number, text))
 
 
+_NAME_ONE = "name one before the command, or import it as a user's crontab"
+
+
+def _schedule(when: str, given: Mapping[str, Any], faults: list[Refused]) -> Schedule | None:
+    """Make the schedule of a line, or add all that is wrong with it to `faults`."""
+    faults += (time_faults := _time_faults(when))
+    pattern = None if time_faults else cron.parse_line(when)
+    fields = {**pattern.expressions(), "either_day": pattern.either_day} if pattern else {}
+    try:
+        return Schedule(**{**given, **fields})
+    except InvalidInput as refused:
+        faults.append(_said(refused))
+        return None
+
+
+def _time_faults(when: str) -> list[Refused]:
+    try:
+        cron.parse_line(when)
+    except InvalidInput as refused:
+        return [_said(refused)]
+    return []
+
+
+def _are_titles(comment: str) -> bool:
+    """Tell whether a comment names the columns, in words or below a row of stars."""
+    words = re.findall(r"[a-z-]+|\*", comment.lower())
+    titles = [word for word in words if word != "*"]
+    begins = words[:1] == ["*"] if words.count("*") >= 5 else words[:1] != [] and words[0] in _FIRST_TITLES
+    return begins and len(words) >= 5 and all(f" {word} " in _TITLES for word in titles)
+
+
+def _refuse_sixth_field(when: str, rest: str) -> None:
+    """Refuse what would run a field or a flag as a command: seconds, a year, an id of anacron."""
+    first = rest.split(maxsplit=1)[0] if rest.strip() else ""
+    if _FLAGS.fullmatch(first):
+        raise Refused(f"begins its command with {first!r}, a flag of BSD's crons", "remove the flag")
+    if not _SIXTH_FIELD.fullmatch(first.lower()):
+        return
+    if when.startswith("@"):
+        raise Refused(f"has {first!r} before the command, as anacron's files have a delay", "remove it, or that file")
+    known = foreign_lines.meant(f"{when} {first}")
+    remedy = known.advice if known else "give five fields: minute, hour, day, month, weekday"
+    raise Refused(f"has more than five fields: the command would begin with {first!r}", remedy)
+
+
 def _value(name: str, text: str, written: str) -> str:
     _require_storable(text)
     if not _VARIABLE.fullmatch(name):
@@ -232,6 +323,8 @@ def _value(name: str, text: str, written: str) -> str:
     if name == "SHELL" and not value:
         raise Refused("SHELL is empty", f"give a path such as {DEFAULT_SHELL}")
     if name in ("CRON_TZ", "TZ"):
+        if len(value.split()) > len(cron.FIELDS):
+            raise Refused(f"{name} stands in the line itself", f"give {name} a line of its own, above this one")
         try:
             clock.zone(value)
         except InvalidInput as refused:

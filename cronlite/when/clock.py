@@ -12,7 +12,9 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from cronlite.errors import Fault, InvalidInput, suggestion
+from cronlite.errors import Fault, InvalidInput
+from cronlite.when import foreign_zones
+from cronlite.when.foreign_zones import EXAMPLE
 
 MINUTE = timedelta(minutes=1)
 MILLISECOND = timedelta(milliseconds=1)
@@ -25,7 +27,6 @@ _WAKE_DELAY = timedelta(seconds=1)
 _ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,3}")
 _LONGEST_ZONE_NAME = 64
 _ZONES_LOOKED_UP = 100
-_EXAMPLE = "give an IANA name such as 'Europe/Berlin'"
 # Part of many systems' databases, but whatever the machine's owner made them, or counted with leap seconds.
 _NOT_ZONES = ("localtime", "posixrules", "posix", "right")
 
@@ -75,7 +76,7 @@ def next_wake(now: datetime) -> datetime:
 def zone(name: object) -> ZoneInfo:
     """Return the IANA time zone of that name; raise InvalidInput. Nothing outside the database is read."""
     if type(name) is not str:  # BSON's Code is one by inheritance, but cannot be looked up
-        raise InvalidInput(Fault("tz", name, "is not a name", _EXAMPLE))
+        raise InvalidInput(Fault("tz", name, "is not a name", EXAMPLE))
     found = _zone(name) if len(name) <= _LONGEST_ZONE_NAME else None
     if found is None:
         raise InvalidInput(Fault("tz", name, "is not a time zone", _meant(name[:_LONGEST_ZONE_NAME])))
@@ -107,12 +108,7 @@ def _zone(name: str) -> ZoneInfo | None:
 
 @lru_cache(maxsize=256)
 def _meant(name: str) -> str:
-    wanted = name.strip().replace(" ", "_").casefold()
-    whole = [known for known in _known() if known.casefold() == wanted]
-    city = [known for known in _known() if known.rpartition("/")[2].casefold() == wanted]
-    if whole or city:
-        return f"did you mean {min(whole or city)!r}?"
-    return suggestion(name, _known()) or _EXAMPLE
+    return foreign_zones.meant(name, _known())
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from cronlite import Cronlite
 from cronlite.cli import cli
-from cronlite.cli.crontab import _is_system, machine_zone
+from cronlite.cli.crontab import is_system, machine_zone
 from cronlite.errors import ConfigurationError
 from cronlite.handlers.registry import Registry
 from cronlite.handlers.shell import allow_shell
@@ -152,7 +152,23 @@ def test_a_system_crontab_has_users(machine: Machine) -> None:
     [("/etc/crontab", True), ("/etc/cron.d/php", True), ("/etc/cron.d/x/y", False), ("crontab", False), ("-", False)],
 )
 def test_the_systems_own_crontabs_are_known_by_their_place(file: str, system: bool) -> None:
-    assert _is_system(file) is system
+    assert is_system(file) is system
+
+
+def test_a_system_crontab_is_one_by_whatever_path_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    etc, elsewhere = tmp_path / "etc", tmp_path / "srv"
+    (etc / "cron.d").mkdir(parents=True)
+    elsewhere.mkdir()
+    for file in (etc / "crontab", etc / "cron.d" / "php", elsewhere / "app"):
+        file.write_text("")
+    (etc / "cron.d" / "app").symlink_to(elsewhere / "app")
+    (tmp_path / "link").symlink_to(etc / "crontab")
+    monkeypatch.chdir(etc)
+    for name in ("crontab", "./crontab", "../etc/crontab", "cron.d/php", "cron.d/app"):
+        assert is_system(name, etc), name
+    for path in (tmp_path / "link", elsewhere / "app", etc / "crontab"):
+        assert is_system(str(path), etc), path
+    assert not is_system(str(elsewhere / "other"), etc)
 
 
 def test_a_crontab_comes_from_stdin(machine: Machine) -> None:

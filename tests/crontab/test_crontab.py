@@ -94,6 +94,90 @@ def test_a_line_of_a_system_crontab_in_a_users_is_pointed_at() -> None:
     assert [remark.line for remark in plan_of("0 0 * * * root x").remarks] == [1]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "17 * * * *\troot\tcd / && run-parts /etc/cron.hourly",
+        "*/5 * * * * www-data php -f /srv/cron.php",
+        "@daily nobody x",
+    ],
+)
+def test_a_users_name_before_the_command_is_pointed_at(line: str) -> None:
+    (remark,) = plan_of(line).remarks
+    assert "import it with --system" in remark.text
+
+
+def test_a_user_of_this_machine_is_one_and_a_command_is_none() -> None:
+    assert len(plan_of("0 0 * * * zoe x", users={"zoe"}).remarks) == 1
+    assert plan_of("0 0 * * * zoe x\n0 0 * * * root\n0 0 * * * mail -s x root\n", users={"zeno", "mail"}).remarks == []
+
+
+@pytest.mark.parametrize("line", ["0 0 * * * date +%F", "0 0 * * * cat%one", r"0 0 * * * echo \\%x"])
+def test_a_bare_percent_is_pointed_at(line: str) -> None:
+    (remark,) = plan_of(line).remarks
+    assert "the command ends at the %" in remark.text
+
+
+def test_an_escaped_percent_is_none_to_point_at() -> None:
+    assert plan_of(r"0 0 * * * date +\%F").remarks == []
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("0 0 * * * %x", "has an empty command, which the % ends; write \\% for a percent sign"),
+        ("0 */5 * * * * /usr/bin/job", "would begin with '*'; say '*/5 * * * *'"),
+        ("0 0 2 * * 1 /usr/bin/job", "would begin with '1'; say '0 2 * * 1'"),
+        ("0 0 12 ? * 2-6 /usr/bin/job", "say '0 12 * * 1-5'; there are no seconds"),
+        ("* * * * * * * echo", "more than five fields"),
+        ("0 0 2 * * mon-fri /usr/bin/job", "say '0 2 * * mon-fri'"),
+        ("*/5 * * * * -n sleep 1", "'-n', a flag of BSD's crons; remove the flag"),
+        ("@daily -q /bin/x", "'-q', a flag"),
+        ("@monthly 30 cron.monthly nice run-parts", "as anacron's files have a delay"),
+        ("@every 5m x", "cron '@every 5m' is an interval; say '*/5 * * * *'"),
+        ("@600 x", "is an interval; say '*/10 * * * *'"),
+        ("0 */24 * * * x", "say '0'"),
+        ("*/60 * * * * x", "say '0'"),
+        ("CRON_TZ=UTC+2", "an offset is no zone"),
+        ("CRON_TZ=UTC 0 2 * * * x", "give CRON_TZ a line of its own"),
+    ],
+)
+def test_what_would_run_as_something_else_is_refused(line: str, told: str) -> None:
+    assert told in refusal(line)
+
+
+def test_a_sixth_field_of_a_system_crontab_is_no_user() -> None:
+    assert "say '*/5 * * * *'" in refusal("0 */5 * * * * root /usr/bin/job", system=True)
+
+
+def test_no_fault_of_a_line_hides_another() -> None:
+    told = refusal("CRON_TZ=UTC\n61 2 * * * 9p %x\n", system=True)
+    assert "minute '61' is out of range" in told
+    assert "'9p' is no user" in told
+    told = refusal("#cronlite: name 0123456789abcdef01234567\n61 2 * * * %x\n")
+    for fault in ("minute '61' is out of range", "looks like an id", "has an empty command"):
+        assert fault in told
+
+
+@pytest.mark.parametrize(
+    "titles",
+    [
+        "# min hour day month weekday command",
+        "# m h  dom mon dow   command",
+        "# Minute   Hour   Day of Month   Month   Day of Week   Command",
+        "#minute\thour\tmday\tmonth\twday\twho\tcommand",
+        "# *  *  *  *  * user-name  command to be executed",
+    ],
+)
+def test_titles_of_columns_are_no_note(titles: str) -> None:
+    assert only(f"# explained\n{titles}\n# mine\n* * * * * x").note == "mine"
+
+
+def test_a_sentence_is_no_row_of_titles() -> None:
+    for sentence in ("min hour is the hour to be run", "minute by minute the hour day", "run month end command"):
+        assert only(f"# {sentence}\n* * * * * x").note == sentence
+
+
 def test_a_step_after_one_number_is_pointed_at() -> None:
     assert [remark.line for remark in plan_of("* * * * * x\n0 3/6 * * * x\n*/5 1-9/2 * * * x 5/15\n").remarks] == [2]
 
