@@ -8,6 +8,7 @@ The tree::
     ├── ConfigurationError              a URI, an option, a file or an import is wrong
     ├── NotFound (LookupError)          no schedule or run answers to that id or name
     ├── Conflict                        the name is taken, the prefix fits several, the state forbids it
+    ├── QuotaExceeded                   one user may have no more of it
     ├── StoreError                      the store refused an operation
     │   ├── StoreUnavailable            the store cannot be reached, or cannot write for now
     │   └── StoreTooSlow                it is there, but one answer took too long
@@ -67,6 +68,10 @@ class NotFound(CronliteError, LookupError):
 
 class Conflict(CronliteError):
     """The request clashes with what the store holds: a taken name, an ambiguous prefix, a finished run."""
+
+
+class QuotaExceeded(CronliteError):
+    """A user has as many schedules or queued runs as the operator allows, or gives larger params."""
 
 
 class StoreError(CronliteError):

@@ -240,7 +240,7 @@ def cli(context: click.Context, uri: str | None, app: str | None) -> None:
     """
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         context.color = False
-    context.obj = Session(uri, app)
+    context.obj = Session(uri, app, context.meta.get("cronlite.quota"))
     context.call_on_close(context.obj.close)
 
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import click
 
+from cronlite.client.configuration import parsed, quota_of
 from cronlite.errors import ConfigurationError, shown, suggestion
 
 Section = dict[str, Any]
+QUOTA = "cronlite.quota"
+"""Where the context of a command keeps the [quota] of its file."""
 
 
 def load(path: str, group: click.Group, context: click.Context) -> dict[str, Any]:
-    """Read a file into a click default map: `uri` and `app` at the top, a table for each command.
+    """Read a file into a click default map: `uri` and `app` at the top, a table for each command, and [quota].
 
     Raises ConfigurationError for a file, a key or a value that cannot be used.
     """
-    found = _parsed(path)
+    found = parsed(path)
+    if found.get("quota") is not None:
+        context.meta[QUOTA] = quota_of(path, found).document()
+        del found["quota"]
     values: dict[str, Any] = {}
     for key, value in found.items():
         if isinstance(value, Mapping):
@@ -28,20 +31,6 @@ def load(path: str, group: click.Group, context: click.Context) -> dict[str, Any
         else:
             values |= dict(_section(path, "", {key: value}, group))
     return values
-
-
-def _parsed(path: str) -> dict[str, Any]:
-    try:
-        toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-        with Path(path).open("rb") as file:
-            found: dict[str, Any] = toml.load(file)
-            return found
-    except ModuleNotFoundError:
-        raise ConfigurationError("--config needs the package tomli under Python 3.10: pip install tomli") from None
-    except OSError as missing:
-        raise ConfigurationError(f"--config {path}: {missing.strerror or missing}") from None
-    except (ValueError, RecursionError) as refused:
-        raise ConfigurationError(f"--config {path} is no TOML: {refused}") from None
 
 
 def _command(path: str, group: click.Group, context: click.Context, key: str) -> click.Command:

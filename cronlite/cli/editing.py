@@ -85,7 +85,7 @@ def add(session: Session, /, disabled: bool, dry_run: bool, as_json: bool, **opt
         for complaint in store.prepare():
             render.note(complaint, "warning")
         new = _drafted(given, session.cron.now())
-        store.add_schedule(new.document())
+        session.cron.add(new)
     _present(new, "would add" if dry_run else "added", as_json)
 
 

@@ -68,6 +68,13 @@ _log_format = click.option(
 )
 @click.option("--dispatch", metavar="AMQP_URI", show_envvar=True, help="The broker that tells workers of queued runs.")
 @click.option("--queue", "queues", multiple=True, metavar="NAME", help="Claim runs of this queue; repeatable. [all]")
+@click.option(
+    "--fair-users/--no-fair-users",
+    default=True,
+    show_default=True,
+    show_envvar=True,
+    help="Users take turns when more is queued than there are seats for.",
+)
 @_allow_shell
 @_log_format
 @pass_session
@@ -79,6 +86,7 @@ def run(
     catch_up_window: timedelta,
     dispatch: str | None,
     queues: Sequence[str],
+    fair_users: bool,
     allow_shell: bool,
     log_format: str,
 ) -> None:
@@ -96,6 +104,7 @@ def run(
         catch_up_window_seconds=catch_up_window.total_seconds(),
         dispatch=dispatch,
         queues=tuple(queues) or None,
+        fair_users=fair_users,
     )
     _serve(session, options, allow_shell=allow_shell, log_format=log_format)
 

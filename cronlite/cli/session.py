@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -24,6 +25,7 @@ class Session:
 
     uri: str | None = None
     app: str | None = None
+    quota: Mapping[str, Any] | None = None
     _cron: Cronlite | None = field(default=None, init=False)
 
     @property
@@ -56,16 +58,17 @@ class Session:
         from cronlite.handlers.registry import Registry
 
         if self.app is None:
-            return Cronlite(self.uri)
+            return Cronlite(self.uri, quota=self.quota)
         named = load(self.app)[0]
         if isinstance(named, ModuleType):
             named = _only_cronlite(named)
-        if isinstance(named, Cronlite) and self.uri is None:
+        if isinstance(named, Cronlite) and self.uri is None and self.quota is None:
             return named
         if isinstance(named, Cronlite):
-            return Cronlite(self.uri, registry=named.registry)
+            quota = named.quota if self.quota is None else self.quota
+            return Cronlite(self.uri or named.uri, registry=named.registry, quota=quota)
         if named is None or isinstance(named, Registry):
-            return Cronlite(self.uri, registry=named)
+            return Cronlite(self.uri, registry=named, quota=self.quota)
         raise ConfigurationError(f"-A {self.app}: {shown(named)} is neither a module, a Cronlite nor a Registry")
 
 

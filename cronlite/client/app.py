@@ -9,17 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 from cronlite.client import runs as run_requests
 from cronlite.client import schedules as requests
-from cronlite.client.arguments import aware, count_or_none, text, text_or_none, uri_or_none
+from cronlite.client.arguments import (
+    aware,
+    count_or_none,
+    instance,
+    registry_or_none,
+    states_or_none,
+    text,
+    text_or_none,
+    uri_or_none,
+)
+from cronlite.client.configuration import configured_quota
 from cronlite.client.embedded import Embedded
 from cronlite.client.known_handlers import KnownHandlers
 from cronlite.client.opened import Opened
+from cronlite.client.quota import Quota
 from cronlite.client.receipt import Handle
 from cronlite.daemon import due
 from cronlite.documents import checks, schedules
-from cronlite.documents import runs as run_documents
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document, Schedule
-from cronlite.errors import Fault, InvalidInput, NotFound, suggestion
+from cronlite.errors import NotFound
 from cronlite.handlers.registry import Registry, current_run_or_none, default_registry
 from cronlite.logger import logger
 from cronlite.store.contract import RunQuery, Store
@@ -39,8 +49,12 @@ class Cronlite:
 
     `uri` is `mongodb://…/database`, `sqlite:PATH` or `memory:`; None means $CRONLITE_URI, else an SQLite file under
     $STATE_DIRECTORY (systemd) or the XDG state folder. Nothing is opened before the first use, and a process forked
-    off opens its own connection. Methods raise InvalidInput for what they are given, NotFound and Conflict for what
-    the store holds, StoreUnavailable when it cannot be reached. Safe to share between threads.
+    off opens its own connection. `quota` limits what one user may have, as the table [quota] of a configuration file
+    does: `{"schedules": 1000, "queued": 10000, "params_bytes": 65536, "users": {"eve": {"queued": 10}}}`; None means
+    that of the file $CRONLITE_CONFIG, if there is one.
+
+    Methods raise InvalidInput for what they are given, NotFound and Conflict for what the store holds, QuotaExceeded,
+    and StoreUnavailable when the store cannot be reached. Safe to share between threads.
 
     `max_params_bytes` says, for all of this process, how much params may take: by default what
     $CRONLITE_MAX_PARAMS_BYTES says, which the daemons should be told too, or else 64 KiB.
@@ -50,12 +64,17 @@ class Cronlite:
     """
 
     def __init__(
-        self, uri: str | None = None, *, registry: Registry | None = None, max_params_bytes: int | None = None
+        self,
+        uri: str | None = None,
+        *,
+        registry: Registry | None = None,
+        max_params_bytes: int | None = None,
+        quota: Mapping[str, Any] | None = None,
     ) -> None:
         if max_params_bytes is not None:
             checks.limit_params(max_params_bytes)
-        self._opened = Opened(uri_or_none(uri))
-        self._registry = _checked_registry(registry)
+        self._opened = Opened(uri_or_none(uri), Quota.read(quota) if quota is not None else configured_quota())
+        self._registry = registry_or_none(registry)
         self._embedded = Embedded(self)
         self._known = KnownHandlers(self._opened)
 
@@ -213,7 +232,7 @@ class Cronlite:
             schedule=None if schedule is None else self._schedule_id(text(schedule, "schedule")),
             user=text_or_none(user, "user"),
             handler=self._handler_name(handler),
-            states=_states(state),
+            states=states_or_none(state),
             since=None if since is None else aware(since, "since"),
             limit=count_or_none(limit, "limit"),
         )
@@ -270,6 +289,15 @@ class Cronlite:
     def uri(self) -> str:
         """The URI of the store, with its password."""
         return self._opened.uri
+
+    @property
+    def quota(self) -> dict[str, Any]:
+        """What one user may have, as a table."""
+        return self._opened.door.quota.document()
+
+    def add(self, schedule: Schedule) -> None:
+        """Store a new schedule as it is. Raises Conflict when its id or its name is taken, and QuotaExceeded."""
+        requests.add(self._opened, instance(schedule, Schedule, "schedule"))
 
     @property
     def store(self) -> Store:
@@ -342,22 +370,3 @@ def _for_whom(user: str | None) -> str:
     """Say for whom something is asked: what a run asks for is for that run's user, unless told otherwise."""
     run = current_run_or_none()
     return user if user is not None else run.user if run else ""
-
-
-def _states(state: object) -> Collection[str] | None:
-    if state is None:
-        return None
-    states = [state] if isinstance(state, str) else state
-    if not isinstance(states, (list, tuple, set, frozenset)):
-        raise InvalidInput(Fault("state", state, "is no state of a run", "give one, or a list of them"))
-    for one in states:
-        if one not in run_documents.STATES:
-            remedy = suggestion(one if isinstance(one, str) else "", run_documents.STATES)
-            raise InvalidInput(Fault("state", one, "is no state of a run", remedy))
-    return states
-
-
-def _checked_registry(registry: object) -> Registry | None:
-    if registry is None or isinstance(registry, Registry):
-        return registry
-    raise InvalidInput(Fault("registry", registry, "is no Registry", "give cronlite.handlers.registry.Registry()"))

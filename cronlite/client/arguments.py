@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, TypeVar
 
-from cronlite.errors import Fault, InvalidInput
+from cronlite.documents.runs import STATES
+from cronlite.errors import Fault, InvalidInput, suggestion
+from cronlite.handlers.registry import Registry
+
+T = TypeVar("T")
 
 LONGEST = 1_000
 
@@ -62,3 +67,30 @@ def count_or_none(value: Any, field: str) -> int | None:
     if value is not None and (type(value) is not int or value < 0):
         raise InvalidInput(Fault(field, value, "is no number of things", "give a whole number from 0 on, or None"))
     return None if value is None else int(value)
+
+
+def states_or_none(state: object) -> Collection[str] | None:
+    """Return states of runs to look for, given as one or as a list; None is all of them."""
+    if state is None:
+        return None
+    states = [state] if isinstance(state, str) else state
+    if not isinstance(states, (list, tuple, set, frozenset)):
+        raise InvalidInput(Fault("state", state, "is no state of a run", "give one, or a list of them"))
+    for one in states:
+        if one not in STATES:
+            remedy = suggestion(one if isinstance(one, str) else "", STATES)
+            raise InvalidInput(Fault("state", one, "is no state of a run", remedy))
+    return states
+
+
+def registry_or_none(registry: object) -> Registry | None:
+    """Return a registry; None is the default one."""
+    return None if registry is None else instance(registry, Registry, "registry")
+
+
+def instance(value: object, kind: type[T], field: str) -> T:
+    """Return what has to be of one class of cronlite's."""
+    if isinstance(value, kind):
+        return value
+    remedy = f"make one with {kind.__module__}.{kind.__name__}(…)"
+    raise InvalidInput(Fault(field, value, f"is no {kind.__name__}", remedy))

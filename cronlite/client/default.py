@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import threading
 from collections.abc import Callable
 from functools import lru_cache, wraps
@@ -27,7 +28,7 @@ def default() -> Cronlite:
     """
     global _default
     if (its := home()) is not None:
-        return its if isinstance(its, Cronlite) else _on(its.uri)
+        return its if isinstance(its, Cronlite) else _at(its.uri, json.dumps(dict(its.quota)))
     with _lock:
         if _default is None:
             _default = Cronlite()
@@ -35,12 +36,12 @@ def default() -> Cronlite:
 
 
 @lru_cache(maxsize=8)
-def _on(uri: str) -> Cronlite:
-    """Return the Cronlite of a child process, whose daemon has told it the URI of its store."""
+def _at(uri: str, quota: str) -> Cronlite:
+    """Return the Cronlite of a child process, whose daemon has told it the URI of its store, and the quota."""
     if uri.startswith("memory"):
         told = "the store of this run is in the memory of its daemon, where no child process reaches it"
         raise ConfigurationError(f"{told}; keep it in a file, sqlite:PATH, or leave isolation='process' out")
-    return Cronlite(uri)
+    return Cronlite(uri, quota=json.loads(quota))
 
 
 def _on_default(method: Callable[Concatenate[Cronlite, P], R]) -> Callable[P, R]:

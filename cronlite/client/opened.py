@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from cronlite.client.quota import Door, Quota
 from cronlite.daemon.liveness import StoreClock, steady
 from cronlite.logger import logger
 from cronlite.store import from_anywhere, open_store
@@ -22,7 +23,8 @@ RESYNC_SECONDS = 30.0
 class Opened:
     """A store that is opened at its first use, in each process anew, and its clock."""
 
-    def __init__(self, uri: str | None = None) -> None:
+    def __init__(self, uri: str | None = None, quota: Quota | None = None) -> None:
+        self.door = Door(quota or Quota())
         self.uri = from_anywhere(uri or os.environ.get("CRONLITE_URI") or default_uri(os.environ))
         self.lock = threading.RLock()
         self._opened: tuple[int, Store] | None = None

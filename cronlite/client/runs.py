@@ -77,7 +77,8 @@ def queue(opened: Opened, run: Run) -> str:
         if run.overlap == "skip":
             raise Conflict(f"a run of schedule {run.schedule} is still at work, and its overlap is skip")
         run.run_at = None
-    while opened.prepared_store.add_runs([run]):
+    opened.door.params(run.user, run.params)
+    while _refused(opened, run):
         holder = opened.store.run_with_key(run.key) if run.key else None
         if holder is not None:
             if (holder.user, holder.handler) != (run.user, run.handler):
@@ -87,6 +88,13 @@ def queue(opened: Opened, run: Run) -> str:
             return holder.id
         run.id = ids.new_run_id()  # taken, or else the one that held the key has been claimed meanwhile
     return run.id
+
+
+def _refused(opened: Opened, run: Run) -> bool:
+    """Add a run to the queue; tell whether its id or its key is taken. Raises QuotaExceeded."""
+    store = opened.prepared_store
+    with opened.door.one_more("queued", run.user, store.count_queued):
+        return bool(store.add_runs([run]))
 
 
 def cancel(opened: Opened, run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from cronlite.client.opened import Opened
@@ -21,7 +22,7 @@ def declare(opened: Opened, given: Mapping[str, Any]) -> Schedule:
     existing = None if new.name is None else named(opened, new.name)
     if existing is None:
         try:
-            opened.prepared_store.add_schedule(new.document())
+            add(opened, new)
             return new
         except Conflict:  # another process was faster
             existing = None if new.name is None else named(opened, new.name)
@@ -40,6 +41,14 @@ def declare_handlers(opened: Opened, registry: Registry) -> None:
             declare(opened, settled({**fields, "owner": schedules.CODE}))
         except (Conflict, InvalidInput) as refused:
             log.warning("the schedule of handler %r is not stored: %s", fields["handler"], refused)
+
+
+def add(opened: Opened, new: Schedule) -> None:
+    """Store a new schedule. Raises Conflict when its name is taken, and QuotaExceeded."""
+    store = opened.prepared_store
+    opened.door.params(new.user, new.params)
+    with opened.door.one_more("schedules", new.user, store.count_schedules):
+        store.add_schedule(new.document())
 
 
 def find(opened: Opened, ref: str) -> Document:
@@ -71,13 +80,24 @@ def change(opened: Opened, document: Document, changes: Mapping[str, Any], *, of
         now = opened.now()
         changed = schedules.read(document | dict(changes) | {"updated_at": now})
         stored = changed.document()
+        if "params" in changes:
+            opened.door.params(changed.user, changed.params)
         if any(document.get(name) != stored.get(name) for name in schedules.TIME_FIELDS if name in changes):
             changes = {"active_from": now, **changes}
             stored |= {"active_from": changes["active_from"]}
         wanted = {name: stored.get(name) for name in (*changes, "updated_at")}
-        if opened.store.change_schedule(changed.id, wanted, document.get("updated_at")):
+        with _room_for(opened, changed, owner):
+            made = opened.store.change_schedule(changed.id, wanted, document.get("updated_at"))
+        if made:
             return schedules.read(document | stored)
         document = find(opened, changed.id)
+
+
+def _room_for(opened: Opened, changed: Schedule, owner: str) -> AbstractContextManager[None]:
+    """Let a schedule change hands if its new user may have one more."""
+    if changed.user == owner:
+        return nullcontext()
+    return opened.door.one_more("schedules", changed.user, opened.store.count_schedules)
 
 
 def _has(document: Document, changes: Mapping[str, Any]) -> bool:

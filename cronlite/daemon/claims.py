@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from cronlite.daemon.liveness import Membership, StoreClock, steady
 from cronlite.daemon.outcomes import Durations, Ended, Pace, Recorder
+from cronlite.daemon.turns import Turns
 from cronlite.dispatch.pool import Pool
 from cronlite.documents import runs
 from cronlite.documents.runs import Changes, Outcome, Run
@@ -50,6 +51,8 @@ class Execution:
         seats: int,
         queues: Collection[str] | None = None,
         home: Home | None = None,
+        *,
+        fair_users: bool = True,
     ) -> None:
         self.pool = Pool(
             registry, seats, done=self._done, may_start=self._may_start, still_mine=self._still_mine, home=home
@@ -72,6 +75,7 @@ class Execution:
         self._suspect: tuple[str, int] | None = None
         self._chance = random.Random()
         self._all_stuck = False
+        self._turns = Turns(store) if fair_users else None
 
     @property
     def unrecorded(self) -> int:
@@ -187,7 +191,14 @@ class Execution:
             if limit <= 0:
                 return 0
             owner, known, seats = self._membership.id, self._registry.names(), _Seats(self.pool.free)
-            claimed = self._store.claim_runs(owner, known, now, limit, queues=self._queues, ids=ids, count=seats.count)
+            # Only behind a full claim is there anybody to wait for a turn.
+            turns = self._turns if self._backlog and ids is None else None
+            users = turns.users() if turns else ()
+            claimed = self._store.claim_runs(
+                owner, known, now, limit, queues=self._queues, ids=ids, users=users, count=seats.count
+            )
+            if turns:
+                turns.served(claimed)
             self._by_the_seat = seats.are_needed
             self._backlog = len(claimed) == limit or seats.are_needed
             if seats.are_needed:

@@ -79,7 +79,16 @@ class Daemon:
         silence = self.options.silence_seconds
         self.membership = Membership(store, self.clock, self._record, self._forget, silence)
         self.peers = Peers(store, silence)
-        self.execution = Execution(store, self.clock, self.membership, registry, self.options.seats, self._queues, home)
+        self.execution = Execution(
+            store,
+            self.clock,
+            self.membership,
+            registry,
+            self.options.seats,
+            self._queues,
+            home,
+            fair_users=self.options.fair_users,
+        )
         self.ticker = Ticker(
             store,
             self.execution.add,

@@ -21,6 +21,7 @@ class DaemonOptions(TypedDict, total=False):
     silence_seconds: float
     dispatch: str | None
     queues: tuple[str, ...] | None
+    fair_users: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,8 @@ class Options:
     """The URI of the broker that tells workers of queued runs."""
     queues: tuple[str, ...] | None = None
     """Whose runs it claims itself; None means all."""
+    fair_users: bool = True
+    """Whether users take turns when more is queued than there are seats for."""
 
     def __post_init__(self) -> None:
         faults = list(_queue_faults(self.queues))
@@ -71,6 +74,7 @@ _CHECKS = {
     "grace_seconds": checks.number(60, 86_400),
     "catch_up_window_seconds": checks.number(60, 30 * 86_400),
     "silence_seconds": checks.number(1, LONGEST_SILENCE_SECONDS),
+    "fair_users": checks.boolean,
 }
 
 

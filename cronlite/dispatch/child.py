@@ -106,7 +106,7 @@ class _Child:
         run = message["run"] | {"due_at": datetime.fromisoformat(message["run"]["due_at"])}
         enter_run(CurrentRun(**run, _ask=partial(self._still_mine, self._number)))
         if message["home"]:
-            be_at_home(Elsewhere(message["home"]))
+            be_at_home(Elsewhere(**message["home"]))
         try:
             return outcomes.returned(awaited(_function(message["function"])(message["params"])))
         except BaseException as raised:  # noqa: BLE001 - a handler may raise anything

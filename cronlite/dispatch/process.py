@@ -315,7 +315,11 @@ def _request(run: Run, handler: Handler, home: Home | None) -> bytes:
         "run": {name: getattr(run, name) for name in _RUN_FIELDS} | {"due_at": run.due_at.isoformat()},
         "function": handler.qualified,
         "params": run.params,
-        "home": home and home.uri,  # it may hold a password, so it goes by no argument and no environment
+        "home": home
+        and {
+            "uri": home.uri,
+            "quota": home.quota,
+        },  # it may hold a password, so it goes by no argument and no environment
         "level": logging.getLogger().getEffectiveLevel(),
     }
     try:

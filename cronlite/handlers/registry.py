@@ -142,6 +142,10 @@ class Home(Protocol):
     def uri(self) -> str:
         """The URI of the store, for child processes."""
 
+    @property
+    def quota(self) -> dict[str, Any]:
+        """What one user may have, for child processes."""
+
     def declare_handlers(self) -> None:
         """Store the schedules that stand in the code beside their handlers."""
 
@@ -151,6 +155,7 @@ class Elsewhere:
     """A home in another process."""
 
     uri: str
+    quota: Mapping[str, Any]
 
 
 @dataclass(slots=True, eq=False)  # not frozen, which would take half as long as all else about a short run

@@ -171,15 +171,26 @@ class Store(Protocol):
         *,
         queues: Collection[str] | None = None,
         ids: Collection[str] | None = None,
+        users: Sequence[str] = (),
         count: Callable[[Sequence[Run]], int] = len,
     ) -> list[Run]:
         """Claim up to `limit` queued runs with `run_at <= now` of these handlers, the oldest `run_at` first.
 
         A claim sets state, daemon, started_at and attempt, and releases the key. A run whose lane has a running run
         loses its claim and waits (`run_at` None, `sent_at` None) until `release_lanes`. `queues` and `ids` restrict the
-        claim to runs of these queues, and to these runs. `count` is shown what comes next, in order, and says how many
-        of it, from the first on, to claim; at the first that it leaves out, the claim ends.
+        claim to runs of these queues, and to these runs. With `users`, as many of each of them come first, in turns,
+        the oldest of each; what is left of the limit is for the oldest of all. `count` is shown what comes next, in
+        order, and says how many of it, from the first on, to claim; at the first that it leaves out, the claim ends.
         """
+
+    def queued_users(self, after: str | None, limit: int) -> list[str]:
+        """Name up to so many users who have queued runs, in alphabetical order, the first one behind `after`."""
+
+    def count_queued(self, user: str, limit: int) -> int:
+        """Count a user's queued runs, no further than `limit`."""
+
+    def count_schedules(self, user: str, limit: int) -> int:
+        """Count a user's schedules, no further than `limit`."""
 
     def unsent_runs(
         self,

@@ -76,6 +76,13 @@ INDEXES = (
     ),
     Index(
         "runs",
+        "cronlite_turns",
+        _up("state", "user", "handler", "run_at", "_id"),
+        _SLOW,
+        {"partialFilterExpression": {"state": QUEUED}},
+    ),
+    Index(
+        "runs",
         "cronlite_lane",
         _up("lane"),
         "two runs of a schedule may be at work at once",

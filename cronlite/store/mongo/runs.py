@@ -31,6 +31,7 @@ from cronlite.store.mongo.failures import (
     translated_search,
 )
 from cronlite.store.mongo.readable import Readable, abandoned
+from cronlite.store.mongo.turns import Turns
 
 _log = logger("cronlite.store")
 
@@ -40,7 +41,7 @@ _FRUITLESS_ROUNDS = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-class Runs(Readable):
+class Runs(Readable, Turns):
     """The contract's methods on runs."""
 
     @translated
@@ -74,6 +75,7 @@ class Runs(Readable):
         *,
         queues: Collection[str] | None = None,
         ids: Collection[str] | None = None,
+        users: Sequence[str] = (),
         count: Callable[[Sequence[Run]], int] = len,
     ) -> list[Run]:
         named = {} if ids is None else {"_id": {"$in": list(ids)}}
@@ -84,7 +86,7 @@ class Runs(Readable):
             page = min(limit - len(claimed), _BATCH)
             if page <= 0:
                 break
-            found = list(self._runs.find(ready).sort([("run_at", 1), ("_id", 1)]).limit(page))
+            found = self._oldest(ready, page, users)
             first, behind = _first_in_lane(self._read_or_abandon(found, now))
             self._let_wait([run.id for run in behind])
             wanted = first[: count(first)]

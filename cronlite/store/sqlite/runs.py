@@ -12,9 +12,9 @@ from cronlite.documents import runs
 from cronlite.documents.runs import DEFAULT_QUEUE, Changes, Run
 from cronlite.documents.schedules import Document
 from cronlite.store.grouping import SharedChange, after, batches, shared
-from cronlite.store.sqlite.connection import Tables
 from cronlite.store.sqlite.readable import read_or_abandon, readable
 from cronlite.store.sqlite.tables import IN_LIST, RUNS, instant, listed, milliseconds
+from cronlite.store.sqlite.turns import Turns, oldest_in_turns
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ _CLAIM = (
 _WAIT = "UPDATE runs SET run_at = NULL, sent_at = NULL WHERE rowid = ?"
 
 
-class Runs(Tables):
+class Runs(Turns):
     """The contract's methods on runs."""
 
     def add_runs(self, runs: Sequence[Run]) -> set[str]:
@@ -66,9 +66,10 @@ class Runs(Tables):
         *,
         queues: Collection[str] | None = None,
         ids: Collection[str] | None = None,
+        users: Sequence[str] = (),
         count: Callable[[Sequence[Run]], int] = len,
     ) -> list[Run]:
-        asked = _Ready(handlers, now, queues, ids)
+        asked = _Ready(handlers, now, queues, ids, users)
         earliest = self.next_run_at(handlers)
         if earliest is None or earliest > now:
             return []  # asked without a lock, because most daemons ask in vain most of the time
@@ -150,6 +151,7 @@ class _Ready(NamedTuple):
     now: datetime
     queues: Collection[str] | None
     ids: Collection[str] | None
+    users: Sequence[str]
 
 
 def _restricted(queues: Collection[str] | None) -> tuple[str, list[str]]:
@@ -170,6 +172,9 @@ def _queued(connection: sqlite3.Connection, asked: _Ready, limit: int) -> list[t
             oldest += connection.execute(_OLDEST_QUEUED.format(of_queues), [handler, until, *queues, limit])
     oldest.sort(key=lambda found: (found[0], str(found[1])))
     rowids = [rowid for _, _, rowid in oldest[:limit]]
+    if asked.users and asked.ids is None:
+        first = oldest_in_turns(connection, asked.users, asked.handlers, until, (of_queues, queues), limit)
+        rowids = list(dict.fromkeys(first + rowids))[:limit]
     rows = {row[0]: row[1:] for row in connection.execute(RUNS.select_rows, [listed(rowids)])}
     return [(rowid, RUNS.document(rows[rowid])) for rowid in rowids]
 

@@ -337,6 +337,8 @@ INDEXES = {
     "runs_ready": f"INDEX runs_ready ON runs {_QUEUED_LANE} NOT NULL",
     # The state is the same throughout each of these two; without it SQLite would look it up in the rows.
     "runs_claim": "INDEX runs_claim ON runs (handler, run_at, _id, state) WHERE state = 'queued'",
+    "runs_turns": "INDEX runs_turns ON runs (user, handler, run_at, _id, state) WHERE state = 'queued'",
+    "schedules_user": "INDEX schedules_user ON schedules (user)",
     "runs_unsent": "INDEX runs_unsent ON runs (sent_at, run_at, state) WHERE state = 'queued'",
     "runs_daemon": "INDEX runs_daemon ON runs (daemon, handler, state) WHERE state = 'running'",
     "runs_expiry": "INDEX runs_expiry ON runs (expires_at) WHERE expires_at IS NOT NULL",

@@ -1,0 +1,41 @@
+"""What does a configuration file say that counts for applications as well as for the command line?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from cronlite.client.quota import Quota
+from cronlite.errors import ConfigurationError, InvalidInput
+
+
+def parsed(path: str) -> dict[str, Any]:
+    """Read a TOML file. Raises ConfigurationError."""
+    try:
+        toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+        with Path(path).open("rb") as file:
+            found: dict[str, Any] = toml.load(file)
+            return found
+    except ModuleNotFoundError:
+        raise ConfigurationError("--config needs the package tomli under Python 3.10: pip install tomli") from None
+    except OSError as missing:
+        raise ConfigurationError(f"--config {path}: {missing.strerror or missing}") from None
+    except (ValueError, RecursionError) as refused:
+        raise ConfigurationError(f"--config {path} is no TOML: {refused}") from None
+
+
+def configured_quota() -> Quota:
+    """Return the quota in the file that $CRONLITE_CONFIG names, or none. Raises ConfigurationError."""
+    path = os.environ.get("CRONLITE_CONFIG")
+    return quota_of(path, parsed(path)) if path else Quota()
+
+
+def quota_of(path: str, configuration: dict[str, Any]) -> Quota:
+    """Return the quota of a configuration. Raises ConfigurationError."""
+    try:
+        return Quota.read(configuration.get("quota"))
+    except InvalidInput as refused:
+        raise ConfigurationError(f"{path}: {refused}") from None

@@ -1,0 +1,20 @@
+"""In which order do runs come of which each user has some, so that nobody waits behind all of another's?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain, islice, zip_longest
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def share(limit: int, users: Sequence[str]) -> int:
+    """Say how many runs of each user are looked for, when `limit` are wanted."""
+    return -(-limit // len(users))
+
+
+def in_turns(of_each: Iterable[Sequence[T]], limit: int) -> list[T]:
+    """Return the first of each, then the second of each, and so on."""
+    rounds: Iterable[T | None] = chain.from_iterable(zip_longest(*of_each))
+    return list(islice((one for one in rounds if one is not None), limit))
