@@ -7,8 +7,7 @@ import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
-from types import MappingProxyType
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, NoReturn
 
 from cronlite.daemon.liveness import steady
@@ -37,21 +36,21 @@ class Quota:
     """The limits of each user, and those of some by name. Nobody, the user "", is the application and has none."""
 
     each: Limits = Limits()
-    users: Mapping[str, Limits] = MappingProxyType({})
+    users: Mapping[str, Limits] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, given: object, field: str = "quota") -> Quota:
+    def read(cls, given: object, place: str = "quota") -> Quota:
         """Read the table of a configuration: schedules, queued, params_bytes, and `users`, a table of these for each.
 
         Raises InvalidInput with all that is wrong with it. None is no quota.
         """
         if given is None:
             return cls()
-        table = _table(given, field)
-        of_users = _table(table.pop("users", {}), f"{field}.users")
-        each = _limits(table, field, Limits())
-        own = {user: _table(limits, f"{field}.users.{user}") for user, limits in of_users.items()}
-        return cls(each, {user: _limits(limits, f"{field}.users.{user}", each) for user, limits in own.items()})
+        table = _table(given, place)
+        of_users = _table(table.pop("users", {}), f"{place}.users")
+        each = _limits(table, place, Limits())
+        own = {user: _table(limits, f"{place}.users.{user}") for user, limits in of_users.items()}
+        return cls(each, {user: _limits(limits, f"{place}.users.{user}", each) for user, limits in own.items()})
 
     def of(self, user: str) -> Limits:
         """Return the limits of a user."""
@@ -62,18 +61,18 @@ class Quota:
         return {**asdict(self.each), "users": {user: asdict(own) for user, own in self.users.items()}}
 
 
-def _table(given: object, field: str) -> dict[str, Any]:
+def _table(given: object, place: str) -> dict[str, Any]:
     if isinstance(given, Mapping) and all(isinstance(name, str) for name in given):
         return dict(given)
-    raise InvalidInput(Fault(field, given, "is no table", 'give one, such as {"schedules": 1000, "queued": 10000}'))
+    raise InvalidInput(Fault(place, given, "is no table", 'give one, such as {"schedules": 1000, "queued": 10000}'))
 
 
-def _limits(table: Mapping[str, Any], field: str, otherwise: Limits) -> Limits:
+def _limits(table: Mapping[str, Any], place: str, otherwise: Limits) -> Limits:
     known = [one.name for one in fields(Limits)]
     unknown = [one for one in table if one not in known]
-    faults = [Fault(f"{field}.{one}", table[one], "is no quota", suggestion(one, known)) for one in unknown]
+    faults = [Fault(f"{place}.{one}", table[one], "is no quota", suggestion(one, known)) for one in unknown]
     faults += [
-        Fault(f"{field}.{one}", table[one], *complaint)
+        Fault(f"{place}.{one}", table[one], *complaint)
         for one in known
         if table.get(one) is not None and (complaint := _WHOLE(table[one]))
     ]
@@ -88,9 +87,9 @@ _WHOLE = checks.number(0, 10**12, whole=True)
 class Door:
     """Lets in what there is room for.
 
-    A store is asked for a user's count before something is written, no further than the limit, and not each time: up to
-    a hundredth of what was left is let in without counting, for at most a second. So with up to a hundred processes
-    that write at once, a limit is exceeded by no more than what the others are writing at that very moment.
+    The store is asked for a user's count before something is written, no further than the limit, and not each time: up
+    to a hundredth of what was left is let in without counting, for at most a second. So a limit is exceeded by no more
+    than a hundredth of it, and at least by one, for each other process that writes at the same time.
     """
 
     def __init__(self, quota: Quota) -> None:
@@ -130,7 +129,7 @@ class Door:
         what, user = key
         left, until = self._left.get(key, (0, 0.0))
         now = steady()
-        if not left and now < until:
+        if not limit or (not left and now < until):
             self._refuse(what, user, limit)
         if not left or now >= until:
             there = count(user, limit) + self._coming[key]

@@ -78,16 +78,19 @@ def queue(opened: Opened, run: Run) -> str:
             raise Conflict(f"a run of schedule {run.schedule} is still at work, and its overlap is skip")
         run.run_at = None
     opened.door.params(run.user, run.params)
-    while _refused(opened, run):
-        holder = opened.store.run_with_key(run.key) if run.key else None
-        if holder is not None:
-            if (holder.user, holder.handler) != (run.user, run.handler):
-                raise Conflict(
-                    f"the key {shown(run.key)} is held by a queued run of another user or handler; choose another"
-                )
-            return holder.id
-        run.id = ids.new_run_id()  # taken, or else the one that held the key has been claimed meanwhile
-    return run.id
+    while (holder := _holder(opened, run)) is None and _refused(opened, run):
+        run.id = ids.new_run_id()  # taken, or else another has got the key meanwhile
+    return run.id if holder is None else holder
+
+
+def _holder(opened: Opened, run: Run) -> str | None:
+    """Name the queued run that holds the key of a run. Raises Conflict when it is another user's or handler's."""
+    holder = opened.store.run_with_key(run.key) if run.key else None
+    if holder is None:
+        return None
+    if (holder.user, holder.handler) != (run.user, run.handler):
+        raise Conflict(f"the key {shown(run.key)} is held by a queued run of another user or handler; choose another")
+    return holder.id
 
 
 def _refused(opened: Opened, run: Run) -> bool:
