@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from cronlite.client.opened import Opened
-from cronlite.daemon.liveness import steady
+from cronlite.daemon.store_clock import steady
 from cronlite.errors import StoreError, suggestion
 from cronlite.handlers.registry import Registry
 

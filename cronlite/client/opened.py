@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cronlite.client.quota import Door, Quota
-from cronlite.daemon.liveness import StoreClock, steady
+from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.logger import logger
 from cronlite.store import from_anywhere, open_store
 from cronlite.store.contract import Store

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, NoReturn
 
-from cronlite.daemon.liveness import steady
+from cronlite.daemon.store_clock import steady
 from cronlite.documents import checks
 from cronlite.errors import Fault, InvalidInput, QuotaExceeded, shown, suggestion
 

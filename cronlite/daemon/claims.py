@@ -8,8 +8,9 @@ import threading
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from cronlite.daemon.liveness import Membership, StoreClock, steady
+from cronlite.daemon.liveness import Membership
 from cronlite.daemon.outcomes import Durations, Ended, Pace, Recorder
+from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.daemon.turns import Turns
 from cronlite.dispatch.pool import Pool
 from cronlite.documents import runs
@@ -320,8 +321,7 @@ class Execution:
             stored = self._store.run(run.id)
         except InvalidInput:  # edited into nonsense
             return False
-        mine = (runs.RUNNING, run.daemon, run.attempt)
-        return stored is not None and (stored.state, stored.daemon, stored.attempt) == mine
+        return stored is not None and runs.fence(stored) == {**runs.fence(run), "state": runs.RUNNING}
 
     def _done(self, run: Run, outcome: Outcome | None) -> None:
         self._ended.put((run, outcome, self._clock.now()))

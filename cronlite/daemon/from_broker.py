@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from cronlite.daemon.claims import Execution
-from cronlite.daemon.liveness import StoreClock, steady
+from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.daemon.to_broker import LOST_AFTER, Trouble, load_amqp
 from cronlite.errors import BrokerUnavailable, shown
 from cronlite.handlers.registry import Registry

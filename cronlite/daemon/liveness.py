@@ -1,19 +1,18 @@
-"""Who is alive: this daemon by its beat and lease, the others by theirs, and the store by its answers and its clock."""
+"""Who is alive: this daemon by its beat and its lease, the others by their beats?"""
 
 from __future__ import annotations
 
 import os
 import secrets
 import socket
-import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
+from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.documents.daemons import SILENCE_SECONDS, DaemonRecord
 from cronlite.logger import logger
 from cronlite.store.contract import Store
-from cronlite.when.clock import MILLISECOND, whole_milliseconds
 
 log = logger("cronlite.daemon")
 
@@ -21,36 +20,6 @@ BEATS_PER_SILENCE = 6
 # A lease ends before anybody can have watched its last beat for the whole silence.
 LEASE_PER_SILENCE = 5 / 6
 SKEW_SECONDS = 1.0
-
-
-def steady() -> float:
-    """Read a clock in seconds that never steps and, where the system has one, counts suspend time."""
-    return time.clock_gettime(_STEADY)
-
-
-_STEADY: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-class StoreClock:
-    """The store's clock in whole milliseconds, carried on between its answers by the host's steady clock; it is never
-    early.
-    """
-
-    def __init__(self) -> None:
-        self._answered = whole_milliseconds(datetime.now(timezone.utc)), steady()
-
-    def set(self, answered: datetime) -> None:
-        """Take the store's time from an answer that has just come."""
-        self._answered = answered, steady()
-
-    def now(self) -> datetime:
-        """Return the store's time as an aware UTC instant."""
-        instant, at = self._answered
-        return instant + MILLISECOND * int((steady() - at) * 1_000)
-
-    def seconds_until(self, instant: datetime) -> float:
-        """Say how long to wait until an instant; negative when it is past."""
-        return (instant - self.now()).total_seconds()
 
 
 @dataclass(slots=True)

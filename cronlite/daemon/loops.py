@@ -10,17 +10,11 @@ from functools import partial
 
 from cronlite.daemon.claims import Execution
 from cronlite.daemon.from_broker import Feeding
-from cronlite.daemon.liveness import (
-    BEATS_PER_SILENCE,
-    Membership,
-    Peers,
-    StoreClock,
-    host_and_pid,
-    steady,
-)
+from cronlite.daemon.liveness import BEATS_PER_SILENCE, Membership, Peers, host_and_pid
 from cronlite.daemon.options import Options
 from cronlite.daemon.outcomes import Recorder
 from cronlite.daemon.rounds import Rounds
+from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.daemon.ticking import Ticker
 from cronlite.daemon.to_broker import Sending
 from cronlite.documents.daemons import DaemonRecord

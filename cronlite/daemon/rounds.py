@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime
 
-from cronlite.daemon.liveness import StoreClock, steady
+from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.errors import StoreError, StoreUnavailable, shown
 from cronlite.logger import logger
 

@@ -13,7 +13,7 @@ from itertools import chain, islice
 
 from cronlite.daemon import due
 from cronlite.daemon.due import Expressions
-from cronlite.daemon.liveness import steady
+from cronlite.daemon.store_clock import steady
 from cronlite.documents import runs
 from cronlite.documents.checks import weight
 from cronlite.documents.runs import Run

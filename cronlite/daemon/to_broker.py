@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from cronlite.daemon.liveness import StoreClock, steady
+from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.documents.runs import Run
 from cronlite.errors import BrokerUnavailable, ConfigurationError
 from cronlite.logger import logger

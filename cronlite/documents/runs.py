@@ -203,6 +203,11 @@ def again(run: Run, id_: str, now: datetime, head_start: timedelta) -> Run:
     )
 
 
+def fence(run: Run) -> Changes:
+    """Return what a run must still be like for a change of it to count: its state, daemon and attempt."""
+    return {"state": run.state, "daemon": run.daemon, "attempt": run.attempt}
+
+
 def claim(run: Run, daemon: str, now: datetime) -> None:
     """Turn a queued run into one that a daemon has claimed."""
     run.state, run.daemon, run.started_at, run.attempt = RUNNING, daemon, now, run.attempt + 1

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from cronlite.documents.runs import Changes, Run
+from cronlite.documents.runs import Changes, Run, fence
 
 T = TypeVar("T")
 
@@ -26,11 +26,6 @@ class SharedChange(NamedTuple):
     def singly(self) -> list[SharedChange]:
         """The same, to be made to one run after the other."""
         return [self._replace(ids=[id]) for id in self.ids]
-
-
-def fence(run: Run) -> dict[str, Any]:
-    """Return what a run must still be like for a change of it to count."""
-    return {"state": run.state, "daemon": run.daemon, "attempt": run.attempt}
 
 
 def after(fence: Mapping[str, Any], changes: Changes) -> dict[str, Any]:

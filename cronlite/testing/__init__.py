@@ -16,7 +16,7 @@ from typing import Any
 from cronlite.client import default
 from cronlite.client.app import Cronlite
 from cronlite.client.opened import Opened
-from cronlite.daemon.liveness import StoreClock
+from cronlite.daemon.store_clock import StoreClock
 from cronlite.daemon.ticking import Ticker
 from cronlite.documents import runs
 from cronlite.documents.runs import Outcome, Run

@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cronlite import current_run
-from cronlite.daemon.liveness import StoreClock, steady
 from cronlite.daemon.loops import Daemon
 from cronlite.daemon.options import Options
 from cronlite.daemon.service import seldom_collecting
+from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.documents.runs import FINAL, Changes, Run
 from cronlite.handlers.output import capture_logs
 from cronlite.handlers.registry import Registry

@@ -10,7 +10,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from cronlite import Cronlite
-from cronlite.daemon.liveness import steady
+from cronlite.daemon.store_clock import steady
 from cronlite.when.clock import MINUTE, floor_minute
 from tests.bench import children, stored
 from tests.bench.rows import Row, Target

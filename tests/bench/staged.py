@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from cronlite.daemon.liveness import StoreClock, steady
+from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.when.clock import MILLISECOND, MINUTE
 
 _LOOK_SECONDS = 0.05

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cronlite.daemon.liveness import steady
+from cronlite.daemon.store_clock import steady
 from tests.bench import __main__ as main
 from tests.bench import profiled
 from tests.bench.__main__ import BENCHMARKS

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from cronlite.daemon import claims as execution_module
-from cronlite.daemon import liveness, outcomes
+from cronlite.daemon import liveness, outcomes, store_clock
 from cronlite.daemon.claims import LATER_SECONDS, Execution, _Seats
-from cronlite.daemon.liveness import Membership, StoreClock
+from cronlite.daemon.liveness import Membership
 from cronlite.daemon.outcomes import Pace
+from cronlite.daemon.store_clock import StoreClock
 from cronlite.documents import runs
 from cronlite.documents.runs import QUEUED, RUNNING, SUCCEEDED, Run
 from cronlite.errors import StoreUnavailable
@@ -321,7 +322,7 @@ def test_no_more_is_claimed_while_outcomes_pile_up(
 
 def test_the_pace_is_that_of_the_last_second_or_since_there_was_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     now = itertools.count(1_000.0, 0.0)
-    for module in (liveness, outcomes):
+    for module in (liveness, store_clock, outcomes):
         monkeypatch.setattr(module, "steady", lambda: next(now))
     pace = Pace()
     assert pace.per_second() == 0

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from cronlite import Cronlite
-from cronlite.daemon.liveness import StoreClock
 from cronlite.daemon.loops import LONGEST_WAIT_SECONDS, Daemon
 from cronlite.daemon.options import Options
+from cronlite.daemon.store_clock import StoreClock
 from cronlite.daemon.ticking import Ticker
 from cronlite.errors import Conflict, GiveUp, RetryLater
 from cronlite.handlers.registry import Registry, current_run

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from cronlite.daemon import liveness
-from cronlite.daemon.liveness import Membership, Peers, StoreClock
+from cronlite.daemon import liveness, store_clock
+from cronlite.daemon.liveness import Membership, Peers
+from cronlite.daemon.store_clock import StoreClock
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.store.contract import Store
 
@@ -27,7 +28,8 @@ class Steady:
 @pytest.fixture
 def steady(monkeypatch: pytest.MonkeyPatch) -> Steady:
     clock = Steady()
-    monkeypatch.setattr(liveness, "steady", clock)
+    for module in (liveness, store_clock):
+        monkeypatch.setattr(module, "steady", clock)
     return clock
 
 

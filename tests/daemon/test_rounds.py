@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cronlite.daemon import liveness, rounds
-from cronlite.daemon.liveness import StoreClock
+from cronlite.daemon import rounds, store_clock
 from cronlite.daemon.rounds import Rounds
+from cronlite.daemon.store_clock import StoreClock
 from cronlite.errors import StoreError, StoreUnavailable
 
 
@@ -23,7 +23,7 @@ class Steady:
 @pytest.fixture
 def steady(monkeypatch: pytest.MonkeyPatch) -> Steady:
     clock = Steady()
-    monkeypatch.setattr(liveness, "steady", clock)
+    monkeypatch.setattr(store_clock, "steady", clock)
     monkeypatch.setattr(rounds, "steady", clock)
     return clock
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cronlite.daemon import ticking
-from cronlite.daemon.liveness import steady
+from cronlite.daemon.store_clock import steady
 from cronlite.daemon.ticking import Ticker
 from cronlite.documents import runs, schedules
 from cronlite.documents.runs import Run

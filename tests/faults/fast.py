@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from cronlite.daemon.liveness import StoreClock
+from cronlite.daemon.store_clock import StoreClock
 
 
 class FastClock(StoreClock):

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from cronlite import current_run
-from cronlite.daemon import liveness, service
+from cronlite.daemon import liveness, service, store_clock
 from cronlite.daemon.loops import Daemon
 from cronlite.daemon.options import Options
 from cronlite.errors import GiveUp, RetryLater
@@ -102,7 +102,8 @@ def _set_host_clock(off_seconds: float) -> None:
             told = datetime.now(tz or timezone.utc) + timedelta(seconds=off_seconds)
             return cls.fromtimestamp(told.timestamp(), tz)
 
-    setattr(liveness, "datetime", Off)  # noqa: B010 - which mypy does not take for an attribute to set
+    for module in (liveness, store_clock):
+        setattr(module, "datetime", Off)  # noqa: B010 - which mypy does not take for an attribute to set
 
 
 def _registry(settings: Settings) -> Registry:

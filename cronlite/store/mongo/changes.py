@@ -5,9 +5,9 @@ from __future__ import annotations
 from bson import decode, encode
 from pymongo import UpdateMany, UpdateOne
 
-from cronlite.documents.runs import Changes, Run
+from cronlite.documents.runs import Changes, Run, fence
 from cronlite.documents.schedules import Document
-from cronlite.store.grouping import SharedChange, after, fence
+from cronlite.store.grouping import SharedChange, after
 from cronlite.store.mongo.connection import NAIVE
 from cronlite.store.mongo.documents import update
 
