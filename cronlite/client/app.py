@@ -263,8 +263,7 @@ class Cronlite:
 
     def stop(self) -> list[Run]:
         """Stop the daemon that `start` started, after the drain; return the runs whose handlers are still at it."""
-        with self._opened.lock:
-            return self._embedded.stop()
+        return self._embedded.stop()  # without the lock, as handlers may need the store until they end
 
     @property
     def running(self) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
+from cronlite.client import exits
 from cronlite.documents.runs import Run
+from cronlite.errors import CronliteError
 
 if TYPE_CHECKING:
     from cronlite.client.app import Cronlite
@@ -22,6 +24,7 @@ class Embedded:
         self._cron = cron
         self._daemon: tuple[int, Daemon] | None = None
         self._capture = ExitStack()
+        self._exiting = False
 
     @property
     def daemon(self) -> Daemon | None:
@@ -46,18 +49,36 @@ class Embedded:
             from cronlite.handlers.output import capture_logs
 
             daemon = self._new(options)
+            with ExitStack() as undone:
+                undone.enter_context(capture_logs())
+                daemon.start()
+                self._capture = undone.pop_all()
             self._daemon = os.getpid(), daemon
-            self._capture.enter_context(capture_logs())
-            daemon.start()
-            atexit.register(self._cron.stop)
+            exits.drain_at_exit(self)
 
     def stop(self) -> list[Run]:
-        """Stop the daemon, if there is one, after the drain; return the runs whose handlers are still at it."""
+        """Stop the daemon, if there is one, after the drain; return the runs whose handlers are still at it.
+
+        These are given back when the process ends.
+        """
         daemon, self._daemon = self.daemon, None
-        atexit.unregister(self._cron.stop)
-        left = daemon.stop() if daemon else []
+        exits.forget(self)
+        left = daemon.stop(hard=self._exiting) if daemon else []
+        if daemon and left and not self._exiting:
+            atexit.register(_give_back, os.getpid(), daemon, left)
         self._capture.close()
         return left
+
+    def drain(self) -> None:
+        """Drain the daemon, if there is one, as the process is about to end."""
+        if daemon := self.daemon:
+            self._exiting = True
+            daemon.drain()
+
+    def end(self) -> None:
+        """Stop the daemon, if there is one, as the process ends now, and cut off what is still at work."""
+        self._exiting = True
+        self.stop()
 
     def _new(self, options: Mapping[str, Any], notify: Callable[[str, str], None] | None = None) -> Daemon:
         from cronlite.daemon.loops import Daemon
@@ -65,3 +86,9 @@ class Embedded:
 
         checked = read_options(options)
         return Daemon(self._cron.store, self._cron.registry, checked, notify=notify, home=self._cron)
+
+
+def _give_back(pid: int, daemon: Daemon, left: list[Run]) -> None:
+    if pid == os.getpid():  # not in a process that was forked off
+        with suppress(CronliteError):  # the store may have been closed
+            daemon.execution.cut_off(left)

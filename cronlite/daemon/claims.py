@@ -32,6 +32,8 @@ MAX_UNRECORDED = 5_000
 RECORDERS = 2
 RELEASE_SECONDS = 0.2
 LATER_SECONDS = 60.0
+# Child processes die at once when they are killed; a cancelled coroutine has a second to tidy up.
+CLOSING_SECONDS = 3.0
 # A claim that went without an answer may still reach the server for as long as something on its way stood still.
 DOUBT_SECONDS = 60.0
 
@@ -170,6 +172,14 @@ class Execution:
         """Give back at once what a claim that is under way still brings."""
         self._stopping = True
 
+    def close(self) -> tuple[list[Run], list[Run]]:
+        """Close the pool; return the runs that were at work, and those of them that go on: they are in threads."""
+        left = self.pool.executing()
+        self.pool.close()
+        self.pool.wait_closed(CLOSING_SECONDS)
+        going_on = {id(run) for run in self.pool.executing()}
+        return left, [run for run in left if id(run) in going_on]
+
     def give_back(self, given: list[Run]) -> None:
         """Put runs back into the queue that have not started, or were cut off by a hard stop."""
         now = self._clock.now()
@@ -179,10 +189,8 @@ class Execution:
             log.info("%d claimed runs given back", len(changes))
 
     def cut_off(self, started: list[Run]) -> None:
-        """Settle runs whose handlers a hard stop is about to end: it costs them neither a retry nor a crash."""
+        """Settle runs whose handlers a stop ends: it costs them neither a retry nor a crash."""
         now = self._clock.now()
-        for run in started:
-            log.warning("run %s was cut off by the stop of its daemon", run.id)
         self._store.change_runs([(run, runs.cut_off(run, now, "cut off by a stop of its daemon")) for run in started])
 
     def _claim(self, now: datetime, limit: int, ids: Collection[str] | None = None) -> int:

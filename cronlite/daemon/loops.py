@@ -98,6 +98,7 @@ class Daemon:
         self._ready, self._tick_soon = threading.Event(), threading.Event()
         self._rounds = Rounds(store.address, self.clock)
         self._threads: dict[str, threading.Thread] = {}
+        self._draining = False
         self._wake_at: datetime | None = None
         self._ticked_at: datetime | None = None
         self._hears = False
@@ -124,12 +125,19 @@ class Daemon:
         self.execution.claim_soon.set()
         self._send_soon.set()
 
-    def stop(self, *, hard: bool = False) -> list[Run]:
+    def stop(self, *, hard: bool = False, last_words: Callable[[], object] | None = None) -> list[Run]:
+        """Drain, and end; return the runs whose handlers are still at it. `end` tells of `hard` and `last_words`."""
+        self.drain()
+        return self.end(hard=hard, last_words=last_words)
+
+    def drain(self) -> None:
         """Stop ticking and claiming, give back what has not started, wait `drain_seconds` for what has.
 
-        Return the runs whose handlers are still at it. With `hard` these are given back as well, which is right only
-        for a process that ends at once afterwards. What cannot be given back for want of the store will be taken over.
+        The daemon still beats, and still writes down how runs end. A second call does nothing.
         """
+        if self._draining:
+            return
+        self._draining = True
         self.execution.stop_claiming()
         log.info("nothing more is claimed; running handlers have %g s", self.options.drain_seconds)
         self._notify("stopping", "waiting for running handlers")
@@ -140,19 +148,35 @@ class Daemon:
         if link := self._feeding or self._sending:
             link.close()
         pool.drain(self.options.drain_seconds)
+
+    def end(self, *, hard: bool = False, last_words: Callable[[], object] | None = None) -> list[Run]:
+        """End child processes, coroutines and the loops, and give back the runs that this cuts off.
+
+        Return the runs whose handlers go on, as threads cannot be ended. With `hard` these are returned and given back
+        as well, which is right only for a process that ends at once afterwards: `last_words` is called before, as from
+        then on another daemon may start them. What cannot be given back for want of the store will be taken over.
+        """
         self._drained.set()
         self._silent.set()
         self.execution.record_soon()
         self._join(*self._recorders, "beat")
+        left, going_on = self.execution.close()
         self._guarded("record", self.execution.record_all)
-        left = pool.executing()
-        if hard and left:  # last of all: from here on another daemon may start them, while they go on here
-            self._guarded("give back", lambda: self.execution.cut_off(left))
-        if self._ready.is_set() and (hard or not left):
+        if self._ready.is_set() and (hard or not going_on):
             self._guarded("leave", self.membership.leave)
-        pool.close()
+        cut_off = left if hard else [run for run in left if run not in going_on]
         log.info("stopped%s", f" while {len(left)} handlers were still at it" if left else "")
-        return left
+        self.give_back(cut_off, last_words)
+        return left if hard else going_on
+
+    def give_back(self, cut_off: list[Run], last_words: Callable[[], object] | None = None) -> None:
+        """Put runs back that the end of this daemon, or of its process, cuts off."""
+        for run in cut_off:
+            log.warning("run %s was cut off by the stop of its daemon", run.id)
+        if last_words:
+            last_words()
+        if cut_off:
+            self._guarded("give back", lambda: self.execution.cut_off(cut_off))
 
     @property
     def trouble(self) -> str:
@@ -311,8 +335,10 @@ class Daemon:
     def _keep(
         self, name: str, work: Callable[[], float], until: threading.Event, wake: threading.Event | None = None
     ) -> None:
-        """Begin a loop in a thread of its own."""
-        self._spawn(name, lambda: self._loop(name, work, until, wake), until)
+        """Begin a loop in a thread of its own, as soon as the system grants one."""
+        begin = partial(self._spawn, name, lambda: self._loop(name, work, until, wake), until)
+        while not self._stopping.is_set() and (seconds := self._guarded(name, begin)):
+            self._stopping.wait(seconds)
 
     def _loop(
         self, name: str, work: Callable[[], float], until: threading.Event, wake: threading.Event | None = None
@@ -357,8 +383,8 @@ class Daemon:
                 self._fall(name)
 
         thread = threading.Thread(target=kept, name=f"cronlite-{name}", daemon=True)
-        self._threads[name] = thread
         thread.start()
+        self._threads[name] = thread
 
     def _fall(self, name: str) -> None:
         """Give up as a whole: with one loop less, this daemon would pass for a live one and leave work undone."""

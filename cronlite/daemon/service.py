@@ -34,23 +34,23 @@ def serve(daemon: Daemon) -> None:
     telling_before = signal.set_wakeup_fd(telling.fileno(), warn_on_full_buffer=False)  # first: nothing goes unheard
     before = {number: signal.signal(number, _noted) for number in _ending()}
     daemon.on_fall = lambda: _tell(telling)
+    first = threading.Event()
     try:
         with seldom_collecting():
+            # Before the signal: by then the system may grant no more threads.
+            threading.Thread(target=_end_at_once, args=(heard, first), name="cronlite-signals", daemon=True).start()
             daemon.start()
             if name := _next_ending(heard, before):
                 log.info("%s received: stopping", name)
-            threading.Thread(target=_end_at_once, args=(heard,), name="cronlite-signals", daemon=True).start()
-            left = daemon.stop(hard=True)
+            first.set()
+            if daemon.stop(hard=True, last_words=_say_all):
+                os._exit(1 if daemon.fallen else 0)  # a handler given back must not live on here
     finally:
+        first.set()
         signal.set_wakeup_fd(telling_before)
         for number, handler in before.items():
             signal.signal(number, handler)
         telling.close()
-    if left:
-        logging.shutdown()
-        with suppress(Exception):  # a handler may have closed it
-            sys.stdout.flush()
-        os._exit(1 if daemon.fallen else 0)  # a handler given back must not live on here
     if daemon.fallen:
         sys.exit(1)
 
@@ -100,11 +100,20 @@ def _next_ending(heard: socket.socket, ending: Collection[signal.Signals]) -> st
     return ""
 
 
-def _end_at_once(heard: socket.socket) -> None:
+def _end_at_once(heard: socket.socket, first: threading.Event) -> None:
+    """End the process at the next signal after the first."""
+    first.wait()
     with heard:
         # A terminal that closes may say so twice, through its shell and through the system.
         if _next_ending(heard, _AT_ONCE):
             os._exit(1)
+
+
+def _say_all() -> None:
+    """Write what has been said and not written, as nothing will after this."""
+    logging.shutdown()
+    with suppress(Exception):  # a handler may have closed it
+        sys.stdout.flush()
 
 
 class Notifier:

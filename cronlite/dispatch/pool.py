@@ -176,6 +176,11 @@ class Pool:
         self._children.close()
         self._loops.close()
 
+    def wait_closed(self, seconds: float) -> None:
+        """Wait, after `close`, until what it ends has ended, up to a limit."""
+        with self._lock:
+            self._quiet.wait_for(lambda: all(call.cut is None for call in self._seated()), timeout=seconds)
+
     # how a seat goes from run to run
 
     def _seated(self) -> list[Call]:
@@ -264,6 +269,7 @@ class Pool:
         self._idle_seats += 1
         if not self._present:
             mend_streams()
+        if self._closed or not self._present:
             self._quiet.notify_all()
 
     def _end(self, call: Call, outcome: Outcome | None, *, stuck: bool = False) -> bool:
