@@ -73,7 +73,7 @@ class Embedded:
         """Drain the daemon, if there is one, as the process is about to end."""
         if daemon := self.daemon:
             self._exiting = True
-            daemon.drain()
+            daemon.drain(process_ends=True)
 
     def end(self) -> None:
         """Stop the daemon, if there is one, as the process ends now, and cut off what is still at work."""

@@ -130,11 +130,13 @@ class Daemon:
         self.drain()
         return self.end(hard=hard, last_words=last_words)
 
-    def drain(self) -> None:
+    def drain(self, *, process_ends: bool = False) -> None:
         """Stop ticking and claiming, give back what has not started, wait `drain_seconds` for what has.
 
-        The daemon still beats, and still writes down how runs end. A second call does nothing.
+        The daemon still beats, and still writes down how runs end. A second call does nothing. `process_ends` says that
+        the interpreter is ending, and may refuse handlers their threads.
         """
+        self.execution.pool.process_ends |= process_ends
         if self._draining:
             return
         self._draining = True

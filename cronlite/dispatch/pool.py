@@ -56,6 +56,8 @@ class Pool:
         home: Home | None = None,
     ) -> None:
         self.seats = seats
+        self.process_ends = False
+        """Whether the interpreter refuses what handlers ask it for; that is no fault of theirs."""
         self._home = home
         self._registry = registry
         self._done, self._may_start, self._still_mine = done, may_start, still_mine or may_start
@@ -342,7 +344,7 @@ class Pool:
             self._note(scarce)
             return None
         except BaseException as raised:  # noqa: BLE001 - a handler may raise anything, SystemExit included
-            return outcomes.raised(raised)
+            return self._raised(raised)
 
     async def _attempt_on_loop(self, call: Call) -> Outcome | None:
         """Run an async handler: ask, enter, await."""
@@ -357,7 +359,13 @@ class Pool:
         try:
             return outcomes.returned(await stepwise(call, call.handler.function(call.run.params)))
         except BaseException as raised:  # noqa: BLE001 - as above; what escapes would end the loop
-            return outcomes.raised(raised)
+            return self._raised(raised)
+
+    def _raised(self, error: BaseException) -> Outcome:
+        # Python 3.12 before its third release grants no thread at all at that time, not even to asyncio.to_thread.
+        if self.process_ends and isinstance(error, RuntimeError):
+            return outcomes.cut_off(f"its process came to its end: {error}")
+        return outcomes.raised(error)
 
     def _allowed(self, run: Run) -> bool:
         try:
