@@ -27,6 +27,7 @@ from tests.bench import (
     safety,
     scale,
     sharing,
+    sizes,
     sqlite,
     start,
 )
@@ -45,6 +46,7 @@ BENCHMARKS: Mapping[str, Callable[[Setting], list[Row]]] = {
     "sharing": sharing.measure,
     "sqlite": sqlite.measure,
     "start": start.measure,
+    "sizes": sizes.measure,
     "safety": safety.measure,
 }
 WITH_PEERS = ("burst", "idle", "sqlite")

@@ -35,6 +35,10 @@ class Sizes:
     idle_seconds: float = 60.0
     slow_runs: int = 2_000
     starts: int = 20
+    finished: int = 2_000_000
+    expired: int = 700_000
+    waiting: int = 300_000
+    listed: int = 100_000
 
 
 FULL = Sizes()
@@ -52,6 +56,10 @@ QUICK = Sizes(
     idle_seconds=8.0,
     slow_runs=400,
     starts=5,
+    finished=20_000,
+    expired=5_000,
+    waiting=10_000,
+    listed=10_000,
 )
 
 

@@ -36,6 +36,10 @@ TINY = replace(
     idle_seconds=0.5,
     slow_runs=40,
     starts=1,
+    finished=100,
+    expired=50,
+    waiting=200,
+    listed=50,
 )
 
 
