@@ -54,6 +54,7 @@ def a_tick(minute: datetime = TICK, daemon: str = "d1", **given: Any) -> Tick:
 def a_daemon(id: str = "d1", **given: Any) -> DaemonRecord:
     """A daemon that has just started."""
     who = {"host": "localhost", "pid": 42, "version": "0.1.0", "started_at": NOW, "handlers": ["extract"], "seats": 4}
+    who["declared"] = []
     return DaemonRecord(id=id, **{**who, **given})
 
 
