@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from cronlite.cli import documents, render
+from cronlite.cli.instants import Instant, Spoken
 from cronlite.cli.parameters import NO_DURATION, Duration, Name, Params, zone_names
 from cronlite.cli.references import schedule_document, schedule_id
 from cronlite.cli.schedules import as_json, next_runs, ref
@@ -18,6 +19,14 @@ from cronlite.documents import checks, schedules
 from cronlite.documents.schedules import Schedule
 from cronlite.when import clock
 from cronlite.when import pattern as cron_language
+
+
+class _End(Instant):
+    """An instant, or `none`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value == NO_DURATION else super().convert(value, param, ctx)
+
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -55,6 +64,11 @@ _FIELDS = [
     click.option("--retry-delay", type=Duration(), help="Before the first retry; it doubles. [default: 60s]"),
     click.option("--timeout", type=Duration(none=True), help="How long an attempt may take. [default: none]"),
     click.option(
+        "--deadline", type=Duration(none=True), help="How long after it is due a run may start. [default: none]"
+    ),
+    click.option("--active-from", type=Instant(), help="Never due before; no zone: on its own clock. [default: now]"),
+    click.option("--active-until", type=_End(), help="Never due after, or none. [default: none]"),
+    click.option(
         "--on-crash", type=click.Choice(["retry", "abandon"]), help="If its daemon dies at work. [default: retry]"
     ),
     click.option("--dry-run", is_flag=True, help="Show what would be stored, and store nothing."),
@@ -77,7 +91,7 @@ def add(session: Session, /, disabled: bool, dry_run: bool, as_json: bool, **opt
 
     A field that is not named is *, as in cron: --hour 2 alone is sixty runs. Fields given one by one must all match.
     """
-    given = _changes(options) | ({"enabled": False} if disabled else {})
+    given = _changes(options, options["tz"] or "UTC") | ({"enabled": False} if disabled else {})
     new = _drafted(given, datetime.now(timezone.utc))
     _warn(session, given, new)
     if not dry_run:
@@ -99,7 +113,7 @@ def edit(session: Session, /, ref: str, dry_run: bool, as_json: bool, **options:
 
     If a time field changes, minutes before now no longer count. 'pause' and 'resume' switch it off and on.
     """
-    given = _changes(options)
+    given = _changes(options, options["tz"] or str(schedule_document(session.cron, ref).get("tz") or "UTC"))
     if not given:
         raise click.UsageError("nothing to change; name at least one field", click.get_current_context())
     if dry_run:
@@ -110,8 +124,11 @@ def edit(session: Session, /, ref: str, dry_run: bool, as_json: bool, **options:
     _present(changed, "would change" if dry_run else "changed", as_json)
 
 
-def _changes(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that were named, as a schedule has them; None takes a field back to its default."""
+def _changes(options: Mapping[str, Any], tz: str) -> dict[str, Any]:
+    """Return the fields that were named, as a schedule has them; None takes a field back to its default.
+
+    Instants without a zone are on the clock of `tz`.
+    """
     given = {name: value for name, value in options.items() if value is not None and value != ()}
     line = given.pop("cron", None)
     if line is not None:
@@ -120,6 +137,11 @@ def _changes(options: Mapping[str, Any]) -> dict[str, Any]:
         given["retry_delay_seconds"] = delay.total_seconds()
     if (limit := given.pop("timeout", None)) is not None:
         given["timeout_seconds"] = None if limit == NO_DURATION else limit.total_seconds()
+    if (limit := given.pop("deadline", None)) is not None:
+        given["deadline_seconds"] = None if limit == NO_DURATION else limit.total_seconds()
+    for name in ("active_from", "active_until"):
+        if name in given:
+            given[name] = None if given[name] == NO_DURATION else _instant(given[name], tz)
     if "params" in given:
         given["params"] = checks.check_params(given["params"])
     if "name" in given:
@@ -127,6 +149,10 @@ def _changes(options: Mapping[str, Any]) -> dict[str, Any]:
     if "tags" in given:
         given["tags"] = [tag for tag in given["tags"] if tag]
     return given
+
+
+def _instant(typed: Spoken, tz: str) -> datetime:
+    return clock.whole_milliseconds(typed.coming(datetime.now(timezone.utc), clock.zone(tz)))
 
 
 def _from_line(line: str, given: Mapping[str, Any]) -> dict[str, Any]:

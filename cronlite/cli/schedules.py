@@ -126,7 +126,7 @@ def show(session: Session, ref: str, as_json: bool) -> None:
 
 def _shown(schedule: Schedule, now: datetime) -> str:
     retries = f"{schedule.retries}, after {render.span(schedule.retry_delay_seconds)}, doubling"
-    limit = schedule.timeout_seconds
+    limit, deadline = schedule.timeout_seconds, schedule.deadline_seconds
     rows = [
         ("id", schedule.id),
         ("name", render.one_line(schedule.name or "")),
@@ -140,9 +140,11 @@ def _shown(schedule: Schedule, now: datetime) -> str:
         ("catch up", schedule.catch_up),
         ("retries", retries if schedule.retries else "none"),
         ("time-out", render.span(limit) if limit is not None else "none"),
+        ("deadline", render.span(deadline) if deadline is not None else "none"),
         ("on crash", schedule.on_crash),
         ("note", render.printable(schedule.note)),
         ("active from", _dated(schedule.active_from, now)),
+        ("active until", _dated(schedule.active_until, now) if schedule.active_until else "no end"),
         ("created", _dated(schedule.created_at, now)),
         ("updated", _dated(schedule.updated_at, now)),
     ]

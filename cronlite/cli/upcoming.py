@@ -126,7 +126,7 @@ def nearest(chosen: Iterable[Schedule], start: datetime, end: datetime | None, c
         table, active = schedule.timetable, schedule.active_from or start
         if len(kept) == count and soonest.get(table, start) >= kept[0][2]:
             continue
-        for tick in table.next_ticks(max(start, active) - _MICROSECOND):
+        for tick in schedule.ticks(start - _MICROSECOND):
             if active <= start and len(soonest) < TIMETABLES:
                 soonest.setdefault(table, tick)
             if end is not None and tick >= end:

@@ -98,8 +98,10 @@ class Cronlite:
 
         Time fields take a number, `"*"`, an expression as crontab(5) has them, or a list of these, and all must match;
         `cron` takes a whole line instead. `options` are the other fields of a schedule: handler, tz, enabled, overlap,
-        catch_up, retries, retry_delay_seconds, timeout_seconds, on_crash, queue, tags, note. Declaring again leaves a
-        paused schedule paused unless `enabled` is given. Inside a run, `user` is that run's unless it is given.
+        catch_up, retries, retry_delay_seconds, timeout_seconds, on_crash, queue, tags, note; active_from and
+        active_until, the first and the last instant at which it may be due; deadline_seconds, after which a run that
+        has not started is closed as missed. Declaring again leaves a paused schedule paused unless `enabled` is given,
+        and active from when it was. Inside a run, `user` is that run's unless it is given.
         Raises Conflict when the name is that of another user's schedule.
         """
         fields = {"minute": minute, "hour": hour, "day": day, "month": month, "weekday": weekday}
@@ -170,8 +172,9 @@ class Cronlite:
         return self.update(ref, enabled=False)
 
     def resume(self, ref: str) -> Schedule:
-        """Let a paused schedule be due again, from now on."""
-        return self.update(ref, enabled=True, active_from=self.now())
+        """Let a paused schedule be due again, from now on, or from its `active_from` where that is still to come."""
+        now, active_from = self.now(), self.get(ref).active_from
+        return self.update(ref, enabled=True, active_from=max(now, active_from or now))
 
     # runs
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from cronlite.client.status import Status, how_to_register, status
 from cronlite.daemon.liveness import SKEW_SECONDS
-from cronlite.documents import runs, schedules
+from cronlite.documents import ids, runs, schedules
 from cronlite.documents.daemons import DaemonRecord
-from cronlite.documents.schedules import Document, label
+from cronlite.documents.schedules import Document, Schedule, label
 from cronlite.errors import InvalidInput, StoreError, StoreUnavailable
 from cronlite.store.contract import RunQuery, Store
 from cronlite.when import clock
@@ -142,6 +142,7 @@ def _failing(seen: Status) -> Iterator[Finding]:
 
 def _documents(store: Store, seen: Status) -> Iterator[Finding]:
     homeless: dict[str, list[str]] = defaultdict(list)
+    ended: list[str] = []
     declared = {name for daemon in seen.alive for name in daemon.declared}
     for document in store.schedules():
         try:
@@ -149,16 +150,38 @@ def _documents(store: Store, seen: Status) -> Iterator[Finding]:
         except InvalidInput as fault:
             yield Finding("error", f"schedule {label(document)}", f"is set aside: {fault}", _mend(document))
             continue
+        yield from _made_in_the_future(schedule, seen.now)
+        if schedule.enabled and schedule.active_until is not None and schedule.active_until < seen.now:
+            ended.append(schedule.name or schedule.id)
         if schedule.owner == schedules.CODE and seen.alive and schedule.name not in declared:
             told = "was declared by code that no daemon alive has any more"
             remedy = f"'cronlite remove {schedule.id}', unless a daemon with that code comes back"
             yield Finding("warning", f"schedule {schedule.name or schedule.id}", told, remedy)
         if schedule.enabled and seen.alive and schedule.handler not in seen.handlers:
             homeless[schedule.handler].append(schedule.name or schedule.id)
+    if ended:
+        told = f"are past their active_until, and never due again: {_listed(ended)}"
+        yield Finding(
+            "warning", "schedules", told, "'cronlite remove' them, or 'edit' them with a later --active-until"
+        )
     for handler, names in sorted(homeless.items()):
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        told = f"no daemon alive has it, but schedules name it: {', '.join(names[:_NAMED])}{more}"
+        told = f"no daemon alive has it, but schedules name it: {_listed(names)}"
         yield Finding("error", f"handler {handler}", told, how_to_register(handler, seen))
+
+
+def _made_in_the_future(schedule: Schedule, now: datetime) -> Iterator[Finding]:
+    """Tell of a schedule that waits for an instant at which it was made, by a clock that ran ahead."""
+    latest = now + timedelta(seconds=SKEW_SECONDS)
+    made = [instant for instant in (schedule.created_at, schedule.updated_at, ids.made_at(schedule.id)) if instant]
+    if schedule.enabled and schedule.active_from and schedule.active_from > latest and max(made, default=now) > latest:
+        told = f"is not due before {utc_second(schedule.active_from)}, when a clock that ran ahead says it was made"
+        remedy = f"'cronlite edit {schedule.id} --active-from now'"
+        yield Finding("error", f"schedule {schedule.name or schedule.id}", told, remedy)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def _mend(document: Document) -> str:

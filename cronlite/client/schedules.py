@@ -83,7 +83,7 @@ def change(opened: Opened, document: Document, changes: Mapping[str, Any], *, of
         if "params" in changes:
             opened.door.params(changed.user, changed.params)
         if any(document.get(name) != stored.get(name) for name in schedules.TIME_FIELDS if name in changes):
-            changes = {"active_from": now, **changes}
+            changes = {"active_from": max(now, changed.active_from or now), **changes}
             stored |= {"active_from": changes["active_from"]}
         wanted = {name: stored.get(name) for name in (*changes, "updated_at")}
         with _room_for(opened, changed, owner):
@@ -120,6 +120,6 @@ def settled(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _declared(new: Schedule, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what declaring a schedule sets on the one there is: all but its history and, unless said, its pause."""
-    kept = {"_id", "created_at", "updated_at", "active_from", *(() if "enabled" in given else ("enabled",))}
+    kept = {"_id", "created_at", "updated_at", *(name for name in ("enabled", "active_from") if name not in given)}
     everything = dict.fromkeys(schedules.FIELDS[1:]) | new.document()
     return {name: value for name, value in everything.items() if name not in kept}

@@ -53,9 +53,14 @@ def _against(schedule: Schedule, tick: datetime) -> Iterator[tuple[str, str]]:
     """Yield what keeps a schedule from being due at a tick, as it stands now."""
     for reason in _not_due(schedule, tick):
         yield "not_due", reason
+    if schedule.active_until is not None and tick > schedule.active_until:
+        yield "not_active", f"it ended at {utc_second(schedule.active_until)}, its active_until"
     if schedule.active_from is not None and tick < schedule.active_from:
         since = utc_second(schedule.active_from)
-        yield "not_active", f"it counts from {since} on, when it was made, resumed, or its times were changed"
+        yield (
+            "not_active",
+            f"it counts from {since} on, its active_from: when it was made, resumed, or its times were changed",
+        )
     if not schedule.enabled:
         yield "paused", f"it is paused; 'cronlite resume {schedule.name or schedule.id}' lets it run again"
 

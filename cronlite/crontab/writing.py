@@ -17,7 +17,8 @@ from cronlite.handlers.shell import NAME as SHELL_HANDLER
 from cronlite.when import pattern as cron
 
 _HIGHEST = {"minute": 59, "hour": 23, "day": 31, "month": 12, "weekday": 7}
-_POLICIES = ("overlap", "catch_up", "retries", "retry_delay_seconds", "timeout_seconds", "on_crash", "tags")
+_POLICIES = ("overlap", "catch_up", "retries", "retry_delay_seconds", "timeout_seconds", "deadline_seconds", "on_crash")
+_SAID_ASIDE = (*_POLICIES, "active_until", "tags")
 _HEADER = (
     f"{MARK} comments like this one say what no crontab can; import-crontab finds a schedule again by its name in one",
     f"{MARK} cronie goes by CRON_TZ; to Debian's cron it means nothing, and every time is on the machine's own clock",
@@ -155,7 +156,7 @@ def _said_in_comments(schedule: Schedule, system: bool) -> Iterator[str]:
         yield f"{MARK} name {schedule.name}"
     if schedule.user and not system:
         yield f"{MARK} user {schedule.user}"
-    for name in _POLICIES:
+    for name in _SAID_ASIDE:
         if (value := getattr(schedule, name)) != _DEFAULTS[name]:
             yield f"{MARK} {name} {', '.join(value) if name == 'tags' else value}"
     for line in schedule.note.split("\n") if schedule.note else ():

@@ -33,6 +33,8 @@ class ScheduleOptions(RunOptions, total=False):
     either_day: bool
     enabled: bool
     active_from: datetime | None
+    active_until: datetime | None
+    deadline_seconds: float | None
     overlap: Overlap
     catch_up: CatchUp
     tags: list[str] | tuple[str, ...]
@@ -47,6 +49,8 @@ class Declaration(RunOptions, total=False):
     user: str
     params: Mapping[str, Any]
     enabled: bool
+    active_until: datetime | None
+    deadline_seconds: float | None
     overlap: Overlap
     catch_up: CatchUp
     tags: list[str] | tuple[str, ...]
@@ -89,6 +93,8 @@ class ScheduleChanges(TypedDict, total=False):
     tz: str | None
     enabled: bool | None
     active_from: datetime | None
+    active_until: datetime | None
+    deadline_seconds: float | None
     overlap: Overlap | None
     catch_up: CatchUp | None
     retries: int | None

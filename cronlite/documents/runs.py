@@ -14,6 +14,7 @@ from cronlite.documents import attempts, checks, schedules
 from cronlite.documents.attempts import Attempt
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import Fault, InvalidInput
+from cronlite.when.clock import whole_milliseconds
 
 QUEUED: Final = "queued"
 RUNNING: Final = "running"
@@ -175,6 +176,9 @@ def of_schedule(schedule: Schedule, tick: datetime, now: datetime) -> Run:
         due_at=tick,
         run_at=now,
         queued_at=now,
+        deadline_at=None
+        if schedule.deadline_seconds is None
+        else whole_milliseconds(tick + timedelta(seconds=schedule.deadline_seconds)),
         # Each by its name, which takes two thirds of the time.
         user=schedule.user,
         handler=schedule.handler,

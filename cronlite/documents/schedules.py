@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, InitVar, dataclass, field, fields, replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, takewhile
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -53,11 +53,13 @@ class Schedule:
     tz: str = "UTC"
     enabled: bool = True
     active_from: datetime | None = None
+    active_until: datetime | None = None
     overlap: Overlap = "skip"
     catch_up: CatchUp = "skip"
     retries: int = 0
     retry_delay_seconds: float = 60
     timeout_seconds: float | None = None
+    deadline_seconds: float | None = None
     on_crash: OnCrash = "retry"
     tags: tuple[str, ...] = ()
     note: str = ""
@@ -96,16 +98,25 @@ class Schedule:
 
     def is_due(self, tick: datetime) -> bool:
         """Tell whether a daemon has to run this schedule at a tick: enabled, active, and the time fits."""
-        return self.enabled and (self.active_from is None or tick >= self.active_from) and self.timetable.due(tick)
+        return self.enabled and self.is_active(tick) and self.timetable.due(tick)
+
+    def is_active(self, tick: datetime) -> bool:
+        """Tell whether a tick is neither before `active_from` nor after `active_until`."""
+        begun = self.active_from is None or tick >= self.active_from
+        return begun and (self.active_until is None or tick <= self.active_until)
 
     def next_runs(self, after: datetime | None = None, count: int = 5) -> list[datetime]:
         """List the next ticks strictly after an aware instant (default: now), at most `count`, in UTC."""
         after = datetime.now(timezone.utc) if after is None else clock.utc(after)
         if complaint := _COUNT(count):
             raise InvalidInput(Fault("count", count, *complaint))
+        return list(islice(self.ticks(after), count))
+
+    def ticks(self, after: datetime) -> Iterator[datetime]:
+        """Yield the ticks strictly after an aware instant for as long as it is active, paused or not."""
         if self.active_from is not None:
             after = max(after, self.active_from - timedelta(microseconds=1))
-        return list(islice(self.timetable.next_ticks(after), count))
+        return takewhile(self.is_active, self.timetable.next_ticks(after))
 
     def describe(self) -> str:
         """Say in plain English when it is due."""
@@ -252,6 +263,7 @@ _SHARED_CHECKS: dict[str, values.Check] = {
     "retries": values.number(0, 1_000, whole=True),
     "retry_delay_seconds": values.number(0, _YEAR_SECONDS),
     "timeout_seconds": values.number(0.001, _YEAR_SECONDS, none=True),
+    "deadline_seconds": values.number(0.001, _YEAR_SECONDS, none=True),
     "on_crash": values.one_of("retry", "abandon"),
 }
 _OWN_CHECKS: dict[str, values.Check] = {
@@ -260,6 +272,7 @@ _OWN_CHECKS: dict[str, values.Check] = {
     "user": values.label(200),
     "params": values.params,
     "active_from": values.instant,
+    "active_until": values.instant,
     "tags": values.tags,
     "note": values.text(10_000),
     "owner": lambda value: None if value is None else values.line(200)(value),

@@ -37,6 +37,10 @@ _SCHEDULE = {
     "time_limit": "say timeout_seconds",
     "retry_delay": "say retry_delay_seconds",
     "start_date": "say active_from",
+    "end_date": "say active_until",
+    "deadline": "say deadline_seconds, counted from when it is due",
+    "expires": "say deadline_seconds, counted from when it is due",
+    "starting_deadline_seconds": "say deadline_seconds",
     "paused": "say enabled=False",
 }
 _RUN = {

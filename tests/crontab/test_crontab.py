@@ -256,7 +256,8 @@ def test_a_huge_line_is_shown_in_short() -> None:
     assert len(refused.text) == 200
 
 
-def test_the_longest_line_is_taken() -> None:
+def test_the_longest_line_is_taken_where_params_may_be_that_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRONLITE_MAX_PARAMS_BYTES", "200000")
     line = "* * * * * " + "x" * (131_071 - 10)
     assert len(only(line).params["command"][-1]) == 131_061
 
