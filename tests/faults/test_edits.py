@@ -85,7 +85,7 @@ NONSENSE: dict[str, Any] = {
     "due_at": ["yesterday", 5, None],
     "queued_at": ["yesterday", None],
     "run_at": ["soon", 0, None],
-    "daemon": [5, {"$ne": 1}],
+    "daemon": [5, {"ne": 1}],  # before 5.0, MongoDB itself refuses to store a $ne
     "lane": [5, ["a", "b"]],
     "retries": ["many"],
     "timeout_seconds": ["long", -5],
