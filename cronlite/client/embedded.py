@@ -48,7 +48,7 @@ class Embedded:
         if self.daemon is None and not in_child():
             from cronlite.handlers.output import capture_logs
 
-            daemon = self._new(options)
+            daemon = self._new({**options, "drain_seconds": 0} if _is_killed_soon(os.environ) else options)
             with ExitStack() as undone:
                 undone.enter_context(capture_logs())
                 daemon.start()
@@ -92,3 +92,12 @@ def _give_back(pid: int, daemon: Daemon, left: list[Run]) -> None:
     if pid == os.getpid():  # not in a process that was forked off
         with suppress(CronliteError):  # the store may have been closed
             daemon.execution.cut_off(left)
+            daemon.membership.leave()
+
+
+def _is_killed_soon(environ: Mapping[str, str]) -> bool:
+    """Tell whether the reloader of Django's or of Flask's development server has started this process.
+
+    It kills it a quarter of a second after Ctrl-C: in a drain, that would leave a daemon that seems alive.
+    """
+    return "true" in (environ.get("RUN_MAIN"), environ.get("WERKZEUG_RUN_MAIN"))
