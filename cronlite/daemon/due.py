@@ -22,7 +22,7 @@ COMMON_CHARACTERS = 8_000
 # Of one query. MongoDB takes 16 MB.
 MOST_TEXTS = 20_000
 MOST_CHARACTERS = 3_000_000
-MOST_REPEATED = 4
+MOST_REPEATED = 4  # times that uncommon texts are listed at a tick, for zones that read differently
 # Of the values that cannot be read, those that are worth a line.
 REPORTED = 10
 _DAY_FIELDS = ("day", "weekday")
