@@ -1,4 +1,9 @@
-"""Which store does a URI name?"""
+"""Where is everything kept, and which store does a URI name?
+
+`contract` says what a store must do; the packages `mongo` and `sqlite` do it, each in the same modules: `schedules`,
+`ticks` and `daemons`; `runs` to write, claim and close runs; `listing` to find a few of millions; `lanes` for those
+that wait for each other. `grouping` joins the changes of many runs into few writes.
+"""
 
 from __future__ import annotations
 

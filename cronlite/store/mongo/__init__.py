@@ -1,4 +1,8 @@
-"""Which store keeps everything in MongoDB?"""
+"""Which store keeps everything in MongoDB?
+
+`connection` opens it with the guarantees that cronlite needs, `documents` turns ids and instants into MongoDB's and
+back, `indexes` says what each index is for, and `failures` puts every error into cronlite's words.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""How does SQLite keep the store, in a file or in memory?"""
+"""How does SQLite keep the store, in a file or in memory?
+
+`opening` makes a file or refuses it, `connection` reads and writes it from all threads of a process, `tables` says
+which columns and indexes there are, and `failures` puts every error into cronlite's words.
+"""
 
 from __future__ import annotations
 
