@@ -17,9 +17,10 @@ from cronlite.cli.parameters import Name, zone_names
 from cronlite.cli.render import Column
 from cronlite.cli.session import Session, pass_session
 from cronlite.client.app import Cronlite
-from cronlite.client.schedules import change
-from cronlite.crontab import IMPORTED, Entry, Plan, Refusal
+from cronlite.client.schedules import change, declare
+from cronlite.crontab import IMPORTED, Entry, Known, Plan, Refusal, Remark
 from cronlite.documents import schedules
+from cronlite.documents.schedules import Schedule
 from cronlite.errors import ConfigurationError, InvalidInput
 from cronlite.handlers.shell import NAME as SHELL_HANDLER
 from cronlite.when import clock
@@ -36,6 +37,15 @@ class Step:
     entry: Entry
     action: str
     changes: Mapping[str, Any] = field(default_factory=dict)
+    existing: Schedule | None = None
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the schedule will be called."""
+        if self.existing is None or "name" in self.changes:
+            return self.entry.name
+        return self.existing.name or self.existing.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +84,9 @@ def import_crontab(
     """Store a crontab's lines as schedules that run the commands with the handler 'shell'.
 
     The same file again changes nothing; a line whose time, variables or comment changed changes its schedule; nothing
-    is ever deleted. A schedule is known by its crontab (the file, or --user) and its command, or by a comment
-    '#cronlite: name NAME' right above the line. With a line refused, nothing is stored and the exit code is 2.
+    is ever deleted. A schedule is known by its crontab (the file, or --user) and its command, also once it was renamed
+    or the file moved, or by a comment '#cronlite: name NAME' right above the line. With a line refused,
+    nothing is stored and the exit code is 2.
 
     --json prints source, tz, stored, lines (line, text and action: add, change or keep, with name, user, changes,
     description, next_run and params; or refuse, with reason and remedy), remarks (line, text) and leftovers (names).
@@ -165,23 +176,31 @@ def _source(name: str) -> str:
 
 def _held(cron: Cronlite, plan: Plan, source: str, tz: str, tags: Sequence[str]) -> Import:
     """Hold a plan against the store: what is new, what changes, and what cannot be because of what is there."""
+    known = Known(cron.schedules(handler=SHELL_HANDLER), source, lambda path: Path(path).is_file())
+    there = {entry.line: _there(cron, entry, known) for entry in plan.entries}
     steps, refusals = [], list(plan.refusals)
     for entry in plan.entries:
-        step = _step(cron, entry, tags)
-        if isinstance(step, Step):
-            steps.append(step)
+        existing = there[entry.line]
+        if isinstance(existing, Refusal):
+            refusals.append(existing)
+        elif existing or (existing := _moved(plan, entry, known)):
+            steps.append(_step(entry, existing, known, tags))
         else:
-            refusals.append(step)
-    named = {entry.name for entry in plan.entries}
-    mine = (s.name for s in cron.schedules(handler=SHELL_HANDLER) if s.name and s.name.startswith(f"crontab:{source}:"))
-    leftovers = [name for name in mine if name not in named]
-    return Import(source, tz, plan, steps, sorted(refusals, key=lambda each: each.line), leftovers)
+            plan.remarks += [
+                Remark(entry.line, f"same time and command as {name!r}, beside which it would run")
+                for name in known.like(entry)[:3]
+            ]
+            steps.append(Step(entry, "add", origin=known.origin(entry)))
+    plan.remarks.sort(key=lambda each: each.line)
+    return Import(source, tz, plan, steps, sorted(refusals, key=lambda each: each.line), known.left_over())
 
 
-def _step(cron: Cronlite, entry: Entry, tags: Sequence[str]) -> Step | Refusal:
+def _there(cron: Cronlite, entry: Entry, known: Known) -> Schedule | Refusal | None:
+    """Return the schedule that a line is already, by its name or its origin, or why it cannot be that one."""
     document = next(cron.store.schedules(name=entry.name), None)
     if document is None:
-        return Step(entry, "add")
+        found = known.imported_from(entry)
+        return known.take(found) if found else None
     try:
         existing = schedules.read(document)
     except InvalidInput as refused:
@@ -193,10 +212,23 @@ def _step(cron: Cronlite, entry: Entry, tags: Sequence[str]) -> Step | Refusal:
     if existing.user != entry.schedule.user:
         reason = f"the name {entry.name!r} is that of another user's schedule"
         return Refusal(entry.line, entry.text, reason, "choose another name")
-    changes = {name: new for name in IMPORTED if (new := getattr(entry.schedule, name)) != getattr(existing, name)}
+    return known.take(existing)
+
+
+def _moved(plan: Plan, entry: Entry, known: Known) -> Schedule | None:
+    found = known.moved_from(entry)
+    if found is None:
+        return None
+    told = f"is {found.name or found.id!r}, imported before from a file that is gone: taken for the same line"
+    plan.remarks.append(Remark(entry.line, told))
+    return known.take(found)
+
+
+def _step(entry: Entry, existing: Schedule, known: Known, tags: Sequence[str]) -> Step:
+    changes = crontab.changes(entry, existing)
     if missing := [tag for tag in tags if tag not in existing.tags]:
         changes["tags"] = [*existing.tags, *missing]
-    return Step(entry, "change" if changes else "keep", changes)
+    return Step(entry, "change" if changes else "keep", changes, existing, known.followed(entry, existing))
 
 
 def _store(cron: Cronlite, steps: Sequence[Step], tags: Sequence[str]) -> None:
@@ -204,10 +236,12 @@ def _store(cron: Cronlite, steps: Sequence[Step], tags: Sequence[str]) -> None:
         render.note(complaint, "warning")
     for step in steps:
         new = step.entry.schedule
-        if step.action == "add":
-            cron.schedule(name=new.name, tags=list(tags), **{name: getattr(new, name) for name in IMPORTED})
-        elif step.action == "change":
-            change(cron._opened, cron.document(step.entry.name), step.changes, of_user=new.user)
+        if step.existing is None:
+            imported = {name: getattr(new, name) for name in IMPORTED}
+            declare(cron._opened, {**imported, "name": new.name, "tags": list(tags), "origin": step.origin})
+        elif step.changes or step.existing.origin != step.origin:
+            document = cron.document(step.existing.id)
+            change(cron._opened, document, {**step.changes, "origin": step.origin}, of_user=new.user)
 
 
 def _document(held: Import, now: datetime, stored: bool) -> dict[str, Any]:
@@ -232,7 +266,7 @@ def _line_document(step: Step, now: datetime) -> dict[str, Any]:
         "line": step.entry.line,
         "action": step.action,
         "text": step.entry.text,
-        "name": new.name,
+        "name": step.name,
         "user": new.user,
         "changes": sorted(step.changes),
         "description": new.describe(),
@@ -242,11 +276,10 @@ def _line_document(step: Step, now: datetime) -> dict[str, Any]:
 
 
 def _show(held: Import, now: datetime, stored: bool) -> None:
-    prefix = f"crontab:{held.source}:"
     if held.steps:
         columns = [Column("line", right=True), Column("becomes", True), Column("next run"), Column("when", True)]
         columns += [Column("user", True), Column("command", True), Column("schedule", True)]
-        click.echo(render.table(columns, [_row(step, now, prefix) for step in held.steps]))
+        click.echo(render.table(columns, [_row(step, now) for step in held.steps]))
     for remark in held.plan.remarks:
         click.echo(f"line {remark.line}: {render.one_line(remark.text)}")
     for refusal in held.refusals:
@@ -257,13 +290,13 @@ def _show(held: Import, now: datetime, stored: bool) -> None:
         f"{counted['add']} new, {counted['change']} changed, {counted['keep']} unchanged, {len(held.refusals)} refused"
     )
     click.echo(f"{told}; times are on the clock of {held.tz} where no line says another")
-    if any(step.entry.name.startswith(prefix) for step in held.steps):
-        click.echo(f"schedules are named {prefix}SCHEDULE")
     _note(held, counted["add"], stored)
 
 
 def _note(held: Import, added: int, stored: bool) -> None:
-    if not stored:
+    if not stored and held.refusals:
+        render.note("nothing was stored: mend the refused lines, or leave them out with --skip-refused")
+    elif not stored:
         render.note("nothing was stored")
     elif added:
         render.note("the commands run as the daemon's user, under 'cronlite run --allow-shell' only; no mail is sent")
@@ -276,11 +309,10 @@ def _note(held: Import, added: int, stored: bool) -> None:
         )
 
 
-def _row(step: Step, now: datetime, prefix: str) -> list[str]:
+def _row(step: Step, now: datetime) -> list[str]:
     new = step.entry.schedule
     following = next(iter(new.next_runs(now, 1)), None)
     becomes = {"add": "new", "change": f"changed: {', '.join(step.changes)}", "keep": "unchanged"}[step.action]
     command = f"{new.params['command'][-1]}{' < text' if 'stdin' in new.params else ''}"
     due = render.relative(following, now) if following else "never"
-    name = step.entry.name.removeprefix(prefix)
-    return [str(step.entry.line), becomes, due, new.describe(), new.user, command, name]
+    return [str(step.entry.line), becomes, due, new.describe(), new.user, command, step.name]

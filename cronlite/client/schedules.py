@@ -120,6 +120,12 @@ def settled(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _declared(new: Schedule, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what declaring a schedule sets on the one there is: all but its history and, unless said, its pause."""
-    kept = {"_id", "created_at", "updated_at", *(name for name in ("enabled", "active_from") if name not in given)}
+    kept = {
+        "_id",
+        "created_at",
+        "updated_at",
+        "origin",
+        *(name for name in ("enabled", "active_from") if name not in given),
+    }
     everything = dict.fromkeys(schedules.FIELDS[1:]) | new.document()
     return {name: value for name, value in everything.items() if name not in kept}

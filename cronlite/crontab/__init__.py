@@ -3,7 +3,8 @@
 Nothing here touches a store.
 """
 
+from cronlite.crontab.known import Known, changes
 from cronlite.crontab.reading import IMPORTED, USUAL_USERS, Entry, Plan, Refusal, Remark, read
 from cronlite.crontab.writing import export
 
-__all__ = ["IMPORTED", "USUAL_USERS", "Entry", "Plan", "Refusal", "Remark", "export", "read"]
+__all__ = ["IMPORTED", "USUAL_USERS", "Entry", "Known", "Plan", "Refusal", "Remark", "changes", "export", "read"]

@@ -9,10 +9,18 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cronlite.crontab.refusals import (
+    Refused,
+    refuse_other_crons,
+    refuse_sixth_field,
+    require_storable,
+    said,
+    time_faults,
+)
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import CONTROL, InvalidInput, shown
 from cronlite.handlers.shell import NAME as SHELL_HANDLER
-from cronlite.when import clock, foreign_lines
+from cronlite.when import clock
 from cronlite.when import pattern as cron
 
 # What a crontab says of a schedule; all else is cronlite's own, and left alone when a line is imported again.
@@ -25,8 +33,6 @@ START_AND_STEP = re.compile(r"(?:^|(?<=,))([a-z0-9]+)/([0-9]+)")
 # What isspace(3) takes for a blank, and cron strips from a variable's value.
 SPACES = " \t\n\r\v\f"
 
-# MAX_ARG_STRLEN of Linux: the longest single argument, and so the longest command or variable, that a process can get.
-_LONGEST_LINE = 131_071
 _LONGEST_NOTE = 10_000
 _LONGEST_SOURCE = 150
 _ENVIRONMENT = re.compile(r"""(?:"([^"=]*)"|'([^'=]*)'|([^\s="'][^\s=]*))\s*=\s*(.*)""", re.DOTALL | re.ASCII)
@@ -39,11 +45,6 @@ _TITLES = (
 )
 _FIRST_TITLES = ("m", "min", "mins", "minute", "minutes")
 _BARE_PERCENT = re.compile(r"(?:\\.|[^\\%])*%", re.DOTALL)
-# What cannot be a command, and shows that the fields before it were too many or of another kind.
-_SIXTH_FIELD = re.compile(
-    r"[*?][\d*/,?-]*|\d+([,/-]\d+)*|(sun|mon|tue|wed|thu|fri|sat)([,-](sun|mon|tue|wed|thu|fri|sat))+"
-)
-_FLAGS = re.compile(r"-[nqs]+")
 # Accounts that a line of a system crontab names, where no command of a user's own is called so.
 _USERS = (
     "root www-data nobody daemon postgres mysql nginx apache httpd http jenkins redis mongodb rabbitmq munin logcheck"
@@ -72,6 +73,10 @@ class Entry:
     line: int
     text: str
     schedule: Schedule
+    key: str
+    """What its command, stdin and user amount to: the same wherever the line stands and whenever it is due."""
+    named: bool
+    """Whether a comment above it gave it its name."""
 
     @property
     def name(self) -> str:
@@ -103,21 +108,6 @@ class Plan:
     entries: list[Entry] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
-
-
-class Refused(Exception):
-    """Why a line is refused, before anyone has said which one it was."""
-
-    def __init__(self, reason: str, remedy: str = "") -> None:
-        super().__init__(reason)
-        self.reason, self.remedy = reason, remedy
-
-    @classmethod
-    def all(cls, faults: Iterable[Refused]) -> Refused:
-        """Make one of several, so that the first fault hides no other."""
-        told = list(faults)
-        remedies = dict.fromkeys(fault.remedy for fault in told if fault.remedy)
-        return cls("; ".join(dict.fromkeys(fault.reason for fault in told)), "; ".join(remedies))
 
 
 def read(
@@ -202,7 +192,7 @@ class _Reader:
             self._remark(number, f"{name} is taken as it stands: to cron, a $ in it means nothing either")
 
     def _entry(self, number: int, text: str) -> Entry:
-        _require_storable(text)
+        require_storable(text)
         when, user, written = self._columns(text)
         faults = [
             Refused(f"needs {name} of line {line}, which is refused", f"mend line {line}")
@@ -211,8 +201,9 @@ class _Reader:
         command, stdin = translated(written)
         if not command.strip(SPACES):
             faults.append(Refused("has an empty command, which the % ends", "write \\% for a percent sign"))
+        key = self._key(user, command, stdin)
         given: dict[str, Any] = {
-            "name": self._given_name or self._name(user, command, stdin),
+            "name": self._given_name or f"crontab:{self._source}:{key}",
             "user": user,
             "handler": SHELL_HANDLER,
             "params": _params(command, stdin, self._env),
@@ -226,7 +217,7 @@ class _Reader:
         if faults or schedule is None:
             raise Refused.all(faults)
         self._remark_on(number, when, command, written)
-        return Entry(number, text, schedule)
+        return Entry(number, text, schedule, key, bool(self._given_name))
 
     def _remark_on(self, number: int, when: str, command: str, written: str) -> None:
         if START_AND_STEP.search(when.lower().replace(" ", ",")):
@@ -242,8 +233,8 @@ class _Reader:
         count = 1 + text.lower().startswith("@every ") if text.startswith("@") else len(cron.FIELDS)
         words = re.split(r"[ \t]+", text, maxsplit=count + self._system)
         when = " ".join(words[:count])
-        _refuse_other_crons(when)
-        _refuse_sixth_field(when, " ".join(words[count:]))
+        refuse_other_crons(when)
+        refuse_sixth_field(when, " ".join(words[count:]))
         if len(words) <= count + self._system or not words[-1].strip(SPACES):
             faults = [Refused(f"has no {'user or no ' * self._system}command", "give it after the time")]
             if len(words) < count:
@@ -251,20 +242,20 @@ class _Reader:
             try:
                 cron.parse_line(when)
             except InvalidInput as refused:
-                faults.insert(0, _said(refused))
+                faults.insert(0, said(refused))
             raise Refused.all(faults)
         user = words[count] if self._system else self._user
         if self._system and not _USER.fullmatch(user):
-            raise Refused.all([*_time_faults(when), Refused(f"{shown(user)} is no user", _NAME_ONE)])
+            raise Refused.all([*time_faults(when), Refused(f"{shown(user)} is no user", _NAME_ONE)])
         return when, user, words[-1]
 
-    def _name(self, user: str, command: str, stdin: str) -> str:
+    def _key(self, user: str, command: str, stdin: str) -> str:
         # Made of what runs, not of when: a line whose time, variables or comments were edited is still the same
         # schedule, and importing it changes that one instead of adding another that would run beside it.
         digest = hashlib.sha256("\0".join((user, command, stdin)).encode(errors="surrogatepass")).hexdigest()[:12]
         self._alike[digest] += 1
         ordinal = f".{self._alike[digest]}" if self._alike[digest] > 1 else ""
-        return f"crontab:{self._source}:{digest}{ordinal}"
+        return f"{digest}{ordinal}"
 
     def _remark(self, number: int, text: str) -> None:
         self.plan.remarks.append(Remark(number, text))
@@ -275,22 +266,14 @@ _NAME_ONE = "name one before the command, or import it as a user's crontab"
 
 def _schedule(when: str, given: Mapping[str, Any], faults: list[Refused]) -> Schedule | None:
     """Make the schedule of a line, or add all that is wrong with it to `faults`."""
-    faults += (time_faults := _time_faults(when))
-    pattern = None if time_faults else cron.parse_line(when)
+    faults += (wrong := time_faults(when))
+    pattern = None if wrong else cron.parse_line(when)
     fields = {**pattern.expressions(), "either_day": pattern.either_day} if pattern else {}
     try:
         return Schedule(**{**given, **fields})
     except InvalidInput as refused:
-        faults.append(_said(refused))
+        faults.append(said(refused))
         return None
-
-
-def _time_faults(when: str) -> list[Refused]:
-    try:
-        cron.parse_line(when)
-    except InvalidInput as refused:
-        return [_said(refused)]
-    return []
 
 
 def _are_titles(comment: str) -> bool:
@@ -301,22 +284,8 @@ def _are_titles(comment: str) -> bool:
     return begins and len(words) >= 5 and all(f" {word} " in _TITLES for word in titles)
 
 
-def _refuse_sixth_field(when: str, rest: str) -> None:
-    """Refuse what would run a field or a flag as a command: seconds, a year, an id of anacron."""
-    first = rest.split(maxsplit=1)[0] if rest.strip() else ""
-    if _FLAGS.fullmatch(first):
-        raise Refused(f"begins its command with {first!r}, a flag of BSD's crons", "remove the flag")
-    if not _SIXTH_FIELD.fullmatch(first.lower()):
-        return
-    if when.startswith("@"):
-        raise Refused(f"has {first!r} before the command, as anacron's files have a delay", "remove it, or that file")
-    known = foreign_lines.meant(f"{when} {first}")
-    remedy = known.advice if known else "give five fields: minute, hour, day, month, weekday"
-    raise Refused(f"has more than five fields: the command would begin with {first!r}", remedy)
-
-
 def _value(name: str, text: str, written: str) -> str:
-    _require_storable(text)
+    require_storable(text)
     if not _VARIABLE.fullmatch(name):
         raise Refused(f"{shown(name)} is no name of a variable", "give letters, digits and _ before the '='")
     value = _unquoted(written)
@@ -328,7 +297,7 @@ def _value(name: str, text: str, written: str) -> str:
         try:
             clock.zone(value)
         except InvalidInput as refused:
-            raise _said(refused) from None
+            raise said(refused) from None
     return value
 
 
@@ -345,30 +314,6 @@ def _unquoted(written: str) -> str:
             f"has {shown(rest.lstrip())} after the closing quote", "put the whole value into one pair of quotes"
         )
     return inner
-
-
-def _refuse_other_crons(when: str) -> None:
-    if when.lower() == "@reboot":
-        raise Refused("@reboot is no time", "have the service manager run it, or the application as it starts")
-    if when.startswith("-"):
-        raise Refused("begins with '-', by which some crons keep a line out of their log", "remove the '-'")
-    if "~" in when:
-        raise Refused("has a random time ('~'), which would differ from daemon to daemon", "choose a time")
-
-
-def _require_storable(text: str) -> None:
-    if len(text.encode("utf-8", "surrogateescape")) > _LONGEST_LINE:
-        raise Refused(f"is longer than {_LONGEST_LINE} bytes, which no command can be", "move it to a script")
-    if "\0" in text:
-        raise Refused("holds a NUL byte", "remove it")
-    if re.search("[\ud800-\udfff]", text):
-        raise Refused("is not UTF-8", "convert the file, perhaps with 'iconv -f latin1 -t utf-8'")
-
-
-def _said(refused: InvalidInput) -> Refused:
-    told = [f"{fault.field} {shown(fault.value)} {fault.problem}" for fault in refused.faults]
-    remedies = dict.fromkeys(fault.remedy for fault in refused.faults if fault.remedy)
-    return Refused("; ".join(told), "; ".join(remedies))
 
 
 def translated(written: str) -> tuple[str, str]:

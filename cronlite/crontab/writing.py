@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from cronlite.crontab.reading import DEFAULT_SHELL, MARK, SPACES, START_AND_STEP, Refused, read
+from cronlite.crontab.reading import DEFAULT_SHELL, MARK, SPACES, START_AND_STEP, read
+from cronlite.crontab.refusals import Refused
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import CONTROL, visible
 from cronlite.handlers.shell import NAME as SHELL_HANDLER

@@ -71,6 +71,7 @@ class ScheduleFields(ScheduleOptions, total=False):
     weekday: TimeField
     cron: str | None
     owner: str | None
+    origin: Mapping[str, Any] | None
     created_at: datetime | None
     updated_at: datetime | None
 

@@ -64,6 +64,8 @@ class Schedule:
     tags: tuple[str, ...] = ()
     note: str = ""
     owner: str | None = None
+    origin: Mapping[str, Any] | None = None
+    """The line of a crontab that it was imported from: `source`, `line` (its number then), `key` (of its command)."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
     timetable: Timetable = field(init=False, repr=False, compare=False)
@@ -135,6 +137,7 @@ class Schedule:
         """Return the document to store: `_id` and every field that has a value."""
         stored = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("id", "timetable")}
         stored["params"], stored["tags"] = dict(self.params), list(self.tags)
+        stored["origin"] = dict(self.origin) if self.origin else None
         return {"_id": self.id} | {name: value for name, value in stored.items() if value is not None}
 
 
@@ -252,6 +255,14 @@ def _name(value: object) -> values.Complaint:
     return values.line(200)(value)
 
 
+def _origin(value: object) -> values.Complaint:
+    parts = value if isinstance(value, Mapping) else {}
+    checks = {"source": values.line(300), "line": values.number(1, 2**31, whole=True), "key": values.line(100)}
+    if value is None or (parts.keys() == checks.keys() and not any(checks[name](parts[name]) for name in checks)):
+        return None
+    return "is no line of a crontab", "give source, line (its number) and key, or leave it out"
+
+
 _COUNT = values.number(0, 1_000_000, whole=True)
 _SHARED_CHECKS: dict[str, values.Check] = {
     "handler": values.handler_name,
@@ -275,6 +286,7 @@ _OWN_CHECKS: dict[str, values.Check] = {
     "active_until": values.instant,
     "tags": values.tags,
     "note": values.text(10_000),
+    "origin": _origin,
     "owner": lambda value: None if value is None else values.line(200)(value),
     "created_at": values.instant,
     "updated_at": values.instant,

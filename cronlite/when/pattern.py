@@ -185,7 +185,9 @@ def describe(pattern: Pattern) -> str:
     times, days = _times(pattern.minutes, pattern.hours), _days(pattern)
     if days.startswith("every day") and len(pattern.hours) == 24:
         days = days.removeprefix("every day").strip()
-    return f"{times} {days}".strip()
+    # All hours, but not by a star: by Debian's rule fixed times, which a clock that is put back does not repeat.
+    once = ", once where the clock repeats an hour" if len(pattern.hours) == 24 and not pattern.follows_clock else ""
+    return f"{times} {days}".strip() + once
 
 
 def _times(minutes: Sequence[int], hours: Sequence[int]) -> str:

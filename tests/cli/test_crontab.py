@@ -93,6 +93,94 @@ def test_importing_twice_changes_nothing(machine: Machine) -> None:
     assert machine.stored() == before
 
 
+def test_a_schedule_keeps_the_line_that_it_was_imported_from(machine: Machine) -> None:
+    machine.imported("# why\n5 4 * * * x\n")
+    origin = machine.stored()["x"].origin
+    assert (origin["source"], origin["line"]) == (str(machine.file.resolve()), 2)
+    machine.imported("\n\n# why\n5 4 * * * x\n")
+    assert machine.stored()["x"].origin == {**origin, "line": 4}
+    name = machine.stored()["x"].name
+    with Cronlite(machine.uri) as cron:  # said again by the application, it still comes from there
+        assert cron.schedule(params={"command": ["/bin/sh", "-c", "x"]}, handler="shell", name=name).origin
+
+
+def test_a_renamed_schedule_is_still_that_line(machine: Machine) -> None:
+    machine.imported("30 2 * * * x\n")
+    machine.run("edit", machine.stored()["x"].name, "--name", "db-dump")
+    plan = machine.plan("30 3 * * * x\n")
+    assert [(line["action"], line["name"]) for line in plan["lines"]] == [("change", "db-dump")]
+    with Cronlite(machine.uri) as cron:
+        (only,) = cron.schedules()
+    assert (only.name, only.hour) == ("db-dump", 3)
+
+
+def test_a_line_that_gets_a_name_later_is_still_the_same_schedule(machine: Machine) -> None:
+    machine.imported("30 2 * * * x\n")
+    assert actions(machine.plan("#cronlite: name db-dump\n30 2 * * * x\n")) == [(2, "change")]
+    with Cronlite(machine.uri) as cron:
+        assert [schedule.name for schedule in cron.schedules()] == ["db-dump"]
+
+
+def test_a_crontab_that_was_moved_is_still_the_same_one(machine: Machine) -> None:
+    machine.imported("30 2 * * * x\n40 2 * * * y\n")
+    before = machine.stored()
+    machine.file = machine.file.rename(machine.file.with_name("moved"))
+    plan = machine.plan("30 2 * * * x\n40 2 * * * y\n")
+    assert actions(plan) == [(1, "keep"), (2, "keep")]
+    assert all("imported before from a file that is gone" in remark["text"] for remark in plan["remarks"])
+    assert {key: each.id for key, each in machine.stored().items()} == {key: each.id for key, each in before.items()}
+    assert machine.stored()["x"].origin["source"] == str(machine.file.resolve())
+    assert machine.plan("30 2 * * * x\n40 2 * * * y\n")["remarks"] == []
+
+
+def test_a_copy_of_a_crontab_is_warned_of(machine: Machine) -> None:
+    machine.imported("30 2 * * * x\n")
+    name = machine.stored()["x"].name
+    machine.file = machine.file.with_name("copy")
+    plan = machine.plan("30 2 * * * x\n0 5 * * * x -v\n", "--dry-run")
+    assert actions(plan) == [(1, "add"), (2, "add")]
+    assert [remark["text"] for remark in plan["remarks"]] == [
+        f"same time and command as {name!r}, beside which it would run"
+    ]
+
+
+def test_what_was_imported_by_an_older_version_gets_its_origin(machine: Machine) -> None:
+    machine.imported("30 2 * * * x\n")
+    with Cronlite(machine.uri) as cron:
+        document = cron.document(machine.stored()["x"].id)
+        cron.store.change_schedule(document["_id"], {"origin": None}, document["updated_at"])
+    assert machine.stored()["x"].origin is None
+    assert actions(machine.plan("30 2 * * * x\n")) == [(1, "keep")]
+    assert machine.stored()["x"].origin["line"] == 1
+
+
+def test_another_spelling_of_the_same_minutes_is_no_change(machine: Machine) -> None:
+    machine.imported("0/5 1,3/6 * * 1-5 x\n")
+    written = machine.run("export-crontab").stdout
+    assert "0-59/5 1,3-23/6" in written
+    assert {action for _, action in actions(machine.plan(written))} == {"keep"}
+    assert actions(machine.plan("0-59/5 1,3-23/6 * * mon-fri x\n")) == [(1, "keep")]
+    assert actions(machine.plan("*/5 1,3-23/6 * * mon-fri x\n")) == [(1, "change")]  # follows the clock
+
+
+def test_a_name_in_the_table_works_as_a_name(machine: Machine) -> None:
+    done = machine.imported("30 2 * * * x\n")
+    (name,) = [word for word in done.stdout.split() if word.startswith("crontab:")]
+    assert machine.run("show", name).exit_code == 0
+
+
+def test_a_crontab_never_takes_over_another_users_schedule(machine: Machine) -> None:
+    machine.imported("#cronlite: name nightly\n5 4 * * * x\n", "--user", "root")
+    plan = machine.plan("#cronlite: name nightly\n5 4 * * * y\n5 5 * * * z\n61 * * * * w\n", "--user", "bob")
+    assert actions(plan) == [(2, "refuse"), (3, "add"), (4, "refuse")]
+    assert "another user's" in plan["lines"][0]["reason"]
+    assert list(machine.stored()) == ["x"]
+
+
+def test_a_refused_line_names_the_way_past_it(machine: Machine) -> None:
+    assert "leave them out with --skip-refused" in machine.imported("@reboot z\n5 4 * * * x\n").stderr
+
+
 def test_a_changed_line_changes_its_schedule_and_nothing_of_cronlites_own(machine: Machine) -> None:
     machine.imported("5 4 * * * x\n")
     before = machine.stored()["x"]
@@ -206,7 +294,9 @@ def test_a_crontab_is_written_back_and_read_as_what_it_was(machine: Machine) -> 
     assert {action for _, action in actions(machine.plan(written))} == {"add"}
     after = machine.stored()
     for command, schedule in before.items():
-        undated = dict.fromkeys(("created_at", "updated_at", "active_from"), schedule.created_at)
+        undated: Any = dict.fromkeys(("created_at", "updated_at", "active_from"), schedule.created_at) | {
+            "origin": None
+        }
         assert after[command].changed(**undated).document() | {"_id": schedule.id, "tags": ["srv"]} == {
             **schedule.changed(**undated).document()
         }

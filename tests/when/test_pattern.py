@@ -420,6 +420,11 @@ def test_a_star_at_the_start_of_minute_or_hour_follows_the_clock(line: str, foll
         ("0 0 * 1-3 *", "at 00:00 every day in January to March"),
         ("* * * 2 *", "every minute in February"),
         ("@yearly", "at 00:00 on day 1 in January"),
+        ("0 0-23 * * *", "at minute 0 of every hour, once where the clock repeats an hour"),
+        ("5,35 0/1 * * 1", "at minutes 5 and 35 of every hour on Monday, once where the clock repeats an hour"),
+        ("0-59 0-23 * * *", "every minute, once where the clock repeats an hour"),
+        ("*/5 0-23 * * *", "every 5 minutes"),
+        ("0-59/5 * * * *", "every 5 minutes"),
         ("@weekly", "at 00:00 on Sunday"),
     ],
 )

@@ -214,6 +214,7 @@ SCHEDULES = Table(
         "tags": JSON,
         "note": TEXT,
         "owner": TEXT,
+        "origin": JSON,
         "created_at": DATE,
         "updated_at": DATE,
     },
