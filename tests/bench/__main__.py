@@ -19,6 +19,7 @@ from pathlib import Path
 from tests.bench import (
     burst,
     expressions,
+    fairness,
     idle,
     machine,
     peers,
@@ -44,6 +45,7 @@ BENCHMARKS: Mapping[str, Callable[[Setting], list[Row]]] = {
     "punctual": punctual.measure,
     "idle": idle.measure,
     "sharing": sharing.measure,
+    "fairness": fairness.measure,
     "sqlite": sqlite.measure,
     "start": start.measure,
     "sizes": sizes.measure,

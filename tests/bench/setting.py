@@ -34,6 +34,7 @@ class Sizes:
     idle_settle_seconds: float = 10.0
     idle_seconds: float = 60.0
     slow_runs: int = 2_000
+    queued: int = 100_000
     starts: int = 20
     finished: int = 2_000_000
     expired: int = 700_000
@@ -55,6 +56,7 @@ QUICK = Sizes(
     idle_settle_seconds=2.0,
     idle_seconds=8.0,
     slow_runs=400,
+    queued=10_000,
     starts=5,
     finished=20_000,
     expired=5_000,

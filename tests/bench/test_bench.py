@@ -35,6 +35,7 @@ TINY = replace(
     idle_settle_seconds=0.1,
     idle_seconds=0.5,
     slow_runs=40,
+    queued=1_000,
     starts=1,
     finished=100,
     expired=50,
