@@ -217,7 +217,7 @@ class Store(Protocol):
     def release_lanes(self, now: datetime, lanes: Collection[str] | None = None) -> int:
         """Let the oldest waiting run go of each of these lanes at which nothing else is at work; return how many.
 
-        Of all lanes (None) it looks at 10,000, however many wait, and the next call goes on from there.
+        Of all lanes (None) it looks at 3,000, however many wait, and the next call goes on from there.
         """
 
     def run(self, id: str) -> Run | None:

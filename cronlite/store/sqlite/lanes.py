@@ -11,7 +11,7 @@ from cronlite.store.sqlite.connection import Tables
 from cronlite.store.sqlite.readable import readable
 from cronlite.store.sqlite.tables import RUNS, listed, milliseconds
 
-_LANES = 10_000
+_LANES = 3_000
 _PAGE = 1_000
 
 # States are written into the queries: SQLite uses an index on some rows only where it can see that they are enough.
