@@ -33,7 +33,20 @@ async def app(scope, receive, send):  # for uvicorn
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
 """
-DJANGO = """
+# Both wait a quarter of a second before they kill, which is enough for a machine that has nothing else to do.
+PATIENT = """
+import subprocess
+
+class Patient(subprocess.Popen):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self._sigint_wait_secs = 20
+
+subprocess.Popen = Patient
+"""
+DJANGO = (
+    PATIENT
+    + """
 import sys
 from django.conf import settings
 from django.core.management import execute_from_command_line
@@ -52,7 +65,10 @@ if __name__ == "__main__":
 else:
     cron.start()
 """
-WERKZEUG = """
+)
+WERKZEUG = (
+    PATIENT
+    + """
 from werkzeug.serving import is_running_from_reloader, run_simple
 from served import cron
 
@@ -66,6 +82,7 @@ if __name__ == "__main__":
         cron.start()
     run_simple("127.0.0.1", int(sys.argv[1]), application, use_reloader=True)
 """
+)
 SERVERS = {
     "Django's runserver": ("manage", "runserver", "{port}"),
     "Werkzeug's, which is Flask's": ("work", "{port}"),
