@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -21,6 +20,7 @@ from cronlite.client import doctor as doctors
 from cronlite.client import status as statuses
 from cronlite.client.failing import Failing
 from cronlite.client.status import Status
+from cronlite.daemon.options import CATCH_UP_WINDOW_SECONDS, DRAIN_SECONDS, GRACE_SECONDS, SEATS
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.ticks import Tick
 from cronlite.logger import logger
@@ -34,10 +34,15 @@ log = logger("cronlite.daemon")
 _PASSWORD = re.compile(r"[a-z+]+://[^/@]*:[^/]*@", re.IGNORECASE)
 
 _seats = click.option(
-    "--seats", type=int, default=20, show_default=True, show_envvar=True, help="Handlers at work at a time."
+    "--seats", type=int, default=SEATS, show_default=True, show_envvar=True, help="Handlers at work at a time."
 )
 _drain_seconds = click.option(
-    "--drain-seconds", type=float, default=30, show_default=True, show_envvar=True, help="For handlers at a stop."
+    "--drain-seconds",
+    type=float,
+    default=DRAIN_SECONDS,
+    show_default=True,
+    show_envvar=True,
+    help="For handlers at a stop.",
 )
 _allow_shell = click.option(
     "--allow-shell", is_flag=True, show_envvar=True, help="Let schedules run commands as this user."
@@ -53,7 +58,7 @@ _log_format = click.option(
 @click.option(
     "--grace-seconds",
     type=float,
-    default=300,
+    default=GRACE_SECONDS,
     show_default=True,
     show_envvar=True,
     help="Late minutes made up in full.",
@@ -61,7 +66,7 @@ _log_format = click.option(
 @click.option(
     "--catch-up-window",
     type=Duration(),
-    default="24h",
+    default=f"{CATCH_UP_WINDOW_SECONDS // 3_600}h",
     show_default=True,
     show_envvar=True,
     help="How far back catch_up reaches.",
@@ -92,7 +97,8 @@ def run(
 ) -> None:
     """Run the daemon in the foreground: it ticks, and calls the handlers that -A registers.
 
-    SIGTERM or SIGINT lets running handlers end, at most for --drain-seconds; a second one ends it at once. With no
+    SIGTERM, SIGINT or a closed terminal lets running handlers end, at most for --drain-seconds; a second signal ends it
+    at once. With no
     store to be reached it waits for one. With --dispatch, workers anywhere take a share; --seats 0 leaves all to them.
     """
     from cronlite.daemon.options import Options
@@ -140,7 +146,6 @@ def worker(
 
 def _serve(session: Session, options: Options, *, worker: bool = False, allow_shell: bool, log_format: str) -> None:
     from cronlite.daemon import logs, service
-    from cronlite.daemon.loops import Daemon
     from cronlite.handlers import loading, output, registry, shell
 
     logs.configure("json" if log_format == "json" else "text")
@@ -156,9 +161,8 @@ def _serve(session: Session, options: Options, *, worker: bool = False, allow_sh
             "no handler is registered, so every run stays queued: name a module with @cronlite.handler as -A, "
             "or let schedules run commands with --allow-shell"
         )
-    notifier = service.Notifier(os.environ.get("NOTIFY_SOCKET"))
     with output.capture_logs(), output.capture_prints():
-        service.serve(Daemon(cron.store, cron.registry, options, worker=worker, notify=notifier, home=cron))
+        service.run(cron.store, cron.registry, options, worker=worker, home=cron)
 
 
 def _warn_of_typed_passwords(context: click.Context) -> None:

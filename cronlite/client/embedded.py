@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +33,12 @@ class Embedded:
 
     def run(self, options: Mapping[str, Any]) -> None:
         """Run the daemon in the foreground until a signal, and end the process."""
-        from cronlite.daemon.service import Notifier, serve
+        from cronlite.daemon import service
+        from cronlite.daemon.options import read_options
         from cronlite.handlers.output import capture_logs
 
         with capture_logs():
-            serve(self._new(options, notify=Notifier(os.environ.get("NOTIFY_SOCKET"))))
+            service.run(self._cron.store, self._cron.registry, read_options(options), home=self._cron)
 
     def start(self, options: Mapping[str, Any]) -> None:
         """Run the daemon in threads of this process, unless it does so already or is a handler's child process."""
@@ -80,12 +81,11 @@ class Embedded:
         self._exiting = True
         self.stop()
 
-    def _new(self, options: Mapping[str, Any], notify: Callable[[str, str], None] | None = None) -> Daemon:
+    def _new(self, options: Mapping[str, Any]) -> Daemon:
         from cronlite.daemon.loops import Daemon
         from cronlite.daemon.options import read_options
 
-        checked = read_options(options)
-        return Daemon(self._cron.store, self._cron.registry, checked, notify=notify, home=self._cron)
+        return Daemon(self._cron.store, self._cron.registry, read_options(options), home=self._cron)
 
 
 def _give_back(pid: int, daemon: Daemon, left: list[Run]) -> None:

@@ -24,14 +24,20 @@ class DaemonOptions(TypedDict, total=False):
     fair_users: bool
 
 
+SEATS = 20
+DRAIN_SECONDS = 30
+GRACE_SECONDS = 300
+CATCH_UP_WINDOW_SECONDS = 86_400
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """How a daemon runs; times are in seconds. Raises InvalidInput, with all faults at once."""
 
-    seats: int = 20
-    drain_seconds: float = 30
-    grace_seconds: float = 300
-    catch_up_window_seconds: float = 86_400
+    seats: int = SEATS
+    drain_seconds: float = DRAIN_SECONDS
+    grace_seconds: float = GRACE_SECONDS
+    catch_up_window_seconds: float = CATCH_UP_WINDOW_SECONDS
     silence_seconds: float = SILENCE_SECONDS
     dispatch: str | None = field(default=None, repr=False)
     """The URI of the broker that tells workers of queued runs."""

@@ -13,10 +13,19 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from cronlite.daemon.loops import Daemon
+from cronlite.daemon.options import Options
 from cronlite.errors import ConfigurationError
+from cronlite.handlers.registry import Home, Registry
 from cronlite.logger import logger
+from cronlite.store.contract import Store
 
 log = logger("cronlite.daemon")
+
+
+def run(store: Store, registry: Registry, options: Options, *, worker: bool = False, home: Home | None = None) -> None:
+    """Make a daemon, or a worker, that tells systemd how it is, and serve it."""
+    notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
+    serve(Daemon(store, registry, options, worker=worker, notify=notifier, home=home))
 
 
 def serve(daemon: Daemon) -> None:
