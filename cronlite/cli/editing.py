@@ -92,15 +92,17 @@ def add(session: Session, /, disabled: bool, dry_run: bool, as_json: bool, **opt
     A field that is not named is *, as in cron: --hour 2 alone is sixty runs. Fields given one by one must all match.
     """
     given = _changes(options, options["tz"] or "UTC") | ({"enabled": False} if disabled else {})
-    new = _drafted(given, datetime.now(timezone.utc))
+    now = datetime.now(timezone.utc)  # a dry run needs no store, whose clock counts otherwise
+    new = _drafted(given, now)
     _warn(session, given, new)
     if not dry_run:
         store = session.cron.store
         for complaint in store.prepare():
             render.note(complaint, "warning")
-        new = _drafted(given, session.cron.now())
+        now = session.cron.now()
+        new = _drafted(given, now)
         session.cron.add(new)
-    _present(new, "would add" if dry_run else "added", as_json)
+    _present(new, now, "would add" if dry_run else "added", as_json)
 
 
 @click.command()
@@ -121,7 +123,7 @@ def edit(session: Session, /, ref: str, dry_run: bool, as_json: bool, **options:
     else:
         changed = session.cron.update(schedule_id(session.cron, ref), **given)
     _warn(session, given, changed)
-    _present(changed, "would change" if dry_run else "changed", as_json)
+    _present(changed, session.cron.now(), "would change" if dry_run else "changed", as_json)
 
 
 def _changes(options: Mapping[str, Any], tz: str) -> dict[str, Any]:
@@ -176,8 +178,7 @@ def _warn(session: Session, given: Mapping[str, Any], schedule: Schedule) -> Non
         render.note(hint, "warning")
 
 
-def _present(schedule: Schedule, what: str, as_json: bool) -> None:
-    now = datetime.now(timezone.utc)
+def _present(schedule: Schedule, now: datetime, what: str, as_json: bool) -> None:
     if as_json:
         render.print_json(documents.schedule(schedule, now))
         return
