@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from cronlite.errors import InvalidInput, shown
+from cronlite.errors import InvalidInput, shown, visible
 from cronlite.when import foreign_lines
 from cronlite.when import pattern as cron
 
@@ -23,7 +23,7 @@ class Refused(Exception):
 
     def __init__(self, reason: str, remedy: str = "") -> None:
         super().__init__(reason)
-        self.reason, self.remedy = reason, remedy
+        self.reason, self.remedy = visible(reason), visible(remedy)  # they name what somebody wrote
 
     @classmethod
     def all(cls, faults: Iterable[Refused]) -> Refused:

@@ -48,7 +48,7 @@ _TIME_OF_DAY = r"(\d\d?):(\d\d)(?::00)?"
 
 def meant(line: str) -> Meant | None:
     """Look up a line that cron's grammar refuses; None where nothing is known of it."""
-    words = line.split()
+    words = line.split(" ")  # not at other blanks, which are part of a word to cron
     return next(filter(None, (rule(words) for rule in _RULES)), None)
 
 

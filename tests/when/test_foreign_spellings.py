@@ -273,7 +273,26 @@ PARTS = [
     "1st",
     "@",
 ]
-PARTS += ["every", "5m", "rate(", ")", "cron(", "TZ=", "UTC", ":", "{{", "}}", "%", "daily", "secs", "s ", "\t", "é"]
+PARTS += [
+    "\x85",
+    "\u2028",
+    "every",
+    "5m",
+    "rate(",
+    ")",
+    "cron(",
+    "TZ=",
+    "UTC",
+    ":",
+    "{{",
+    "}}",
+    "%",
+    "daily",
+    "secs",
+    "s ",
+    "\t",
+    "é",
+]
 
 
 def test_whatever_is_written_is_read_or_refused_with_a_remedy(seed: random.Random) -> None:
