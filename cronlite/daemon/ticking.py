@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain, islice
 
 from cronlite.daemon import due
@@ -200,14 +203,17 @@ class Ticker:
 
     def _write(self, new: Iterator[Run], now: datetime) -> Count:
         """Write runs of which no two share a lane, some batches at a time while the next is made."""
-        count, under_way = Count(), deque[Future[Count]]()
+        count, under_way = Count(), deque[_Writing]()
         with ThreadPoolExecutor(WRITERS, "cronlite-write") as writers:  # which has no threads before there is work
             for batch in _batches(new):
-                under_way.append(writers.submit(self._queue, batch, now))
+                writing = _Writing(partial(self._queue, batch, now))
+                with suppress(RuntimeError):  # no thread is granted: then it is written here
+                    writers.submit(writing.begin)
+                under_way.append(writing)
                 if len(under_way) > WRITERS:
-                    count += under_way.popleft().result()
+                    count += under_way.popleft().end()
             for written in under_way:
-                count += written.result()
+                count += written.end()
         return count
 
     def _queue(self, new: list[Run], now: datetime) -> Count:
@@ -259,6 +265,26 @@ class Ticker:
         elif not self._said_more:
             self._said_more = True
             log.warning("more schedules are set aside than are told here ('cronlite doctor' lists them all)")
+
+
+class _Writing:
+    """A batch that is written once: by a writer, or by who waits for it, if no writer has begun."""
+
+    def __init__(self, write: Callable[[], Count]) -> None:
+        self._write, self._turn, self._written = write, threading.Lock(), Future[Count]()
+
+    def begin(self) -> None:
+        """Write it, unless somebody does so already."""
+        if self._turn.acquire(blocking=False):
+            try:
+                self._written.set_result(self._write())
+            except BaseException as error:  # noqa: BLE001 - for who waits
+                self._written.set_exception(error)
+
+    def end(self) -> Count:
+        """Return what was written, or raise what went wrong."""
+        self.begin()
+        return self._written.result()
 
 
 def _fit_in(run: Run, last: Run | None, now: datetime) -> None:

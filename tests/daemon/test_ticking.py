@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from cronlite.daemon import ticking
 from cronlite.daemon.store_clock import steady
-from cronlite.daemon.ticking import Ticker
+from cronlite.daemon.ticking import Count, Ticker, _Writing
 from cronlite.documents import runs, schedules
 from cronlite.documents.runs import Run
 from cronlite.store.contract import RunQuery, Store
@@ -350,3 +352,26 @@ def _todo(store: Store, now: datetime, daemon: str) -> Any:
 
 def _raise(*_: object) -> None:
     raise OSError("the plug was pulled")
+
+
+@pytest.mark.parametrize("granted", [0, 1])
+def test_a_tick_is_written_without_the_threads_that_it_would_like(
+    granted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, start = [None] * granted, threading.Thread.start
+
+    def started(thread: threading.Thread) -> None:
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left.pop()
+        start(thread)
+
+    written: list[int] = []
+    writings = [_Writing(lambda number=number: written.append(number) or Count(queued=1)) for number in range(5)]  # type: ignore[misc,func-returns-value]
+    with monkeypatch.context() as patch, ThreadPoolExecutor(2) as writers:
+        patch.setattr(threading.Thread, "start", started)
+        for writing in writings:
+            with suppress(RuntimeError):
+                writers.submit(writing.begin)
+        assert sum(writing.end().queued for writing in writings) == 5
+    assert sorted(written) == [0, 1, 2, 3, 4], "each once"
