@@ -154,7 +154,9 @@ def use_runs(store: Any) -> None:
     assert store.add_runs([run]) == set()
     assert store.run_with_key("k").id == run.id
     assert store.next_run_at(["extract"]) == NOW
-    (claimed,) = store.claim_runs("d1", ["extract"], NOW, 1)
+    assert store.queued_users(None, 5) == [""]
+    assert (store.count_queued("", 5), store.count_schedules("nobody's", 5)) == (1, 0)
+    (claimed,) = store.claim_runs("d1", ["extract"], NOW, 1, users=["", "eve"])
     assert store.owners() >= {"d1"}
     assert store.change_runs([(claimed, runs.closed(runs.SUCCEEDED, NOW))]) == set()
     assert store.run(run.id).state == "succeeded"
