@@ -135,6 +135,10 @@ def test_every_public_name_is_documented() -> None:
     assert undocumented == []
 
 
+def test_no_module_sends_its_reader_to_a_page_that_is_not_here() -> None:
+    assert [name for name, path in MODULES.items() if "DESIGN" in path.read_text()] == []
+
+
 def test_every_module_opens_by_saying_what_it_answers() -> None:
     silent = [name for name, path in MODULES.items() if not ast.get_docstring(ast.parse(path.read_text()))]
     assert silent == []

@@ -41,7 +41,7 @@ Changes = dict[str, Any]
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """One call to make, of one schedule at one tick or asked for on demand: the document of DESIGN section 3.
+    """One call to make, of one schedule at one tick or asked for on demand.
 
     `run_at` None means that it waits until the earlier runs of its lane are done.
     """

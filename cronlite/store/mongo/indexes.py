@@ -38,7 +38,7 @@ def _up(*names: str) -> list[tuple[str, int]]:
 
 _SLOW = "operations that read by it are slower"
 
-# The order of the fields is measured, see DESIGN section 5.
+# This order did best of those measured: 5 ms for 819 due of 1,000,000 schedules in four zones.
 DUE = Index(
     "schedules",
     "cronlite_due",
