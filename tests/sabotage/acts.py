@@ -25,11 +25,12 @@ LIVENESS, CLAIMS, TICKING = "daemon/liveness.py", "daemon/claims.py", "daemon/ti
 ASKED_FOR = "client/runs.py"
 
 WHEN, DOCUMENTS = "tests/when", "tests/documents"
-ON_SQLITE, ON_MONGODB = "tests/store -k sqlite", "tests/store -k mongod"
-ON_STORES = "tests/store/test_contract_runs.py tests/store/test_contract_outcomes.py tests/daemon"
+CONTRACT = " ".join(f"tests/store/test_contract{part}.py" for part in ("", "_runs", "_outcomes", "_ticks"))
+ON_SQLITE, ON_MONGODB = f"{CONTRACT} -k sqlite", f"{CONTRACT} -k mongod"
 IN_DAEMONS = "tests/daemon/test_claims.py tests/daemon/test_liveness.py tests/daemon/test_ticking.py"
-WITH_DAEMONS = f"{IN_DAEMONS} tests/daemon/test_daemons.py"
-FOR_CLIENTS = "tests/daemon/test_daemons.py tests/cli/test_runs.py tests/hostile tests/client"
+RULES = f"{DOCUMENTS} {IN_DAEMONS}"
+WITH_DAEMONS = f"{IN_DAEMONS} tests/daemon/test_daemons.py -k 'not mongod'"
+FOR_CLIENTS = "tests/hostile/test_a_name_that_is_anothers.py tests/daemon/test_daemons.py -k 'not mongod'"
 
 _TIME = [
     Sabotage("a daemon wakes a second after the minute", CLOCK, "timedelta(seconds=1)", "timedelta(seconds=0)", WHEN),
@@ -158,17 +159,17 @@ _POLICIES = [
         RUNS,
         "{tick:%Y-%m-%dT%H:%MZ}",
         "{tick:%Y-%m-%dT%HZ}",
-        f"{DOCUMENTS} {IN_DAEMONS}",
+        RULES,
     ),
     Sabotage(
         "as many retries as asked for",
         RUNS,
         "failures > run.retries",
         "failures >= run.retries",
-        f"{DOCUMENTS} {IN_DAEMONS}",
+        RULES,
     ),
     Sabotage("the first retry waits the delay", RUNS, "min(failures - 1, 40)", "min(failures, 40)", DOCUMENTS),
-    Sabotage("three crashes are enough", RUNS, "MAX_CRASHES = 3", "MAX_CRASHES = 4", f"{DOCUMENTS} {IN_DAEMONS}"),
+    Sabotage("three crashes are enough", RUNS, "MAX_CRASHES = 3", "MAX_CRASHES = 4", RULES),
     Sabotage(
         "on_crash abandon abandons",
         RUNS,
@@ -176,16 +177,16 @@ _POLICIES = [
     if run.on_crash == "abandon":""",
         """    crashes = run.crashes + 1
     if False:""",
-        f"{DOCUMENTS} {IN_DAEMONS}",
+        RULES,
     ),
     Sabotage(
         "a deadline counts until the first start",
         RUNS,
         " or run.failures or run.crashes",
         "",
-        f"{DOCUMENTS} {IN_DAEMONS}",
+        RULES,
     ),
-    Sabotage("runs are kept for 30 days", RUNS, "timedelta(days=30)", "timedelta(days=3)", f"{DOCUMENTS} {ON_STORES}"),
+    Sabotage("runs are kept for 30 days", RUNS, "timedelta(days=30)", "timedelta(days=3)", RULES),
     Sabotage(
         "a hard stop abandons what may not run twice",
         RUNS,
@@ -198,13 +199,13 @@ _POLICIES = [
 ]
 
 _FENCES = [
-    Sabotage("a claim raises the attempt", RUNS, "now, run.attempt + 1", "now, run.attempt", ON_STORES),
+    Sabotage("a claim raises the attempt", RUNS, "now, run.attempt + 1", "now, run.attempt", ON_SQLITE),
     Sabotage(
         "what goes back has no daemon",
         RUNS,
         '"run_at": run_at, "daemon": None',
         '"run_at": run_at',
-        f"{DOCUMENTS} {ON_STORES}",
+        RULES,
     ),
     Sabotage(
         "the fence has the state (SQLite)",
