@@ -231,9 +231,9 @@ _FENCES = [
     Sabotage("there is a fence (MongoDB)", MONGO_CHANGES, '{"_id": ids, **change.fence}', '{"_id": ids}', ON_MONGODB),
     Sabotage(
         "the fence has the attempt (MongoDB)",
-        "store/grouping.py",
-        '"attempt": run.attempt}',
-        '"attempt": {"$gte": 0}}',
+        RUNS,
+        '"daemon": run.daemon, "attempt": run.attempt}',
+        '"daemon": run.daemon, "attempt": {"$gte": 0}}',
         ON_MONGODB,
     ),
     Sabotage(
@@ -347,8 +347,8 @@ _LEASES = [
     Sabotage(
         "still_mine looks at the fence",
         CLAIMS,
-        "(stored.state, stored.daemon, stored.attempt) == mine",
-        "bool(mine)",
+        'runs.fence(stored) == {**runs.fence(run), "state": runs.RUNNING}',
+        "bool(stored)",
         WITH_DAEMONS,
     ),
     Sabotage(
