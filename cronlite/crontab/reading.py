@@ -236,14 +236,9 @@ class _Reader:
         refuse_other_crons(when)
         refuse_sixth_field(when, " ".join(words[count:]))
         if len(words) <= count + self._system or not words[-1].strip(SPACES):
-            faults = [Refused(f"has no {'user or no ' * self._system}command", "give it after the time")]
-            if len(words) < count:
-                faults = []
-            try:
-                cron.parse_line(when)
-            except InvalidInput as refused:
-                faults.insert(0, said(refused))
-            raise Refused.all(faults)
+            wrong = time_faults(when)
+            missing = Refused(f"has no {'user or no ' * self._system}command", "give it after the time")
+            raise Refused.all([*wrong, *([] if wrong and len(words) < count else [missing])])
         user = words[count] if self._system else self._user
         if self._system and not _USER.fullmatch(user):
             raise Refused.all([*time_faults(when), Refused(f"{shown(user)} is no user", _NAME_ONE)])
