@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 
 from cronlite.daemon.loops import Daemon
 from cronlite.daemon.options import Options
-from cronlite.errors import ConfigurationError
+from cronlite.errors import ConfigurationError, visible
 from cronlite.handlers.registry import Home, Registry
 from cronlite.logger import logger
 from cronlite.store.contract import Store
@@ -139,9 +139,10 @@ class Notifier:
         """
         if not self._address:
             return
-        # One line, whatever it repeats of an error: each line of a message is an order to systemd.
-        told = " ".join(status.split())[:_LONGEST_STATUS]
-        message = f"{_WORDS[event]}STATUS={told}".encode(errors="backslashreplace")
+        # A status may repeat what somebody wrote. systemd takes each line of a message for an order, and
+        # `systemctl status` shows a status on a terminal.
+        one_line = visible(" ".join(status.split()))[:_LONGEST_STATUS]
+        message = f"{_WORDS[event]}STATUS={one_line}".encode()
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
                 sender.settimeout(1)

@@ -201,6 +201,12 @@ def test_a_status_is_one_line_and_gives_no_orders(systemd: Systemd) -> None:
     assert len(status) < 400
 
 
+def test_a_status_turns_no_terminal_that_shows_it(systemd: Systemd) -> None:
+    Notifier(systemd.address)("waiting", "it said: \x1b[2J\x9b31m\x7f\u202e\ud800 ü")
+    ((_, status),) = systemd.listen()
+    assert status == r"STATUS=it said: \x1b[2J\x9b31m\x7f\u202e\ud800 ü"
+
+
 # signals
 
 
