@@ -22,8 +22,8 @@ SERVER = Path(__file__).parent.parent / "crontab" / "server.crontab"
 class Machine:
     """A store on a file, a crontab, and the command line."""
 
-    def __init__(self, folder: Path) -> None:
-        self.uri = f"sqlite:{folder / 'cronlite.db'}"
+    def __init__(self, folder: Path, uri: str = "") -> None:
+        self.uri = uri or f"sqlite:{folder / 'cronlite.db'}"
         self.file = folder / "crontab"
 
     def run(self, *args: str, stdin: str | bytes | None = None) -> Result:
@@ -131,6 +131,28 @@ def test_a_crontab_that_was_moved_is_still_the_same_one(machine: Machine) -> Non
     assert {key: each.id for key, each in machine.stored().items()} == {key: each.id for key, each in before.items()}
     assert machine.stored()["x"].origin["source"] == str(machine.file.resolve())
     assert machine.plan("30 2 * * * x\n40 2 * * * y\n")["remarks"] == []
+
+
+def test_mongodb_keeps_where_a_schedule_came_from_as_well(mongo_uri: str, tmp_path: Path) -> None:
+    machine, text = Machine(tmp_path, mongo_uri), "30 2 * * * x\n40 2 * * * y\n"
+    assert actions(machine.plan(text)) == [(1, "add"), (2, "add")]
+    imported = {command: schedule.id for command, schedule in machine.stored().items()}
+    machine.run("edit", machine.stored()["x"].name, "--name", "db-dump")
+
+    def same_schedules(*, imported_as: Path) -> bool:
+        machine.file = imported_as
+        return actions(machine.plan(text)) == [(1, "keep"), (2, "keep")] and imported == {
+            command: schedule.id for command, schedule in machine.stored().items()
+        }
+
+    assert same_schedules(imported_as=machine.file)
+    link, moved = tmp_path / "link", tmp_path / "moved"
+    link.symlink_to(machine.file)
+    assert same_schedules(imported_as=link)
+    assert same_schedules(imported_as=(tmp_path / "crontab").rename(moved))
+    assert same_schedules(imported_as=moved)
+    assert machine.stored()["x"].name == "db-dump"
+    assert machine.stored()["x"].origin["source"] == str(moved.resolve())
 
 
 def test_a_copy_of_a_crontab_is_warned_of(machine: Machine) -> None:
