@@ -2,9 +2,9 @@
 
 The two speak JSON lines over a socket. The daemon sends where to import from, `{"path"}`, then a call, `{"run",
 "function", "params", "home", "level"}`, when asked `{"mine"}`, and at last `{"bye"}`; the child sends `{"log"}` and
-`{"ask"}` any number of times, then `{"outcome"}`. Both count the calls, and `ask` says during which it was asked: by a
-thread that a handler left behind, it may be an earlier one. What the handler prints goes through a pipe in the place of
-stdout and stderr, and so outlives the child.
+`{"ask"}` any number of times, then `{"outcome"}`, or `{"lacking"}` where the system has no thread or process left.
+Both count the calls, and `ask` says during which it was asked: by a thread that a handler left behind, it may be an
+earlier one. What the handler prints goes through a pipe in the place of stdout and stderr, and so outlives the child.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ from typing import Any
 from cronlite.dispatch import outcomes
 from cronlite.documents.runs import Outcome
 from cronlite.handlers.registry import CurrentRun, Elsewhere, awaited, be_at_home, enter_run
+from cronlite.handlers.shortage import NotStarted
 
 MAX_LOGGED = 64 * 1024
+_CHUNK = 64 * 1024
 Message = dict[str, Any]
 
 _state = {"in_child": False}
@@ -49,7 +51,13 @@ def serve(fd: int) -> None:
     channel = socket.socket(fileno=fd)
     channel.setblocking(True)  # which it is not when it comes from a daemon under gevent
     child = _Child(channel)
-    threading.Thread(target=child.listen, name="cronlite-parent", daemon=True).start()
+    try:
+        threading.Thread(target=child.listen, name="cronlite-parent", daemon=True).start()
+    except RuntimeError as refused:
+        child.send(lacking=str(refused))
+        while channel.recv(_CHUNK):  # or the daemon could not send its call, and would take this for a death
+            pass
+        return
     logging.getLogger().addHandler(_Relay(child))
     child.work()
 
@@ -94,13 +102,19 @@ class _Child:
             self._number += 1
             self._mend()
             logging.getLogger().setLevel(message["level"])
-            outcome = contextvars.Context().run(self._outcome, message)
+            answer = contextvars.Context().run(self._answer, message)
             if os.getpid() != self._pid:
                 os._exit(0)  # a fork that came back out of its handler
             for stream in (sys.stdout, sys.stderr):
                 with suppress(Exception):
                     stream.flush()
-            self.send(outcome=asdict(outcome))
+            self.send(**answer)
+
+    def _answer(self, message: Message) -> Message:
+        try:
+            return {"outcome": asdict(self._outcome(message))}
+        except NotStarted as lacking:
+            return {"lacking": str(lacking)}
 
     def _outcome(self, message: Message) -> Outcome:
         run = message["run"] | {"due_at": datetime.fromisoformat(message["run"]["due_at"])}
@@ -109,6 +123,8 @@ class _Child:
             be_at_home(Elsewhere(**message["home"]))
         try:
             return outcomes.returned(awaited(_function(message["function"])(message["params"])))
+        except NotStarted:
+            raise
         except BaseException as raised:  # noqa: BLE001 - a handler may raise anything
             return outcomes.raised(raised)
 

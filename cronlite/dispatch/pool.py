@@ -18,11 +18,12 @@ from cronlite.dispatch.alarm import Alarm
 from cronlite.dispatch.calls import Call, stepwise
 from cronlite.dispatch.limits import Limits
 from cronlite.dispatch.loop import Loop, Loops
-from cronlite.dispatch.process import Children, NotStarted
+from cronlite.dispatch.process import Children
 from cronlite.documents.runs import Outcome, Run
 from cronlite.errors import CronliteError
 from cronlite.handlers.output import enter_tail, mend_streams
 from cronlite.handlers.registry import CurrentRun, Handler, Home, Registry, awaited, enter_run
+from cronlite.handlers.shortage import NotStarted
 from cronlite.logger import logger
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import errno
 import json
 import logging
 import math
@@ -27,6 +26,7 @@ from cronlite.documents.runs import Outcome, Run
 from cronlite.errors import GiveUp
 from cronlite.handlers.output import relay
 from cronlite.handlers.registry import Handler, Home
+from cronlite.handlers.shortage import NotStarted, is_shortage
 from cronlite.logger import logger
 
 log = logger("cronlite.pool")
@@ -37,17 +37,12 @@ _CHUNK = 64 * 1024
 _CHUNKS_AT_ONCE = 64
 _LOOK_MILLISECONDS = 1_000
 _LEAVE_SECONDS = 1.0
-_SCARCE = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _SCARCE_SECONDS = 1.0
 _BOOT = "import sys; sys.path[:] = sys.argv[2:]; from cronlite.dispatch.child import serve; serve(int(sys.argv[1]))"
 
 
 class Died(Exception):
     """The child ended before it had answered."""
-
-
-class NotStarted(Exception):
-    """The system has no process, file or memory for a child now: the run has not begun, and is not at fault."""
 
 
 class Child:
@@ -166,6 +161,8 @@ class Child:
             for message in messages or ():
                 if "outcome" in message:
                     outcome = Outcome(**message["outcome"])
+                elif "lacking" in message:
+                    raise NotStarted(message["lacking"])
                 elif "log" in message:
                     _log(message["log"])
                 elif outcome:  # asked by a thread that the handler left behind
@@ -233,19 +230,11 @@ class Children:
         Raises NotStarted, after a moment's wait, where there can be no child now.
         """
         request = _request(run, handler, self._home)
-        child = self._take()
         try:
-            begin(child.begin())
-            outcome = child.call(request, still_mine)
-        except Died:
-            status = child.wait()
-            self._bury(child)
-            return outcomes.died(status)
-        except BaseException:
-            self._bury(child)
+            return self._call(request, still_mine, begin)
+        except NotStarted:
+            time.sleep(_SCARCE_SECONDS)  # with its seat taken: asked for at once, the run would come back at once
             raise
-        self._give_back(child)
-        return outcome
 
     def retire(self, now: float) -> float:
         """Let go of children without work; return when to look again."""
@@ -269,6 +258,23 @@ class Children:
             child.dismiss()
         self._keeper.close()
 
+    def _call(
+        self, request: bytes, still_mine: Callable[[], bool], begin: Callable[[Callable[[], None]], None]
+    ) -> Outcome:
+        child = self._take()
+        try:
+            begin(child.begin())
+            outcome = child.call(request, still_mine)
+        except Died:
+            status = child.wait()
+            self._bury(child)
+            return outcomes.died(status)
+        except BaseException:
+            self._bury(child)
+            raise
+        self._give_back(child)
+        return outcome
+
     def _take(self) -> Child:
         with self._lock:
             child = self._idle.pop()[1] if self._idle else None
@@ -287,10 +293,9 @@ class Children:
         try:
             return Child(self._keeper)
         except OSError as refused:
-            if refused.errno not in _SCARCE:
-                raise
-            time.sleep(_SCARCE_SECONDS)  # with its seat taken: asked for at once, the run would come back at once
-            raise NotStarted(str(refused)) from None
+            if is_shortage(refused):
+                raise NotStarted(str(refused)) from None
+            raise
 
     def _give_back(self, child: Child) -> None:
         with self._lock:

@@ -9,10 +9,11 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import IO, Any
+from typing import Any
 
 from cronlite.errors import CronliteError, Fault, InvalidInput, suggestion
 from cronlite.handlers.registry import Registry
+from cronlite.handlers.shortage import NotStarted, is_shortage
 
 NAME = "shell"
 _PARAMS = ("command", "env", "cwd", "stdin")
@@ -47,31 +48,32 @@ def shell_handler(params: Mapping[str, Any]) -> None:
     """
     if faults := list(_faults(params)):
         raise InvalidInput(*faults)
-    process = _started(params)
-    assert process.stdin  # both are pipes
-    assert process.stderr
-    last: deque[bytes] = deque(maxlen=_LAST_LINES)
-    copier = threading.Thread(target=_copy, args=(process.stderr, last), daemon=True)
-    copier.start()
+    with _Copier() as copier:
+        process = _started(params, copier.stderr)
+    assert process.stdin  # a pipe
     with suppress(BrokenPipeError), process.stdin as stdin:
         stdin.write(params.get("stdin", "").encode())
     status = process.wait()
-    copier.join(_LEFTOVER_SECONDS)  # a background process may hold stderr open for ever
+    copier.finish()
     if status:
-        raise CommandFailed(_told(status), [line.decode(errors="replace") for line in list(last)])
+        raise CommandFailed(_told(status), copier.last_lines)
 
 
-def _started(params: Mapping[str, Any]) -> subprocess.Popen[bytes]:
+def _started(params: Mapping[str, Any], stderr: int | None) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             params["command"],
             env=_environment() | dict(params.get("env", {})),
             cwd=params.get("cwd"),
             stdin=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
         )
     except (FileNotFoundError, NotADirectoryError, PermissionError) as refused:
         raise CommandFailed(f"cannot be started: {refused.strerror}: {refused.filename}") from None
+    except OSError as refused:
+        if is_shortage(refused):
+            raise NotStarted(f"no process for a command: {refused}") from None
+        raise
 
 
 def _environment() -> dict[str, str]:
@@ -79,13 +81,52 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("CRONLITE_")}
 
 
-def _copy(stream: IO[bytes], last: deque[bytes]) -> None:
-    """Pass stderr on, and remember the last lines that say something."""
-    with stream:
-        while line := stream.readline(8192):
-            os.write(2, line)
-            if line.strip():
-                last.append(line.strip())
+class _Copier:
+    """Passes a command's stderr on, in a thread, and remembers the last lines that say something.
+
+    The thread begins before the command does, as a command cannot be taken back. Without a thread, the command writes
+    to this process's stderr itself: nothing is lost then but the lines in the message of a failure.
+    """
+
+    def __init__(self) -> None:
+        self._last: deque[bytes] = deque(maxlen=_LAST_LINES)
+        self.stderr: int | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> _Copier:
+        try:
+            reading, writing = os.pipe()
+        except OSError as refused:
+            raise NotStarted(f"no pipe for a command: {refused}") from None
+        thread = threading.Thread(target=self._copy, args=(reading,), daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # "can't start new thread"
+            os.close(reading)
+            os.close(writing)
+        else:
+            self.stderr, self._thread = writing, thread
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.stderr is not None:
+            os.close(self.stderr)  # the command has its own copy
+
+    @property
+    def last_lines(self) -> list[str]:
+        return [line.decode(errors="replace") for line in list(self._last)]
+
+    def finish(self) -> None:
+        """Wait for what is on its way, up to a limit: a background process may hold stderr open for ever."""
+        if self._thread:
+            self._thread.join(_LEFTOVER_SECONDS)
+
+    def _copy(self, reading: int) -> None:
+        with open(reading, "rb") as stream:
+            while line := stream.readline(8192):
+                os.write(2, line)
+                if line.strip():
+                    self._last.append(line.strip())
 
 
 def _told(status: int) -> str:

@@ -40,6 +40,12 @@ def apart(action: str, *, timeout_seconds: float | None = None, **params: Any) -
     return make_run(action, handler="act_apart", timeout_seconds=timeout_seconds, **params)
 
 
+def shell(line: str) -> Run:
+    run = make_run(handler="shell")
+    run.params = {"command": ["/bin/sh", "-c", line]}
+    return run
+
+
 def is_gone(pid: int) -> bool:
     """Tell whether a process has ended; an orphan may stay a zombie where nobody waits for it."""
     listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
@@ -326,6 +332,28 @@ def test_a_run_that_the_system_has_no_process_for_is_given_back(
     assert watched.outcome(apart("ok", value="next")).result == "next"
 
 
+@pytest.mark.parametrize(
+    ("lacking", "error"),
+    [
+        ("threading.Thread.start", 'RuntimeError("can\'t start new thread")'),
+        ("subprocess.Popen", 'BlockingIOError(11, "Resource temporarily unavailable")'),
+    ],
+    ids=["a thread", "a process"],
+)
+def test_a_child_that_the_system_has_nothing_left_for_gives_its_run_back(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, lacking: str, error: str
+) -> None:
+    allow_shell(watched.pool._registry)
+    monkeypatch.setattr(process, "_SCARCE_SECONDS", 0.0)
+    refusing = f"import threading, subprocess; {lacking} = lambda *_, **__: (_ for _ in ()).throw({error}); "
+    with monkeypatch.context() as scarce:
+        scarce.setattr(process, "_BOOT", process._BOOT.replace("serve(int", f"{refusing}serve(int"))
+        watched.pool.submit([run := shell("true")])
+        assert watched.next() == (run, None), "given back, not failed"
+    assert watched.pool.trouble
+    assert watched.outcome(shell("exit 0")).state == runs.SUCCEEDED
+
+
 def test_too_few_file_descriptors_cost_no_run_its_outcome_and_leak_none(make_pool: Callable[[int], Watched]) -> None:
     monitored = Path("/proc/self/fd")
     watched = make_pool(4)
@@ -506,9 +534,7 @@ def test_a_shell_command_that_cannot_be_begun_shows_none_of_our_own_code(
 
 def test_a_shell_command_that_fails_says_why(watched: Watched) -> None:
     allow_shell(watched.pool._registry)
-    run = make_run(handler="shell")
-    run.params = {"command": ["/bin/sh", "-c", "echo out; echo; echo no such host >&2; exit 3"]}
-    outcome = watched.outcome(run)
+    outcome = watched.outcome(shell("echo out; echo; echo no such host >&2; exit 3"))
     assert outcome.error is not None
     assert outcome.error["type"] == "cronlite.handlers.shell.CommandFailed"
     assert outcome.error["message"] == "exit status 3: no such host"

@@ -1,10 +1,13 @@
 """Is what gets registered what will be called, and is everything else refused with a reason?"""
 
+import errno
 import functools
 import importlib
 import importlib.metadata
 import os
+import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from cronlite.errors import ConfigurationError, CronliteError, InvalidInput
 from cronlite.handlers.loading import ENTRY_POINTS, load, load_entry_points
 from cronlite.handlers.registry import Registry, current_run, default_registry
 from cronlite.handlers.shell import CommandFailed, allow_shell, shell_handler
+from cronlite.handlers.shortage import NotStarted
 
 
 @pytest.fixture
@@ -264,6 +268,34 @@ def test_a_command_that_fails_says_how(line: str, told: str) -> None:
 def test_a_command_that_is_not_there_is_named() -> None:
     with pytest.raises(CommandFailed, match=r"cannot be started: .*no-such-command"):
         shell_handler({"command": ["no-such-command"]})
+
+
+def test_a_command_runs_where_the_system_grants_no_thread(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    much = "x" * 1_000_000
+    shell_handler({"command": ["/bin/sh", "-c", "cat >&2; echo done"], "stdin": much})
+    assert capfd.readouterr() == ("done\n", much)
+    with pytest.raises(CommandFailed) as failed:
+        shell_handler({"command": ["/bin/sh", "-c", "echo 'no such host' >&2; exit 3"]})
+    assert str(failed.value) == "exit status 3"
+    assert capfd.readouterr().err == "no such host\n", "told in the output all the same"
+
+
+@pytest.mark.parametrize("lacking", ["fork", "pipe"])
+def test_a_command_that_the_system_has_no_room_for_is_not_started(
+    monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(*{"fork": (subprocess, "Popen"), "pipe": (os, "pipe")}[lacking], refuse)
+    with pytest.raises(NotStarted):
+        shell_handler({"command": ["true"]})
 
 
 def test_a_background_process_that_keeps_stderr_open_holds_up_nothing(tmp_path: Path) -> None:
