@@ -115,9 +115,9 @@ def edit(session: Session, /, ref: str, dry_run: bool, as_json: bool, **options:
 
     If a time field changes, minutes before now no longer count. 'pause' and 'resume' switch it off and on.
     """
-    given = _changes(options, options["tz"] or str(schedule_document(session.cron, ref).get("tz") or "UTC"))
-    if not given:
+    if not _named(options):
         raise click.UsageError("nothing to change; name at least one field", click.get_current_context())
+    given = _changes(options, options["tz"] or str(schedule_document(session.cron, ref).get("tz") or "UTC"))
     if dry_run:
         changed = schedules.read(schedule_document(session.cron, ref) | given)
     else:
@@ -131,7 +131,7 @@ def _changes(options: Mapping[str, Any], tz: str) -> dict[str, Any]:
 
     Instants without a zone are on the clock of `tz`.
     """
-    given = {name: value for name, value in options.items() if value is not None and value != ()}
+    given = _named(options)
     line = given.pop("cron", None)
     if line is not None:
         given = _from_line(line, given)
@@ -151,6 +151,11 @@ def _changes(options: Mapping[str, Any], tz: str) -> dict[str, Any]:
     if "tags" in given:
         given["tags"] = [tag for tag in given["tags"] if tag]
     return given
+
+
+def _named(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that were typed."""
+    return {name: value for name, value in options.items() if value is not None and value != ()}
 
 
 def _instant(typed: Spoken, tz: str) -> datetime:

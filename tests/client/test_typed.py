@@ -69,7 +69,7 @@ def test_the_typed_options_of_a_daemon_are_those_that_there_are() -> None:
 
 def test_the_typed_options_are_the_fields_that_there_are() -> None:
     known = set(schedules.FIELDS)
-    own = {"id", "owner", "created_at", "updated_at"}
+    own = {"id", "owner", "origin", "created_at", "updated_at"}
     assert set(get_type_hints(options.ScheduleFields)) == known | {"cron"}
     assert set(get_type_hints(options.ScheduleChanges)) == known - own | {"cron"}
     named = {"user", "params", "name", "minute", "hour", "day", "month", "weekday"}
