@@ -20,7 +20,8 @@ from cronlite.errors import ConfigurationError, CronliteError, StoreError, Store
 from cronlite.handlers.registry import Registry
 from cronlite.store.contract import RunQuery
 from cronlite.store.sqlite import SqliteStore, opening
-from cronlite.store.sqlite.tables import NUMBER, RUNS, TABLES, TEXT, Table
+from cronlite.store.sqlite.columns import NUMBER, TEXT
+from cronlite.store.sqlite.tables import RUNS, TABLES, Table
 from tests.store.by_hand import by_hand, run_ids
 from tests.store.samples import TICK, a_run
 from tests.waiting import wait_until

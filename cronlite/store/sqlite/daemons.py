@@ -6,8 +6,9 @@ from dataclasses import fields
 from datetime import datetime
 
 from cronlite.documents.daemons import DaemonRecord
+from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import Tables
-from cronlite.store.sqlite.tables import DAEMONS, milliseconds
+from cronlite.store.sqlite.tables import DAEMONS
 
 _FIELDS = tuple(field.name for field in fields(DaemonRecord) if field.name != "id")
 

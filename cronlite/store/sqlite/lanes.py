@@ -7,9 +7,10 @@ from datetime import datetime
 
 from cronlite.documents.runs import Run
 from cronlite.store.grouping import batches
+from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import Tables
 from cronlite.store.sqlite.readable import readable
-from cronlite.store.sqlite.tables import RUNS, listed, milliseconds
+from cronlite.store.sqlite.tables import RUNS, listed
 
 _LANES = 3_000
 _PAGE = 1_000

@@ -11,9 +11,10 @@ from typing import Any
 
 from cronlite.documents.runs import STATES, Run
 from cronlite.store.contract import RunQuery
+from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import BY_ID, NEWEST_FIRST, Order, Tables
 from cronlite.store.sqlite.readable import readable
-from cronlite.store.sqlite.tables import IN_LIST, LAST_CHARACTER, LISTED, RUNS, listed, milliseconds
+from cronlite.store.sqlite.tables import IN_LIST, LAST_CHARACTER, LISTED, RUNS, listed
 
 _PAGE = 500
 _RARE = 10_000

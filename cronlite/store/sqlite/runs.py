@@ -12,8 +12,9 @@ from cronlite.documents import runs
 from cronlite.documents.runs import DEFAULT_QUEUE, Changes, Run
 from cronlite.documents.schedules import Document
 from cronlite.store.grouping import SharedChange, after, batches, shared
+from cronlite.store.sqlite.columns import instant, milliseconds
 from cronlite.store.sqlite.readable import read_or_abandon, readable
-from cronlite.store.sqlite.tables import IN_LIST, RUNS, instant, listed, milliseconds
+from cronlite.store.sqlite.tables import IN_LIST, RUNS, listed
 from cronlite.store.sqlite.turns import Turns, oldest_in_turns
 
 T = TypeVar("T")

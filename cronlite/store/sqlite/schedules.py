@@ -12,6 +12,7 @@ from cronlite.documents.runs import Changes
 from cronlite.documents.schedules import Document
 from cronlite.errors import Conflict, shown
 from cronlite.store.contract import MAX_TEXTS, Clause, Uncommon
+from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import BY_ID, BY_NAME, Tables
 from cronlite.store.sqlite.tables import (
     DUE_DEFAULTS,
@@ -21,7 +22,6 @@ from cronlite.store.sqlite.tables import (
     SCHEDULES,
     distinct,
     listed,
-    milliseconds,
     or_default,
 )
 from cronlite.when.bits import LONGEST

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from cronlite.documents import ticks
 from cronlite.documents.ticks import FIELDS, Tick
+from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import Tables
-from cronlite.store.sqlite.tables import TICKS, milliseconds
+from cronlite.store.sqlite.tables import TICKS
 
 _ONE = f"{TICKS.select} WHERE minute = ?"
 
