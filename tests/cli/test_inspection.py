@@ -1,6 +1,7 @@
 """What do status and doctor see?"""
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
@@ -9,6 +10,7 @@ import pytest
 from cronlite.client.app import Cronlite
 from cronlite.client.doctor import doctor
 from cronlite.client.status import status
+from cronlite.dispatch import limits
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import Run
 from cronlite.documents.ticks import Tick
@@ -194,6 +196,28 @@ def test_workers_alone_do_not_tick_and_tell_their_trouble(typed: Typed, cron: Cr
     people = typed("status").stdout
     assert "no daemon that ticks is alive" in people
     assert "daemon d: the broker does not answer" in people
+
+
+def test_a_coroutine_that_blocks_its_loop_is_told_everywhere(
+    typed: Typed, cron: Cronlite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CUT_SECONDS", 0.1)
+    gate = threading.Event()
+
+    async def stuck(params: object) -> None:
+        gate.wait(60)
+
+    cron.registry.add("stuck", stuck)
+    cron.start(silence_seconds=1)
+    blocking = cron.enqueue("stuck", timeout_seconds=0.1)
+    told = f"run {blocking.id} of stuck blocks its asyncio loop"
+    wait_until(lambda: told in next(iter(cron.store.daemons())).trouble, what="the trouble is in the daemon's record")
+    errors = [one["problem"] for one in typed.json("doctor", code=1) if one["severity"] == "error"]
+    assert [told in problem for problem in errors] == [True], errors
+    assert told in typed("status").stdout
+    gate.set()
+    wait_until(lambda: not next(iter(cron.store.daemons())).trouble, what="the end of the trouble")
+    problems(typed, code=0)
 
 
 def test_a_clock_that_is_off_is_found(cron: Cronlite, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
