@@ -14,7 +14,7 @@ from cronlite.documents import checks as values
 from cronlite.documents import ids
 from cronlite.documents.options import CatchUp, OnCrash, Overlap
 from cronlite.documents.words import word_of_schedules
-from cronlite.errors import Fault, InvalidInput, shown
+from cronlite.errors import Conflict, Fault, InvalidInput, shown
 from cronlite.when import clock
 from cronlite.when import pattern as cron
 from cronlite.when.timetable import Timetable
@@ -189,6 +189,11 @@ def label(document: Mapping[str, Any]) -> str:
     """Say what people call a stored schedule, be it readable or not: its name, or else its id."""
     name = document.get("name")
     return name if isinstance(name, str) else shown(document.get("_id")).strip("'")
+
+
+def taken(field: str, value: object) -> Conflict:
+    """Return the error for a schedule whose `_id` or `name` another one has."""
+    return Conflict(f"there already is a schedule with the {field} {shown(value)}; choose another, or change that one")
 
 
 def refuse_unknown(given: Mapping[str, Any]) -> None:

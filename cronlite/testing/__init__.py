@@ -19,7 +19,7 @@ from cronlite.client.opened import Opened
 from cronlite.daemon.store_clock import StoreClock
 from cronlite.daemon.ticking import Ticker
 from cronlite.documents import runs
-from cronlite.documents.runs import Outcome, Run
+from cronlite.documents.runs import Changes, Outcome, Run
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import ConfigurationError, Fault, InvalidInput, suggestion
 from cronlite.handlers.output import capture_logs, capture_prints
@@ -51,9 +51,9 @@ class HandlerFailed(AssertionError):
 class Rehearsal:
     """Schedules and runs in memory, and a clock that stands still until it is told how much time passes.
 
-    The rest is what a daemon does: ticks, the due query, claims, overlap, retries and records. Handlers run one after
-    the other in the thread of the test, without time limits and child processes; with `in_pool` they run in the pool
-    of a daemon, where these are real. `cron` is the Cronlite to work with; once the rehearsal is entered,
+    The rest is what a daemon does: ticks, the due query, claims, overlap, deadlines, retries and records. Handlers run
+    one after the other in the thread of the test, without time limits and child processes; with `in_pool` they run in
+    the pool of a daemon, where these are real. `cron` is the Cronlite to work with; once the rehearsal is entered,
     `cronlite.schedule` and its like work on it, too. `registry` has its handlers: the default one unless given.
     """
 
@@ -128,7 +128,11 @@ class Rehearsal:
         __tracebackhide__ = True
         ran: list[Run] = []
         while claimed := self._store.claim_runs(DAEMON, self._registry.names(), self.now, 1):
-            ran.append(self._run(claimed[0], raising))
+            (run,) = claimed
+            if missed := runs.too_late(run, self.now):
+                self._record(run, missed)
+                continue
+            ran.append(self._run(run, raising))
             if len(ran) >= MAX_RUNS_AT_ONCE:
                 raise AssertionError(f"{len(ran)} runs without an end; the last was {run_told(ran[-1])}")
         if raising:
@@ -227,12 +231,15 @@ class Rehearsal:
         assert handler is not None, "only runs of known handlers are claimed"
         with capture_logs(), capture_prints():
             outcome, raised = self._call(run, handler)
-        self._store.change_runs([(run, runs.settled(run, outcome, self.now, _NO_JITTER))])
-        self._store.release_lanes(self.now)
-        recorded = self._store.run(run.id) or run
+        recorded = self._record(run, runs.settled(run, outcome, self.now, _NO_JITTER))
         if raising and outcome.error and not _on_purpose(outcome):
             raise HandlerFailed(recorded) from raised
         return recorded
+
+    def _record(self, run: Run, changes: Changes) -> Run:
+        self._store.change_runs([(run, changes)])
+        self._store.release_lanes(self.now)
+        return self._store.run(run.id) or run
 
     def _is_running(self, run: Run) -> bool:
         stored = self._store.run(run.id)

@@ -156,6 +156,15 @@ def test_removing_several_goes_on_after_one_that_is_not_there(typed: Typed) -> N
     assert typed.json("list") == []
 
 
+def test_a_name_that_is_taken_is_what_add_and_edit_complain_of(typed: Typed) -> None:
+    typed("add", "--name", "n", "--minute", "0")
+    typed("add", "--name", "m", "--minute", "0")
+    for words in (["add", "--name", "n", "--minute", "0"], ["edit", "m", "--name", "n"]):
+        assert typed(*words, code=1).stderr == (
+            "cronlite: error: there already is a schedule with the name 'n'; choose another, or change that one\n"
+        )
+
+
 def test_a_prefix_of_an_id_names_its_schedule_if_only_one_has_it(typed: Typed) -> None:
     typed("add", "--name", "a")
     id_ = typed.json("show", "a")["id"]

@@ -55,6 +55,13 @@ def test_what_expired_has_a_deadline(rehearsal: Rehearsal, name: str, seconds: f
     assert rehearsal.cron.get(name).deadline_seconds == seconds
 
 
+def test_a_payment_poll_that_an_outage_held_up_is_missed_and_the_next_one_runs(rehearsal: Rehearsal) -> None:
+    rehearsal.outage(minutes=1, seconds=30)
+    rehearsal.advance(minutes=1)
+    polls = [(f"{run.due_at:%H:%M}", run.state) for run in rehearsal.runs(schedule="poll-payments")]
+    assert polls == [("06:00", "missed"), ("06:01", "succeeded")]
+
+
 def test_a_third_party_that_is_down_is_asked_again(rehearsal: Rehearsal) -> None:
     for name in ("poll-payments", "expire-sessions", "refresh-rates", "clean-uploads"):
         rehearsal.cron.pause(name)

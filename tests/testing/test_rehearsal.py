@@ -239,6 +239,24 @@ def test_a_handler_that_nobody_registered_is_named_with_the_one_that_was_meant(r
     assert rehearsal.drain(raising=False) == []
 
 
+def test_a_run_that_has_not_started_by_its_deadline_is_missed(either: Rehearsal) -> None:
+    either.cron.schedule(params={"value": 1}, handler="act", minute="*/2", deadline_seconds=60, name="even")
+    either.cron.enqueue("act", {"value": 2}, deadline=timedelta(seconds=30))
+    either.outage(minutes=3, seconds=30)
+    assert either.drain() == []
+    assert [run.params["value"] for run in either.advance(minutes=2)] == [1]
+    missed = either.runs(state="missed")
+    assert [(run.params["value"], run.due_at.minute) for run in missed] == [(2, 0), (1, 2)]
+    assert all("not started by its deadline" in (run.reason or "") for run in missed)
+
+
+def test_a_run_that_began_in_time_is_tried_again_after_its_deadline(rehearsal: Rehearsal) -> None:
+    rehearsal.cron.enqueue("act", {"action": "fail"}, retries=1, deadline=timedelta(seconds=30))
+    rehearsal.advance(minutes=2, raising=False)
+    (run,) = rehearsal.runs()
+    assert (run.state, run.attempt) == ("failed", 2)
+
+
 # what is there
 
 

@@ -11,8 +11,7 @@ from pymongo import MongoClient
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from cronlite.documents.runs import Changes
-from cronlite.documents.schedules import Document
-from cronlite.errors import Conflict, shown
+from cronlite.documents.schedules import Document, taken
 from cronlite.store.contract import MAX_TEXTS, Clause, Uncommon
 from cronlite.store.mongo import failures
 from cronlite.store.mongo.connection import Collections
@@ -40,7 +39,8 @@ class Schedules(Collections):
         try:
             self._schedules.insert_one(schedule_to_store(document))
         except DuplicateKeyError:
-            raise _taken(document) from None
+            field = "name" if self.schedule(document["_id"]) is None else "_id"
+            raise taken(field, document.get(field)) from None
 
     @translated
     def change_schedule(self, id: str, changes: Changes, unchanged_since: datetime | None) -> bool:
@@ -49,7 +49,7 @@ class Schedules(Collections):
         try:
             return self._schedules.update_one(unchanged, update(changes)).matched_count == 1
         except DuplicateKeyError:
-            raise _taken(changes) from None
+            raise taken("name", changes.get("name")) from None
 
     @translated
     def remove_schedule(self, id: str) -> bool:
@@ -233,8 +233,3 @@ def _multikey_paths(plan: Document) -> Document:
 def _plain(values: Sequence[Any]) -> list[Any]:
     # Anything else could mean more than itself here: a regular expression within $in is a pattern.
     return [value for value in values if value is None or isinstance(value, (str, int, float))]
-
-
-def _taken(document: Document) -> Conflict:
-    told = [f"{field} {shown(document[field])}" for field in ("_id", "name") if document.get(field) is not None]
-    return Conflict(f"there already is a schedule with the {' or the '.join(told)}; choose another, or change that one")

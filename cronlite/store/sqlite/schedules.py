@@ -9,8 +9,7 @@ from itertools import chain, islice
 from typing import Any
 
 from cronlite.documents.runs import Changes
-from cronlite.documents.schedules import Document
-from cronlite.errors import Conflict, shown
+from cronlite.documents.schedules import Document, taken
 from cronlite.store.contract import MAX_TEXTS, Clause, Uncommon
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import BY_ID, BY_NAME, Tables
@@ -43,7 +42,9 @@ class Schedules(Tables):
             try:
                 connection.execute(SCHEDULES.insert(), row)
             except sqlite3.IntegrityError:
-                raise _taken(document) from None
+                same = connection.execute("SELECT 1 FROM schedules WHERE _id = ?", [document["_id"]]).fetchone()
+                field = "_id" if same else "name"
+                raise taken(field, document.get(field)) from None
 
     def change_schedule(self, id: str, changes: Changes, unchanged_since: datetime | None) -> bool:
         values = [*SCHEDULES.values(changes), id, milliseconds(unchanged_since)]
@@ -52,7 +53,7 @@ class Schedules(Tables):
                 statement = f"{SCHEDULES.update(changes)} WHERE _id = ? AND updated_at IS ?"
                 return connection.execute(statement, values).rowcount == 1
             except sqlite3.IntegrityError:
-                raise _taken(changes) from None
+                raise taken("name", changes.get("name")) from None
 
     def remove_schedule(self, id: str) -> bool:
         return self._change("DELETE FROM schedules WHERE _id = ?", [id]) == 1
@@ -140,8 +141,3 @@ def _plain(column: str, values: Sequence[Any]) -> list[Any]:
 def _tags(document: Document) -> list[Any]:
     tags = document.get("tags")
     return tags if isinstance(tags, list) else []
-
-
-def _taken(document: Document) -> Conflict:
-    told = [f"{field} {shown(document[field])}" for field in ("_id", "name") if document.get(field) is not None]
-    return Conflict(f"there already is a schedule with the {' or the '.join(told)}; choose another, or change that one")
