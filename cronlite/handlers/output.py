@@ -156,7 +156,9 @@ class _Tee:
         self._between_lines = True
 
     def write(self, text: str) -> int:
-        if (tail := _TAIL.get()) is not None and isinstance(text, str):
+        if not isinstance(text, str):  # not even b"" is taken: by that, click tells a binary stream
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if (tail := _TAIL.get()) is not None:
             tail.write(text)
             self.pass_on(tail.whole_lines(self, text))
         else:

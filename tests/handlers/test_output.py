@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from datetime import datetime, timezone
 
+import click
 import pytest
 
 from cronlite.handlers import output
@@ -213,6 +214,20 @@ def test_stdout_looks_like_itself_while_captured(capsys: pytest.CaptureFixture[s
         assert not hasattr(sys.stdout, "nonsense")
         with pytest.raises(TypeError):
             sys.stdout.write(b"bytes")  # type: ignore[arg-type]
+
+
+def test_a_captured_stdout_refuses_bytes_as_itself_does_and_click_takes_it_for_text(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with contextlib.closing(io.TextIOWrapper(io.BytesIO(), "utf-8")) as stream, redirect_stdout(stream):
+        with capture_prints():
+            for data in (b"", b"some"):
+                with pytest.raises(TypeError):
+                    sys.stdout.write(data)  # type: ignore[arg-type] # as click tries, to tell a binary stream
+            assert in_run(lambda: click.echo("shown")) == "shown\n"
+        stream.flush()
+        assert stream.buffer.getvalue() == b"shown\n"
+    assert capfd.readouterr() == ("", "")
 
 
 def test_logs_of_a_run_go_to_its_tail() -> None:
