@@ -205,8 +205,9 @@ Every option can come from the environment, too: CRONLITE_URI, CRONLITE_APP, CRO
 CRONLITE_SEATS and so on; those of other commands with its name, as CRONLITE_LIST_JSON=1. An option counts before the
 environment, that before the file, that before the default.
 
-ID is a schedule's id, a unique beginning of it, or its name. Instants are ISO 8601; one without a zone is read on the
-schedule's clock where a command is about one schedule, and as UTC elsewhere. Durations are 90s, 10m, 2h, 3d.
+ID is a schedule's id, a unique beginning of it, or its name. Instants are ISO 8601, 22:00, yesterday, tomorrow 08:00;
+a zone may follow: 22:00 Europe/Berlin, 21:00Z. One without a zone is read on the schedule's clock where a command is
+about one schedule, and elsewhere on this machine's (or that of $TZ), as in a crontab. Durations are 90s, 10m, 2h, 3d.
 
 Exit codes: 0 all went well; 1 the operation failed; 2 usage, configuration or import; 3 the store is unreachable.
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from cronlite.cli import documents, picking, render
-from cronlite.cli.instants import Instant, Spoken
+from cronlite.cli.instants import Instant, Spoken, tell_clock
 from cronlite.cli.parameters import Duration, Name, Params
 from cronlite.cli.references import last_run, run_named, schedule_id
 from cronlite.cli.runs import shown, since, the_query
@@ -50,7 +50,7 @@ def trigger(session: Session, ref: str, params: dict[str, Any] | None, wait: boo
 @click.command()
 @click.argument("handler", type=Name(handler_names))
 @click.option("--params", type=Params(), default="{}", metavar="JSON", help="JSON, @FILE, or - for stdin.")
-@click.option("--at", type=Instant(), help="Not before this instant; without a zone, UTC.")
+@click.option("--at", type=Instant(), help="Not before this instant; no zone: local time.")
 @click.option("--in", "later", type=Duration(), help="Not before so much time has passed.")
 @click.option("--key", metavar="TEXT", help="At most one run with this key waits at a time; that one is returned.")
 @click.option("--deadline", type=Duration(), help="If it has not started by then, it is missed.")
@@ -85,8 +85,10 @@ def enqueue(
         raise click.UsageError("--at and --in say the same thing; give one of them", click.get_current_context())
     if hint := session.handler_hint(handler):
         render.note(hint, "warning")
+    start = at.coming(session.cron.now()) if at else None
+    tell_clock(at=(at, start))
     given = {
-        "run_at": at.coming(session.cron.now()) if at else later,
+        "run_at": start or later,
         "retry_delay_seconds": retry_delay.total_seconds() if retry_delay else None,
         "timeout_seconds": timeout.total_seconds() if timeout else None,
         "on_crash": on_crash,

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from cronlite.cli import documents, labels, nobody, picking, render
-from cronlite.cli.instants import Instant, Spoken
+from cronlite.cli.instants import Instant, Spoken, tell_clock
 from cronlite.cli.parameters import Name
 from cronlite.cli.picking import Picked
 from cronlite.cli.references import last_run, run_named, schedule_id
@@ -30,7 +30,7 @@ from cronlite.store.grouping import batches
 COUNTED = 10_000  # of the runs that a list leaves out
 
 since = click.option(
-    "--since", type=Instant(spans=True), metavar="2h|INSTANT", help="Only those queued since; without a zone, UTC."
+    "--since", type=Instant(spans=True), metavar="2h|INSTANT", help="Only those queued since; no zone: local time."
 )
 
 
@@ -93,6 +93,7 @@ def the_query(
     # `--since 22:00 --until 06:00` is one night.
     clock_only = until is not None and until.day is None and until.span is None
     end = None if until is None else until.coming(begin) if begin and clock_only else until.past(now)
+    tell_clock(since=(since, begin), until=(until, end))
     wanted = {*states, *(BAD if failed else ())} or None
     return RunQuery(schedule=schedule, schedules=of, user=user, handler=handler, states=wanted, since=begin, until=end)
 

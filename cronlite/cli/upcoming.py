@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 
 from cronlite.cli import documents, labels, nobody, picking, render
-from cronlite.cli.instants import Instant, Spoken
+from cronlite.cli.instants import Instant, Spoken, tell_clock
 from cronlite.cli.parameters import Name
 from cronlite.cli.picking import Filters, Picked
 from cronlite.cli.references import schedule_document
@@ -47,7 +47,7 @@ Coming = tuple[datetime, Schedule]
     "start",
     type=Instant(spans=True),
     default="now",
-    help="Runs at or after this instant; no zone: ID's, or UTC.",
+    help="Runs at or after this instant; no zone: ID's clock, or local time.",
 )
 @click.option("--until", type=Instant(spans=True), metavar="8h|INSTANT", help="Runs before this instant.")
 @picking.picked
@@ -70,10 +70,12 @@ def next_(
     """
     cron = session.cron
     chosen = _the_one(cron, ref, filters) if ref is not None else Picked(cron, **filters)
-    zone = chosen[0].timetable.zone if isinstance(chosen, list) else timezone.utc
+    zone = chosen[0].timetable.zone if isinstance(chosen, list) else None
     now = cron.now()
     begin = start.coming(now, zone)
     end = until.coming(begin, zone) if until else None
+    if zone is None:
+        tell_clock(**{"from": (start, begin), "until": (until, end)})
     limit = count or (LISTED if until else DEFAULT_COUNT)
     found = nearest((schedule for schedule in chosen if schedule.enabled or ref is not None), begin, end, limit)
     if as_json:

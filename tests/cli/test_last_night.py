@@ -4,6 +4,7 @@ The first command of each task is the one that somebody guesses who knows other 
 """
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timezone
 
 import pytest
@@ -33,6 +34,25 @@ def test_what_failed_last_night(typed: Typed) -> None:
     assert "exit status 1: pg_dump: no such database" in told
     assert "CommandFailed" not in told
     assert "pg_dump app | gzip > /srv/app.gz" in told
+
+
+def test_the_night_is_that_of_whoever_asks_and_the_answer_says_so(
+    typed: Typed, clock_of: Callable[[str], None]
+) -> None:
+    utc = typed("runs", "--failed", "--since", "22:00Z", "--until", "03:05Z")
+    assert utc.stderr == ""
+    clock_of("Asia/Tokyo")
+    local = typed("runs", "--failed", "--since", "07:00", "--until", "12:05")
+    assert local.stdout == utc.stdout
+    on_this_clock = "since Sat 2026-11-21 07:00 JST (22:00Z), until Sat 2026-11-21 12:05 JST (03:05Z)"
+    assert f"{on_this_clock}, on this machine's clock" in local.stderr
+    tonight = typed("next", "--until", "tomorrow 07:30")
+    assert firsts(tonight.stdout) == ["2026-11-21"]
+    assert "until Sun 2026-11-22 07:30 JST (22:30Z), on this machine's clock" in tonight.stderr
+    typed("enqueue", "report", "--at", "20:00")
+    assert typed.json("runs", "--limit", "1")[0]["run_at"] == "2026-11-21T11:00:00.000Z"
+    by_its_own_clock = typed("next", LONG, "--until", "tomorrow 03:00")  # Berlin's, where it is due at 02:30
+    assert (len(by_its_own_clock.stdout.splitlines()), by_its_own_clock.stderr) == (2, "")
 
 
 def test_why_it_failed(typed: Typed) -> None:
