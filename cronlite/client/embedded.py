@@ -91,7 +91,7 @@ class Embedded:
 def _give_back(pid: int, daemon: Daemon, left: list[Run]) -> None:
     if pid == os.getpid():  # not in a process that was forked off
         with suppress(CronliteError):  # the store may have been closed
-            daemon.execution.cut_off(left)
+            daemon.handover.cut_off(left)
             daemon.membership.leave()
 
 

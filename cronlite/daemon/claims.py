@@ -1,4 +1,4 @@
-"""Which runs does a daemon claim, and what becomes of them when it, its lease or its seats come to an end?"""
+"""Which runs does a daemon claim, and which of them does it begin?"""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import threading
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
+from cronlite.daemon.handover import Handover
 from cronlite.daemon.liveness import Membership
 from cronlite.daemon.outcomes import Durations, Ended, Pace, Recorder
 from cronlite.daemon.store_clock import StoreClock, steady
@@ -38,7 +39,7 @@ CLOSING_SECONDS = 3.0
 DOUBT_SECONDS = 60.0
 
 
-class Execution:
+class Claimer:
     """Claims runs for one daemon, lets the pool call their handlers, and has the outcomes written down.
 
     `claim` and the `record` of each of the `recorders` are the rounds of loops that the daemon keeps; each returns how
@@ -50,6 +51,7 @@ class Execution:
         store: Store,
         clock: StoreClock,
         membership: Membership,
+        handover: Handover,
         registry: Registry,
         seats: int,
         queues: Collection[str] | None = None,
@@ -61,7 +63,7 @@ class Execution:
             registry, seats, done=self._done, may_start=self._may_start, still_mine=self._still_mine, home=home
         )
         self.claim_soon = threading.Event()
-        self._store, self._clock, self._membership = store, clock, membership
+        self._store, self._clock, self._membership, self._handover = store, clock, membership, handover
         self._registry, self._seats, self._queues = registry, seats, queues
         self._held: set[tuple[str, int]] = set()  # runs and attempts, from the claim until the outcome is in the store
         self._doubtful_until = float("-inf")
@@ -150,18 +152,6 @@ class Execution:
         for _ in self.recorders:
             self._ended.put(None)
 
-    def take_over(self, dead: str) -> int:
-        """Put the runs of a dead daemon back into the queue, or abandon them, as their policy has it."""
-        self._store.abandon_unreadable(dead, self._clock.now())
-        orphans = list(self._store.runs(RunQuery(daemon=dead, states=[runs.RUNNING])))
-        changes = [(run, runs.after_crash(run, self._clock.now())) for run in orphans]
-        lost = self._store.change_runs(changes)
-        for run, change in changes:
-            if run.id not in lost:
-                what = "queued again" if change["state"] == runs.QUEUED else f"abandoned: {change['reason']}"
-                log.warning("run %s of dead daemon %s is %s", run.id, dead, what)
-        return len(changes) - len(lost)
-
     def withdraw(self) -> list[Run]:
         """Take back what the pool has not started."""
         withdrawn = self.pool.withdraw()
@@ -179,19 +169,6 @@ class Execution:
         self.pool.wait_closed(CLOSING_SECONDS)
         going_on = {id(run) for run in self.pool.executing()}
         return left, [run for run in left if id(run) in going_on]
-
-    def give_back(self, given: list[Run]) -> None:
-        """Put runs back into the queue that have not started, or were cut off by a hard stop."""
-        now = self._clock.now()
-        changes: list[tuple[Run, Changes]] = [(run, runs.queued_again(run.run_at or now)) for run in given]
-        if changes:
-            self._store.change_runs(changes)
-            log.info("%d claimed runs given back", len(changes))
-
-    def cut_off(self, started: list[Run]) -> None:
-        """Settle runs whose handlers a stop ends: it costs them neither a retry nor a crash."""
-        now = self._clock.now()
-        self._store.change_runs([(run, runs.cut_off(run, now, "cut off by a stop of its daemon")) for run in started])
 
     def _claim(self, now: datetime, limit: int, ids: Collection[str] | None = None) -> int:
         try:
@@ -230,13 +207,13 @@ class Execution:
             self._suspect = (begun.id, begun.attempt)
         for run in later:
             run.run_at = now + timedelta(seconds=self._chance.uniform(1, LATER_SECONDS))
-        self.give_back(later)
+        self._handover.give_back(later)
         return [run for run in claimed if run not in later]
 
     def _begin(self, claimed: list[Run]) -> None:
         if self._stopping:
             self._let_go(claimed)
-            self.give_back(claimed)
+            self._handover.give_back(claimed)
         else:
             self.pool.submit(claimed)
 
@@ -275,7 +252,7 @@ class Execution:
     def _give_back_waiting(self) -> None:
         """Put runs back whose handlers keep the seats for longer than they used to: another daemon may be free."""
         try:
-            self.give_back(self.withdraw())
+            self._handover.give_back(self.withdraw())
         except StoreError:
             self._doubtful_until = steady() + DOUBT_SECONDS
             raise
@@ -292,7 +269,7 @@ class Execution:
         unanswered = [run for run in found if (run.id, run.attempt) not in held]
         for run in unanswered:
             log.warning("run %s was claimed without an answer, and is given back", run.id)
-        self.give_back(unanswered)
+        self._handover.give_back(unanswered)
 
     def _all_seats_stuck(self) -> bool:
         stuck = self.pool.stuck >= self._seats > 0

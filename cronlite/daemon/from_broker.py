@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from cronlite.daemon.claims import Execution
+from cronlite.daemon.claims import Claimer
 from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.daemon.to_broker import LOST_AFTER, Trouble, load_amqp
 from cronlite.errors import BrokerUnavailable, shown
@@ -44,13 +44,13 @@ class Feeding:
         self,
         store: Store,
         clock: StoreClock,
-        execution: Execution,
+        claimer: Claimer,
         registry: Registry,
         uri: str,
         queues: Collection[str],
     ) -> None:
         self.trouble = Trouble()
-        self._store, self._clock, self._execution, self._registry = store, clock, execution, registry
+        self._store, self._clock, self._claimer, self._registry = store, clock, claimer, registry
         self.queues = list(queues)
         self._consumer = load_amqp().Consumer(uri, queues)
         self._owed: deque[tuple[float, Message]] = deque()  # claimed at, the oldest first
@@ -60,8 +60,8 @@ class Feeding:
     def feed(self) -> float:
         """Claim what one round of messages tells of; return the seconds to wait until the next round."""
         try:
-            self._execution.claim_named((), self._clock.now())  # settles a claim that went without an answer
-            room = self._execution.room()
+            self._claimer.claim_named((), self._clock.now())  # settles a claim that went without an answer
+            room = self._claimer.room()
             self._settle(room)
             if room > 0 and steady() >= self._poll_at:
                 self._poll(room)
@@ -107,7 +107,7 @@ class Feeding:
 
     def _take(self, messages: Sequence[Message]) -> None:
         told = [(message, id) for message in messages if (id := self._run_of(message)) is not None]
-        if self._execution.claim_named({id for _, id in told if id}, self._clock.now() + AHEAD):
+        if self._claimer.claim_named({id for _, id in told if id}, self._clock.now() + AHEAD):
             self._owed.extend((steady(), message) for message, _ in told)
         else:
             self._let_go()
@@ -148,4 +148,4 @@ class Feeding:
         known = self._registry.names()
         lost = self._store.unsent_runs(now, 10 * room, sent_before=now - LOST_AFTER, queues=self.queues)
         ids = [run.id for run in lost if run.handler in known][:room]
-        self._execution.claim_named(ids, now)
+        self._claimer.claim_named(ids, now)

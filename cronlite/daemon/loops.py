@@ -8,8 +8,9 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
-from cronlite.daemon.claims import Execution
+from cronlite.daemon.claims import Claimer
 from cronlite.daemon.from_broker import Feeding
+from cronlite.daemon.handover import Handover
 from cronlite.daemon.liveness import BEATS_PER_SILENCE, Membership, Peers, host_and_pid
 from cronlite.daemon.options import Options
 from cronlite.daemon.outcomes import Recorder
@@ -73,10 +74,12 @@ class Daemon:
         silence = self.options.silence_seconds
         self.membership = Membership(store, self.clock, self._record, self._forget, silence)
         self.peers = Peers(store, silence)
-        self.execution = Execution(
+        self.handover = Handover(store, self.clock)
+        self.claimer = Claimer(
             store,
             self.clock,
             self.membership,
+            self.handover,
             registry,
             self.options.seats,
             self._queues,
@@ -85,13 +88,13 @@ class Daemon:
         )
         self.ticker = Ticker(
             store,
-            self.execution.add,
+            self.claimer.add,
             lambda: self.membership.id,
             self.peers.is_dead,
             timedelta(seconds=self.options.grace_seconds),
             timedelta(seconds=self.options.catch_up_window_seconds),
         )
-        self._recorders = {f"record-{number}": one for number, one in enumerate(self.execution.recorders, start=1)}
+        self._recorders = {f"record-{number}": one for number, one in enumerate(self.claimer.recorders, start=1)}
         self._feeding, self._sending = self._linked(worker)
         self._send_soon = threading.Event()
         self._stopping, self._drained, self._silent = threading.Event(), threading.Event(), threading.Event()
@@ -122,7 +125,7 @@ class Daemon:
 
     def wake(self) -> None:
         """Look for queued runs now instead of at the next poll."""
-        self.execution.claim_soon.set()
+        self.claimer.claim_soon.set()
         self._send_soon.set()
 
     def stop(self, *, hard: bool = False, last_words: Callable[[], object] | None = None) -> list[Run]:
@@ -136,17 +139,17 @@ class Daemon:
         The daemon still beats, and still writes down how runs end. A second call does nothing. `process_ends` says that
         the interpreter is ending, and may refuse handlers their threads.
         """
-        self.execution.pool.process_ends |= process_ends
+        self.claimer.pool.process_ends |= process_ends
         if self._draining:
             return
         self._draining = True
-        self.execution.stop_claiming()
+        self.claimer.stop_claiming()
         log.info("nothing more is claimed; running handlers have %g s", self.options.drain_seconds)
         self._notify("stopping", "waiting for running handlers")
         self._end_loops()
         self._join("tick", "claim", "send", "prune")
-        pool = self.execution.pool
-        self._guarded("give back", lambda: self.execution.give_back(self.execution.withdraw()))
+        pool = self.claimer.pool
+        self._guarded("give back", lambda: self.handover.give_back(self.claimer.withdraw()))
         if link := self._feeding or self._sending:
             link.close()
         pool.drain(self.options.drain_seconds)
@@ -160,10 +163,10 @@ class Daemon:
         """
         self._drained.set()
         self._silent.set()
-        self.execution.record_soon()
+        self.claimer.record_soon()
         self._join(*self._recorders, "beat")
-        left, going_on = self.execution.close()
-        self._guarded("record", self.execution.record_all)
+        left, going_on = self.claimer.close()
+        self._guarded("record", self.claimer.record_all)
         if self._ready.is_set() and (hard or not going_on):
             self._guarded("leave", self.membership.leave)
         cut_off = left if hard else [run for run in left if run not in going_on]
@@ -178,14 +181,14 @@ class Daemon:
         if last_words:
             last_words()
         if cut_off:
-            self._guarded("give back", lambda: self.execution.cut_off(cut_off))
+            self._guarded("give back", lambda: self.handover.cut_off(cut_off))
 
     @property
     def trouble(self) -> str:
         """What keeps this daemon from its work, since when, and why; nothing while all is well."""
         link = self._feeding or self._sending
         fallen = f"its {self.fallen} loop has ended" if self.fallen else ""
-        told = (fallen, self._rounds.trouble(), link.trouble.told if link else "", self.execution.pool.trouble)
+        told = (fallen, self._rounds.trouble(), link.trouble.told if link else "", self.claimer.pool.trouble)
         return "; ".join(part for part in told if part)
 
     @property
@@ -204,7 +207,7 @@ class Daemon:
             self._keep(name, partial(self._write, recorder), self._drained)
         self._keep("prune", self._prune, self._stopping)
         self._keep(
-            "claim", self._feeding.feed if self._feeding else self._claim, self._stopping, self.execution.claim_soon
+            "claim", self._feeding.feed if self._feeding else self._claim, self._stopping, self.claimer.claim_soon
         )
         if self._sending:
             self._keep("send", self._sending.send, self._stopping, self._send_soon)
@@ -247,14 +250,14 @@ class Daemon:
 
     def _show_life(self) -> None:
         """Tell how things are; where there is no hope left, without the sign of life that a watchdog waits for."""
-        running, trouble = self.execution.pool.running, self.trouble
+        running, trouble = self.claimer.pool.running, self.trouble
         status = f"next wake {self._wake_at:%H:%M:%S}Z, {running} running"
         self._notify("failing" if self.is_hopeless else "tick", f"{trouble}; {status}" if trouble else status)
 
     def _claim(self) -> float:
-        if self.execution.claim():
+        if self.claimer.claim():
             return 0
-        if not self._hears or self.execution.pool.waiting:
+        if not self._hears or self.claimer.pool.waiting:
             return POLL_SECONDS
         run_at = self._store.next_run_at(self._registry.names())
         wait = self.clock.seconds_until(run_at) if run_at else POLL_SECONDS_HEARING
@@ -275,17 +278,17 @@ class Daemon:
         if not self._hears:
             return WATCH_SECONDS
         # Not the sending: all daemons hear this at the same time, and each of them would send.
-        self.execution.claim_soon.set()
+        self.claimer.claim_soon.set()
         return 0
 
     def _beat(self) -> float:
-        pool, trouble = self.execution.pool, self.trouble
+        pool, trouble = self.claimer.pool, self.trouble
         if trouble:
             self._notify("failing", trouble)  # perhaps the loop that shows life is the one that cannot
         self.membership.beat(running=pool.running, stuck=pool.stuck, trouble=trouble, ticked_at=self._ticked_at)
         dead = self.peers.observe(self.membership.id, self._store.owners())
         for owner in dead:
-            self.execution.take_over(owner)
+            self.handover.take_over(owner)
         now = self.clock.now()
         if self._store.release_lanes(now) or dead:
             self.wake()
@@ -305,7 +308,7 @@ class Daemon:
 
     def _forget(self) -> None:
         """Drop what was claimed and has not started: this daemon was marked dead, and others take it over."""
-        dropped = self.execution.withdraw()
+        dropped = self.claimer.withdraw()
         if dropped:
             log.warning("dropped %d claimed runs that had not started", len(dropped))
 
@@ -331,7 +334,7 @@ class Daemon:
         broker = self.options.dispatch
         if worker:
             queues = self._queues or ()
-            return Feeding(self._store, self.clock, self.execution, self._registry, broker or "", queues), None
+            return Feeding(self._store, self.clock, self.claimer, self._registry, broker or "", queues), None
         return None, Sending(self._store, self.clock, broker) if broker else None
 
     def _keep(
@@ -392,14 +395,14 @@ class Daemon:
         """Give up as a whole: with one loop less, this daemon would pass for a live one and leave work undone."""
         was_stopping, self.fallen = self._stopping.is_set(), name
         log.critical("without its %s loop, daemon %s gives up: others take its work over", name, self.membership.id)
-        self.execution.stop_claiming()
+        self.claimer.stop_claiming()
         self._end_loops()
         if not was_stopping:
             (self.on_fall or self._silent.set)()
 
     def _end_loops(self) -> None:
         """End the loops that bring new work."""
-        for event in (self._stopping, self._tick_soon, self.execution.claim_soon, self._send_soon):
+        for event in (self._stopping, self._tick_soon, self.claimer.claim_soon, self._send_soon):
             event.set()
 
     def _join(self, *names: str) -> None:

@@ -174,7 +174,7 @@ def test_the_backlog_stays_at_the_broker_for_whoever_joins_late(cron: Cronlite, 
         wait_until(lambda: publisher.waiting("default") == 17, what="3 of 20 are taken")
         late = start(broker.uri, worker=True, seats=5)
         wait_until(lambda: publisher.waiting("default") == 12, what="5 more are taken")
-    pools = first.daemon.execution.pool, late.daemon.execution.pool
+    pools = first.daemon.claimer.pool, late.daemon.claimer.pool
     wait_until(lambda: [pool.running for pool in pools] == [3, 5], what="each seat has its run")
     let_go.set()
     all_done(cron, 20)
@@ -194,7 +194,7 @@ def test_while_seats_are_taken_for_long_nothing_is_kept_from_the_broker(
     def unsettled_and_waiting() -> str:
         return broker.ctl("list_queues", "--no-table-headers", "messages_unacknowledged", "messages_ready").strip()
 
-    wait_until(lambda: worker.daemon.execution.pool.running == 3, what="all seats are taken")
+    wait_until(lambda: worker.daemon.claimer.pool.running == 3, what="all seats are taken")
     wait_until(lambda: "0\t7" in unsettled_and_waiting(), what="all is settled that was taken")
     let_go.set()
     all_done(cron, 10)
@@ -207,7 +207,7 @@ def test_a_worker_that_stops_leaves_no_message_of_what_it_ran(cron: Cronlite, br
     worker = start(broker.uri, worker=True, seats=2, drain_seconds=60).daemon
     for _ in range(5):
         cron.enqueue("work")
-    wait_until(lambda: worker.execution.pool.running == 2, what="its seats are taken")
+    wait_until(lambda: worker.claimer.pool.running == 2, what="its seats are taken")
     stopping = threading.Thread(target=worker.stop)
     stopping.start()
     wait_until(lambda: "default" not in broker.ctl("list_consumers"), what="it has parted")

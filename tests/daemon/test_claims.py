@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from cronlite.daemon import claims as execution_module
-from cronlite.daemon import liveness, outcomes, store_clock
-from cronlite.daemon.claims import LATER_SECONDS, Execution, _Seats
+from cronlite.daemon import claims, liveness, outcomes, store_clock
+from cronlite.daemon.claims import LATER_SECONDS, Claimer, _Seats
+from cronlite.daemon.handover import Handover
 from cronlite.daemon.liveness import Membership
 from cronlite.daemon.outcomes import Pace
 from cronlite.daemon.store_clock import StoreClock
@@ -26,7 +26,7 @@ from cronlite.store.contract import RunQuery, Store
 from tests.store.samples import NOW, a_daemon, a_run, a_run_in, a_running, add, stored
 from tests.waiting import wait_until
 
-MakeExecution = Callable[..., Execution]
+MakeClaimer = Callable[..., Claimer]
 
 
 @pytest.fixture
@@ -38,19 +38,19 @@ def gate() -> Iterator[threading.Event]:
 
 
 @pytest.fixture
-def execution(store: Store, gate: threading.Event) -> Iterator[MakeExecution]:
-    made: list[Execution] = []
+def claimer(store: Store, gate: threading.Event) -> Iterator[MakeClaimer]:
+    made: list[Claimer] = []
 
     def extract(params: Mapping[str, Any]) -> None:
         gate.wait(20)
 
-    def make(seats: int = 4, *, joined: bool = True, **options: Any) -> Execution:
+    def make(seats: int = 4, *, joined: bool = True, **options: Any) -> Claimer:
         registry, clock = Registry(), StoreClock()
         registry.add("extract", extract)
         member = Membership(store, clock, a_daemon, lambda: None)
         if joined:
             member.join()
-        made.append(Execution(store, clock, member, registry, seats, **options))
+        made.append(Claimer(store, clock, member, Handover(store, clock), registry, seats, **options))
         return made[-1]
 
     yield make
@@ -67,9 +67,9 @@ def states(store: Store, runs: Sequence[Run]) -> list[str]:
 
 
 def test_as_many_runs_as_can_start_soon_are_claimed_on_the_way_and_the_others_queued(
-    store: Store, execution: MakeExecution
+    store: Store, claimer: MakeClaimer
 ) -> None:
-    busy, new = execution(seats=4), a_tick(44)  # in half a second, calls of 50 ms each
+    busy, new = claimer(seats=4), a_tick(44)  # in half a second, calls of 50 ms each
     assert busy.add(new) == set()
     assert states(store, new) == [RUNNING] * 40 + [QUEUED] * 4
     assert [stored(store, run).attempt for run in new] == [1] * 40 + [0] * 4
@@ -78,9 +78,9 @@ def test_as_many_runs_as_can_start_soon_are_claimed_on_the_way_and_the_others_qu
 
 
 def test_two_batches_at_a_time_share_the_room(
-    store: Store, execution: MakeExecution, monkeypatch: pytest.MonkeyPatch
+    store: Store, claimer: MakeClaimer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    busy, new, add_runs, first = execution(seats=4), a_tick(88), store.add_runs, threading.Event()
+    busy, new, add_runs, first = claimer(seats=4), a_tick(88), store.add_runs, threading.Event()
 
     def held(batch: Sequence[Run]) -> set[str]:
         if batch[0] is new[0]:
@@ -100,9 +100,9 @@ def test_two_batches_at_a_time_share_the_room(
 
 
 def test_while_a_tick_is_written_the_queue_gets_no_more_than_free_seats(
-    store: Store, execution: MakeExecution, monkeypatch: pytest.MonkeyPatch
+    store: Store, claimer: MakeClaimer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    busy, new, add_runs = execution(seats=4), a_tick(3), store.add_runs
+    busy, new, add_runs = claimer(seats=4), a_tick(3), store.add_runs
     add(store, *(a_run(f"r{number}") for number in range(9)))
     monkeypatch.setattr(busy._pace, "per_second", lambda: 1_000)
     claimed: list[int] = []
@@ -118,9 +118,9 @@ def test_while_a_tick_is_written_the_queue_gets_no_more_than_free_seats(
 
 
 def test_what_was_at_a_death_before_is_claimed_for_a_free_seat_only(
-    store: Store, execution: MakeExecution, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+    store: Store, claimer: MakeClaimer, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    busy = execution(seats=2)
+    busy = claimer(seats=2)
     queued = [a_run(f"r{number}", crashes=int(number in (1, 4))) for number in range(8)]
     add(store, *queued)
     monkeypatch.setattr(busy._pace, "per_second", lambda: 1_000)
@@ -146,9 +146,9 @@ def test_seats_are_kept_for_what_may_not_wait_over_all_of_a_claim() -> None:
 
 @pytest.mark.parametrize("seats", [1, 4])
 def test_what_may_not_be_repeated_is_claimed_for_a_free_seat_only(
-    store: Store, execution: MakeExecution, monkeypatch: pytest.MonkeyPatch, seats: int
+    store: Store, claimer: MakeClaimer, monkeypatch: pytest.MonkeyPatch, seats: int
 ) -> None:
-    busy, new = execution(seats=seats), a_tick(9, on_crash="abandon")
+    busy, new = claimer(seats=seats), a_tick(9, on_crash="abandon")
     monkeypatch.setattr(busy._pace, "per_second", lambda: 1_000)
     busy.add(new)
     assert states(store, new) == [QUEUED] * 9
@@ -158,9 +158,9 @@ def test_what_may_not_be_repeated_is_claimed_for_a_free_seat_only(
 
 
 def test_of_the_runs_that_two_daemons_died_with_one_is_at_work_at_a_time(
-    store: Store, execution: MakeExecution, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+    store: Store, claimer: MakeClaimer, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    busy, queued, now = execution(seats=4), [a_run(f"r{n}", crashes=2 * (n != 1)) for n in range(3)], [NOW]
+    busy, queued, now = claimer(seats=4), [a_run(f"r{n}", crashes=2 * (n != 1)) for n in range(3)], [NOW]
     monkeypatch.setattr(busy._clock, "now", lambda: now[0])
     add(store, *queued)
     assert busy.claim() == 2
@@ -180,13 +180,13 @@ def test_of_the_runs_that_two_daemons_died_with_one_is_at_work_at_a_time(
 
 
 def test_what_waits_too_long_for_a_seat_is_given_back_for_others(
-    store: Store, execution: MakeExecution, monkeypatch: pytest.MonkeyPatch
+    store: Store, claimer: MakeClaimer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow, idle, new = execution(seats=4), execution(seats=4), a_tick(6)
+    slow, idle, new = claimer(seats=4), claimer(seats=4), a_tick(6)
     slow.add(new)
     assert slow.claim() == 0
     assert states(store, new) == [RUNNING] * 6  # for a second more
-    monkeypatch.setattr(execution_module, "MAX_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(claims, "MAX_WAIT_SECONDS", 0.0)
     assert slow.claim() == 0
     assert states(store, new) == [RUNNING] * 4 + [QUEUED] * 2
     assert [stored(store, run).run_at for run in new] == [run.run_at for run in new]
@@ -195,11 +195,11 @@ def test_what_waits_too_long_for_a_seat_is_given_back_for_others(
 
 
 def test_what_could_not_be_given_back_is_so_later(
-    store: Store, execution: MakeExecution, monkeypatch: pytest.MonkeyPatch
+    store: Store, claimer: MakeClaimer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow, new = execution(seats=2), a_tick(3)
+    slow, new = claimer(seats=2), a_tick(3)
     slow.add(new)
-    monkeypatch.setattr(execution_module, "MAX_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(claims, "MAX_WAIT_SECONDS", 0.0)
     with monkeypatch.context() as pulled:
         pulled.setattr(store, "change_runs", _raise)
         with pytest.raises(StoreUnavailable):
@@ -210,10 +210,10 @@ def test_what_could_not_be_given_back_is_so_later(
 
 
 def test_what_was_claimed_on_the_way_is_called_and_recorded(
-    store: Store, execution: MakeExecution, gate: threading.Event
+    store: Store, claimer: MakeClaimer, gate: threading.Event
 ) -> None:
     gate.set()
-    busy, new = execution(), a_tick(4)
+    busy, new = claimer(), a_tick(4)
     busy.add(new)
     assert busy.pool.drain(10) == []
     busy.record_all()
@@ -235,41 +235,41 @@ def test_what_was_claimed_on_the_way_is_called_and_recorded(
     ids=str,
 )
 def test_what_this_daemon_may_not_start_is_left_to_the_queue(
-    store: Store, execution: MakeExecution, made: dict[str, Any], given: dict[str, Any]
+    store: Store, claimer: MakeClaimer, made: dict[str, Any], given: dict[str, Any]
 ) -> None:
     new = a_tick(2, **given)
-    assert execution(**made).add(new) == set()
+    assert claimer(**made).add(new) == set()
     assert states(store, new) == [given.get("state", QUEUED)] * 2
 
 
-def test_none_is_claimed_on_the_way_while_it_stops(store: Store, execution: MakeExecution) -> None:
-    stopping, new = execution(), a_tick(2)
+def test_none_is_claimed_on_the_way_while_it_stops(store: Store, claimer: MakeClaimer) -> None:
+    stopping, new = claimer(), a_tick(2)
     stopping.stop_claiming()
     stopping.add(new)
     assert states(store, new) == [QUEUED] * 2
 
 
-def test_a_run_whose_lane_was_taken_meanwhile_waits_in_the_queue(store: Store, execution: MakeExecution) -> None:
+def test_a_run_whose_lane_was_taken_meanwhile_waits_in_the_queue(store: Store, claimer: MakeClaimer) -> None:
     add(store, a_running("lane-0", due_at=a_run().due_at.replace(minute=1)))
     new = a_tick(2)
-    assert execution().add(new) == set()
+    assert claimer().add(new) == set()
     blocked, free = (stored(store, run) for run in new)
     assert (blocked.state, blocked.daemon, blocked.attempt) == (QUEUED, None, 0)
     assert free.state == RUNNING
 
 
-def test_a_tick_that_was_done_before_starts_nothing(store: Store, execution: MakeExecution) -> None:
-    first, second = execution(), execution()
+def test_a_tick_that_was_done_before_starts_nothing(store: Store, claimer: MakeClaimer) -> None:
+    first, second = claimer(), claimer()
     first.add(a_tick(2))
     assert second.add(a_tick(2)) == {run.id for run in a_tick(2)}
     assert (second.pool.running, second.pool.waiting) == (0, 0)
 
 
 def test_what_was_written_without_an_answer_is_given_back_and_not_run_twice(
-    store: Store, execution: MakeExecution, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+    store: Store, claimer: MakeClaimer, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate.set()
-    cut_off, new, add_runs = execution(), a_tick(2), store.add_runs
+    cut_off, new, add_runs = claimer(), a_tick(2), store.add_runs
 
     def landed(runs: Sequence[Run]) -> set[str]:
         add_runs(runs)
@@ -289,9 +289,9 @@ def test_what_was_written_without_an_answer_is_given_back_and_not_run_twice(
 
 
 def test_a_tick_that_adds_while_unanswered_claims_are_looked_for_keeps_its_runs(
-    store: Store, execution: MakeExecution, monkeypatch: pytest.MonkeyPatch
+    store: Store, claimer: MakeClaimer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    busy, new, listed = execution(), a_tick(2), store.runs
+    busy, new, listed = claimer(), a_tick(2), store.runs
     monkeypatch.setattr(store, "add_runs", _raise)
     with pytest.raises(StoreUnavailable):
         busy.add(a_tick(1))
@@ -307,11 +307,11 @@ def test_a_tick_that_adds_while_unanswered_claims_are_looked_for_keeps_its_runs(
 
 
 def test_no_more_is_claimed_while_outcomes_pile_up(
-    store: Store, execution: MakeExecution, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+    store: Store, claimer: MakeClaimer, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate.set()
     monkeypatch.setattr("cronlite.daemon.claims.MAX_UNRECORDED", 3)
-    busy = execution()
+    busy = claimer()
     busy.add(a_tick(4))
     busy.pool.drain(10)
     add(store, a_run("next"))

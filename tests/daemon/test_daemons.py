@@ -279,7 +279,7 @@ def test_a_thread_over_its_time_is_given_up_and_not_retried(crew: Crew) -> None:
     (daemon,) = crew.start(seats=1)
     run = crew.cron.enqueue("wait", timeout_seconds=0.2, retries=3).wait(60)
     assert (run.state, run.attempt) == ("timed_out", 1)
-    assert daemon.execution.pool.stuck == 1
+    assert daemon.claimer.pool.stuck == 1
     crew.gate.set()
     assert crew.cron.enqueue("ok").wait(60).state == "succeeded"
 
@@ -417,7 +417,7 @@ def test_a_stop_gives_back_what_has_not_started_without_a_cost(crew: Crew) -> No
     crew.wait_called(2)
     stopping = threading.Thread(target=first.stop)
     stopping.start()
-    wait_until(lambda: first.execution._stopping, what="it claims no more")
+    wait_until(lambda: first.claimer._stopping, what="it claims no more")
     crew.gate.set()
     stopping.join(60)
     runs = [handle.run for handle in handles]

@@ -101,9 +101,9 @@ def test_a_daemon_that_loses_a_loop_stops_beating_ticking_and_claiming(
     # What ends a thread without a word, as SystemExit and gevent's GreenletExit do.
     places = {
         "tick": (daemon, "_show_life"),
-        "claim": (daemon.execution, "claim"),
+        "claim": (daemon.claimer, "claim"),
         "beat": (store, "beat"),
-        "record-1": (daemon.execution.recorders[0], "record"),
+        "record-1": (daemon.claimer.recorders[0], "record"),
     }
     monkeypatch.setattr(*places[loop], refusing(SystemExit(1)))
     wait_until(lambda: daemon.fallen == loop, what=f"the {loop} loop falls")
@@ -119,7 +119,7 @@ def test_whoever_runs_a_daemon_hears_that_it_gave_up(daemon: Daemon, monkeypatch
     daemon.on_fall = heard.set
     daemon.start()
     assert daemon.wait_ready(60)
-    monkeypatch.setattr(daemon.execution, "claim", refusing(SystemExit(1)))
+    monkeypatch.setattr(daemon.claimer, "claim", refusing(SystemExit(1)))
     assert heard.wait(60)
     assert "cronlite-beat" in loop_threads()  # until it is stopped: handlers may still be at work
 
@@ -130,7 +130,7 @@ def test_an_application_is_told_that_its_daemon_gave_up(monkeypatch: pytest.Monk
         assert cron._embedded.daemon is not None
         assert cron._embedded.daemon.wait_ready(60)
         assert (cron.running, cron.stalled) == (True, False)
-        monkeypatch.setattr(cron._embedded.daemon.execution, "claim", refusing(SystemExit(1)))
+        monkeypatch.setattr(cron._embedded.daemon.claimer, "claim", refusing(SystemExit(1)))
         wait_until(lambda: not cron.running, what="it gave up")
         assert cron.stalled
         report = health(cron)

@@ -277,7 +277,7 @@ def test_under_nohup_a_closed_terminal_is_none_of_its_business(service: Service,
 def test_a_daemon_that_gives_up_ends_its_process(service: Service, systemd: Systemd) -> None:
     """So that a supervisor starts another."""
     service.program = (
-        "import sys; from cronlite.daemon.claims import Execution; Execution.claim = lambda self: sys.exit(); "
+        "import sys; from cronlite.daemon.claims import Claimer; Claimer.claim = lambda self: sys.exit(); "
         + service.program
     )
     service.start()
