@@ -71,7 +71,7 @@ def test_runs_are_given_back_when_children_and_coroutines_have_ended(store: Stor
     daemon.wake()
     assert awaiting.wait(60)
     wait_until(lambda: stored(store, quick).state == "succeeded", what="a child to be idle")
-    wait_until(lambda: {run.id for run in daemon.execution.pool.executing()} == {"child", "coroutine"})
+    wait_until(lambda: {run.id for run in daemon.claimer.pool.executing()} == {"child", "coroutine"})
     daemon.stop(hard=True, last_words=lambda: order.append("last words"))
     assert sorted(order[:-2]) == ["child gone", "coroutine ended", "idle child gone"]
     assert order[-2:] == ["last words", "given back"]
