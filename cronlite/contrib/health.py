@@ -8,7 +8,7 @@ from typing import Any
 from cronlite.client.app import Cronlite
 from cronlite.errors import StoreError
 
-LATE = timedelta(minutes=3)
+LONGEST_WITHOUT_TICK = timedelta(minutes=3)
 # What was done last need not be a late minute: after a silence the oldest of the grace comes first.
 _LOOKED_BACK = timedelta(hours=1)
 
@@ -32,4 +32,4 @@ def health(cron: Cronlite) -> dict[str, Any]:
     age = now - max(done) if done else None
     report |= {"store": "reachable", "last_tick_seconds_ago": None if age is None else round(age.total_seconds(), 1)}
     report |= {"troubles": {one.id: wrong for one in daemons if (wrong := one.what_is_wrong(now))}}
-    return report | {"healthy": age is not None and age <= LATE and not cron.stalled}
+    return report | {"healthy": age is not None and age <= LONGEST_WITHOUT_TICK and not cron.stalled}

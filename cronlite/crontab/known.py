@@ -14,7 +14,7 @@ from cronlite.crontab.reading import IMPORTED, Entry
 from cronlite.documents.schedules import Schedule
 from cronlite.when import pattern as cron
 
-# Version 0.1 kept no origin, but named what nobody else had named by it.
+# Version 0.1 kept no origin, but made it the name of each schedule whose line gave no other name.
 _NAMED_BY_ORIGIN = re.compile(r"crontab:(.+):([0-9a-f]{12}(?:\.\d+)?)")
 
 
@@ -28,7 +28,7 @@ class Known:
         self._taken: set[str] = set()
 
     def take(self, schedule: Schedule) -> Schedule:
-        """Note that a line is this schedule: it is no other's."""
+        """Note that a line stands for this schedule, so that no other line does."""
         self._taken.add(schedule.id)
         return schedule
 
@@ -38,16 +38,16 @@ class Known:
 
     def moved_from(self, entry: Entry) -> Schedule | None:
         """Return the schedule that this line became when it stood in a file that is gone, or came by a pipe."""
-        found = (s for (source, key), s in self._by_origin.items() if key == entry.key and not self._exists(source))
-        return next(filter(None, map(self._free, found)), None)
+        moved = (s for (source, key), s in self._by_origin.items() if key == entry.key and not self._exists(source))
+        return next(filter(None, map(self._free, moved)), None)
 
     def like(self, entry: Entry) -> list[str]:
-        """Name the schedules that no line of this crontab is, and that run the same command at the same times."""
+        """Name the schedules that run a line's command at its times, and that no line of this crontab stands for."""
         wanted = _when_and_what(entry.schedule)
         return [s.name or s.id for s in self._schedules if s.id not in self._taken and _when_and_what(s) == wanted]
 
     def left_over(self) -> list[str]:
-        """Name the schedules that came from this crontab and that none of its lines is any more."""
+        """Name the schedules that came from this crontab, and that no line of it stands for any more."""
         mine = (s for (source, _), s in self._by_origin.items() if source == self._source)
         return [s.name or s.id for s in mine if s.id not in self._taken]
 
@@ -56,7 +56,7 @@ class Known:
         return {"source": self._source, "line": entry.line, "key": entry.key}
 
     def followed(self, entry: Entry, existing: Schedule) -> dict[str, Any]:
-        """Return the origin to keep with a schedule that is there: the new one, unless its own file still has it."""
+        """Return the origin to keep with a stored schedule: this line, unless another file has it and still exists."""
         known = origin_of(existing)
         if known and known["source"] != self._source and self._exists(known["source"]):
             return dict(known)

@@ -11,10 +11,10 @@ from typing import Any
 
 from cronlite.crontab.refusals import (
     Refused,
+    as_refused,
     refuse_other_crons,
     refuse_sixth_field,
     require_storable,
-    said,
     time_faults,
 )
 from cronlite.documents.schedules import Schedule
@@ -23,7 +23,7 @@ from cronlite.handlers.shell import NAME as SHELL_HANDLER
 from cronlite.when import clock
 from cronlite.when import pattern as cron
 
-# What a crontab says of a schedule; all else is cronlite's own, and left alone when a line is imported again.
+# The fields that a crontab sets. A second import leaves all others alone, because only cronlite has them.
 IMPORTED = ("user", "handler", "params", *cron.FIELDS, "either_day", "tz", "note")
 
 # How a crontab's comment speaks to cronlite: `#cronlite: name nightly` names the schedule of the next line.
@@ -38,14 +38,14 @@ _LONGEST_SOURCE = 150
 _ENVIRONMENT = re.compile(r"""(?:"([^"=]*)"|'([^'=]*)'|([^\s="'][^\s=]*))\s*=\s*(.*)""", re.DOTALL | re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
-# Titles of the columns: the last line of the explanations that `crontab -e` begins a new crontab with, for one.
+# Titles of the columns, such as the last line of the explanations with which `crontab -e` begins a new crontab.
 _TITLES = (
     " m min mins minute minutes h hr hrs hour hours d day days dom mday of the mon month months moy w dow wday weekday"
     " weekdays week user username user-name who name command commands cmd script what to be executed run task "
 )
 _FIRST_TITLES = ("m", "min", "mins", "minute", "minutes")
 _BARE_PERCENT = re.compile(r"(?:\\.|[^\\%])*%", re.DOTALL)
-# Accounts that a line of a system crontab names, where no command of a user's own is called so.
+# Usual accounts in system crontabs; those that share their names with commands stand in _COMMANDS.
 _USERS = (
     "root www-data nobody daemon postgres mysql nginx apache httpd http jenkins redis mongodb rabbitmq munin logcheck"
 )
@@ -54,7 +54,7 @@ _COMMANDS = "backup games git irc list lp mail man news proxy sync sys tor uucp 
 _ALSO_COMMANDS = frozenset(_COMMANDS.split())
 
 _NO_MAIL = "brings no mail here: 'cronlite log' shows what a run printed"
-_TOLD = {
+_REMARKS = {
     "MAILTO": _NO_MAIL,
     "MAILFROM": _NO_MAIL,
     "CRON_TZ": "is the clock for the lines below",
@@ -74,9 +74,9 @@ class Entry:
     text: str
     schedule: Schedule
     key: str
-    """What its command, stdin and user amount to: the same wherever the line stands and whenever it is due."""
+    """A digest of its command, stdin and user: it stays the same when the line is moved or gets another time."""
     named: bool
-    """Whether a comment above it gave it its name."""
+    """Whether its name comes from a comment above it."""
 
     @property
     def name(self) -> str:
@@ -85,7 +85,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A line that becomes nothing: what is wrong with it, and what to do."""
+    """A line that becomes no schedule: what is wrong with it, and what to do."""
 
     line: int
     text: str
@@ -160,8 +160,8 @@ class _Reader:
                 self.plan.entries.append(self._entry(number, text))
         except Refused as refused:
             shortened = text if len(text) <= 200 else f"{text[:199]}…"
-            told = Refusal(number, CONTROL.sub("\ufffd", shortened), refused.reason, refused.remedy)
-            self.plan.refusals.append(told)
+            refusal = Refusal(number, CONTROL.sub("\ufffd", shortened), refused.reason, refused.remedy)
+            self.plan.refusals.append(refusal)
         self._comments, self._given_name = [], None
 
     def _keep_comment(self, text: str) -> None:
@@ -183,11 +183,11 @@ class _Reader:
         self._missing.pop(name, None)
         if name in ("CRON_TZ", "TZ"):
             self._zones[name] = value
-        # CRON_TZ speaks to cron alone, and LOGNAME "may not be changed" (crontab(5)).
+        # CRON_TZ is for cron alone, and LOGNAME "may not be changed" (crontab(5)).
         if name not in ("CRON_TZ", "LOGNAME"):
             self._env[name] = value
-        if name in _TOLD and value:
-            self._remark(number, f"{name} {_TOLD[name]}")
+        if name in _REMARKS and value:
+            self._remark(number, f"{name} {_REMARKS[name]}")
         if "$" in value:
             self._remark(number, f"{name} is taken as it stands: to cron, a $ in it means nothing either")
 
@@ -202,7 +202,7 @@ class _Reader:
         if not command.strip(SPACES):
             faults.append(Refused("has an empty command, which the % ends", "write \\% for a percent sign"))
         key = self._key(user, command, stdin)
-        given: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "name": self._given_name or f"crontab:{self._source}:{key}",
             "user": user,
             "handler": SHELL_HANDLER,
@@ -210,8 +210,8 @@ class _Reader:
             "tz": self._zones.get("CRON_TZ") or self._zones.get("TZ") or self._tz,
             "note": _note(self._comments),
         }
-        schedule = _schedule(when, given, faults)
-        first = self._lines_by_name.setdefault(given["name"], number)
+        schedule = _schedule(when, fields, faults)
+        first = self._lines_by_name.setdefault(fields["name"], number)
         if first != number:
             faults.append(Refused(f"has the same name as line {first}", f"remove the comment '{MARK} name …' above it"))
         if faults or schedule is None:
@@ -259,15 +259,15 @@ class _Reader:
 _NAME_ONE = "name one before the command, or import it as a user's crontab"
 
 
-def _schedule(when: str, given: Mapping[str, Any], faults: list[Refused]) -> Schedule | None:
+def _schedule(when: str, fields: Mapping[str, Any], faults: list[Refused]) -> Schedule | None:
     """Make the schedule of a line, or add all that is wrong with it to `faults`."""
     faults += (wrong := time_faults(when))
     pattern = None if wrong else cron.parse_line(when)
-    fields = {**pattern.expressions(), "either_day": pattern.either_day} if pattern else {}
+    times = {**pattern.expressions(), "either_day": pattern.either_day} if pattern else {}
     try:
-        return Schedule(**{**given, **fields})
+        return Schedule(**{**fields, **times})
     except InvalidInput as refused:
-        faults.append(said(refused))
+        faults.append(as_refused(refused))
         return None
 
 
@@ -292,12 +292,12 @@ def _value(name: str, text: str, written: str) -> str:
         try:
             clock.zone(value)
         except InvalidInput as refused:
-            raise said(refused) from None
+            raise as_refused(refused) from None
     return value
 
 
 def _unquoted(written: str) -> str:
-    """Read a variable's value; an empty one without quotes is taken, as by cronie and not by Debian's cron."""
+    """Read a variable's value; an empty one needs no quotes, which is cronie's rule and not that of Debian's cron."""
     value = written.rstrip(SPACES)
     if not value.startswith(("'", '"')):
         return value
@@ -321,7 +321,7 @@ def translated(written: str) -> tuple[str, str]:
     after = pieces.pop()[1:] if pieces[-1].startswith("%") else ""
     command = "".join("%" if piece == r"\%" else piece for piece in pieces)
     stdin = re.sub(r"(?<!\\)%", "\n", after).replace(r"\%", "%")
-    # Backslashes at the end do not count as the last character there: neither do they here.
+    # Where do_command.c looks for the last character, it passes over backslashes at the end.
     unfinished = stdin.rstrip("\\")[-1:] not in ("", "\n")
     return command, f"{stdin}\n" if unfinished else stdin
 

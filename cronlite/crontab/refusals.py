@@ -11,7 +11,7 @@ from cronlite.when import pattern as cron
 
 # MAX_ARG_STRLEN of Linux: the longest single argument, and so the longest command or variable, that a process can get.
 _LONGEST_LINE = 131_071
-# What cannot be a command, and shows that the fields before it were too many or of another kind.
+# No command looks like this: such a word shows that the line has more than five fields, or fields of another kind.
 _SIXTH_FIELD = re.compile(
     r"[*?][\d*/,?-]*|\d+([,/-]\d+)*|(sun|mon|tue|wed|thu|fri|sat)([,-](sun|mon|tue|wed|thu|fri|sat))+"
 )
@@ -19,18 +19,18 @@ _FLAGS = re.compile(r"-[nqs]+")
 
 
 class Refused(Exception):
-    """Why a line is refused, before anyone has said which one it was."""
+    """Why a line is refused; whoever catches it adds which line it is."""
 
     def __init__(self, reason: str, remedy: str = "") -> None:
         super().__init__(reason)
-        self.reason, self.remedy = visible(reason), visible(remedy)  # they name what somebody wrote
+        self.reason, self.remedy = visible(reason), visible(remedy)  # both may repeat what somebody wrote
 
     @classmethod
     def all(cls, faults: Iterable[Refused]) -> Refused:
         """Make one of several, so that the first fault hides no other."""
-        told = list(faults)
-        remedies = dict.fromkeys(fault.remedy for fault in told if fault.remedy)
-        return cls("; ".join(dict.fromkeys(fault.reason for fault in told)), "; ".join(remedies))
+        listed = list(faults)
+        remedies = dict.fromkeys(fault.remedy for fault in listed if fault.remedy)
+        return cls("; ".join(dict.fromkeys(fault.reason for fault in listed)), "; ".join(remedies))
 
 
 def time_faults(when: str) -> list[Refused]:
@@ -38,7 +38,7 @@ def time_faults(when: str) -> list[Refused]:
     try:
         cron.parse_line(when)
     except InvalidInput as refused:
-        return [said(refused)]
+        return [as_refused(refused)]
     return []
 
 
@@ -76,8 +76,8 @@ def require_storable(text: str) -> None:
         raise Refused("is not UTF-8", "convert the file, perhaps with 'iconv -f latin1 -t utf-8'")
 
 
-def said(refused: InvalidInput) -> Refused:
-    """Say why input was refused, in the words of a line of a crontab."""
-    told = [f"{fault.field} {shown(fault.value)} {fault.problem}" for fault in refused.faults]
+def as_refused(refused: InvalidInput) -> Refused:
+    """Turn refused input into the refusal of a crontab's line."""
+    reasons = [f"{fault.field} {shown(fault.value)} {fault.problem}" for fault in refused.faults]
     remedies = dict.fromkeys(fault.remedy for fault in refused.faults if fault.remedy)
-    return Refused("; ".join(told), "; ".join(remedies))
+    return Refused("; ".join(reasons), "; ".join(remedies))

@@ -19,7 +19,7 @@ from cronlite.when import pattern as cron
 
 _HIGHEST = {"minute": 59, "hour": 23, "day": 31, "month": 12, "weekday": 7}
 _POLICIES = ("overlap", "catch_up", "retries", "retry_delay_seconds", "timeout_seconds", "deadline_seconds", "on_crash")
-_SAID_ASIDE = (*_POLICIES, "active_until", "tags")
+_IN_COMMENTS = (*_POLICIES, "active_until", "tags")
 _HEADER = (
     f"{MARK} comments like this one say what no crontab can; import-crontab finds a schedule again by its name in one",
     f"{MARK} cronie goes by CRON_TZ; to Debian's cron it means nothing, and every time is on the machine's own clock",
@@ -31,7 +31,7 @@ def export(schedules: Iterable[Schedule], *, system: bool = False) -> str:
     """Write schedules as a crontab, with a user on each line if `system`; in comments, what no crontab can say."""
     writer = _Writer(system)
     writer.lines += _HEADER
-    # A crontab cannot take a variable back, so those with few of them come first.
+    # A crontab cannot unset a variable, so the schedules with the fewest variables come first.
     for schedule in sorted(schedules, key=lambda each: len(_env(each.params))):
         writer.write(schedule)
     return "".join(f"{line}\n" for line in writer.lines)
@@ -53,8 +53,8 @@ class _Writer:
                 raise Refused(f"{', '.join(missing)} of the lines above cannot be unset: export it apart")
             _require_same(schedule, [*_assignments(settings), line], self._system)
         except Refused as refused:
-            told = f"{MARK} cannot be said here ({refused.reason}): {_summary(schedule)}"
-            self.lines += ["", *comments, _one_line(told)]
+            comment = f"{MARK} cannot be said here ({refused.reason}): {_summary(schedule)}"
+            self.lines += ["", *comments, _one_line(comment)]
             return
         new = {name: value for name, value in settings.items() if self._settings.get(name) != value}
         self._settings = settings
@@ -100,7 +100,7 @@ def _when(schedule: Schedule) -> str:
         expression: cron.Field = getattr(pattern, name)
         if expression.specials:
             raise Refused(f"crontab has no {name} {expression.text}")
-        # Of a start with a step some crons take the start alone; and sun, to cron, is 0.
+        # Of 5/15 some crons read the 5 alone, so its end is written as well. To cron sun is 0, which ends no range.
         with_end = rf"\1-{_HIGHEST[name]}/\2"
         words.append(START_AND_STEP.sub(with_end, expression.text).replace("-sun", "-7"))
     line = " ".join(words)
@@ -113,7 +113,7 @@ def _what(params: Mapping[str, Any]) -> str:
     command, stdin = _as_shell(params)[2].replace("%", r"\%"), params.get("stdin") or ""
     if not isinstance(stdin, str):
         raise Refused("its stdin is not text")
-    # The last line gets its end by itself, but an empty one does not.
+    # A reader ends the last line itself, unless that line is empty.
     lines = stdin if stdin.endswith("\n\n") or stdin == "\n" else stdin.removesuffix("\n")
     return f"{command}%{lines.replace('%', chr(92) + '%').replace(chr(10), '%')}" if stdin else command
 
@@ -157,7 +157,7 @@ def _said_in_comments(schedule: Schedule, system: bool) -> Iterator[str]:
         yield f"{MARK} name {schedule.name}"
     if schedule.user and not system:
         yield f"{MARK} user {schedule.user}"
-    for name in _SAID_ASIDE:
+    for name in _IN_COMMENTS:
         if (value := getattr(schedule, name)) != _DEFAULTS[name]:
             yield f"{MARK} {name} {', '.join(value) if name == 'tags' else value}"
     for line in schedule.note.split("\n") if schedule.note else ():
@@ -169,5 +169,5 @@ def _summary(schedule: Schedule) -> str:
 
 
 def _one_line(text: str) -> str:
-    # Whatever the checks let pass, and whoever wrote it: a comment never ends before its line does.
+    # A document may hold anything, whoever wrote it: what follows a line break would become a line that cron runs.
     return visible(text).replace("\n", "\\n")

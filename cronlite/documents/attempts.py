@@ -14,7 +14,7 @@ CRASHED: Final = "crashed"
 CUT_OFF: Final = "cut_off"
 MAX_KEPT = 10
 MAX_TEXT = 2_000
-"""Characters of each text that is kept of an earlier attempt: of its traceback and its output, the last ones."""
+"""How many characters are kept of an earlier attempt's traceback, and of its output: the last ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Attempt:
 
 
 def kept(earlier: Sequence[Mapping[str, Any]] | None, ended: Attempt) -> list[Mapping[str, Any]]:
-    """Return what to store of the attempts before the next: the first, and the last of the others."""
+    """Return the attempts to store after one more has ended: the first one, and the newest of the others."""
     error = {name: str(text)[-MAX_TEXT:] for name, text in (ended.error or {}).items()}
     entry = asdict(ended) | {"error": error or None, "output": (ended.output or "")[-MAX_TEXT:] or None}
     entries = [*(earlier or ()), {name: value for name, value in entry.items() if value is not None}]
@@ -48,7 +48,7 @@ def read(entries: Sequence[Mapping[str, Any]] | None) -> list[Attempt]:
 
 
 def check(value: object) -> Complaint:
-    """Refuse what is no list of attempts."""
+    """Check for a list of attempts, or none."""
     if value is None or (isinstance(value, list) and all(map(_is_attempt, value))):
         return None
     return "is no list of attempts, each with number and state", "remove the field"
@@ -57,11 +57,11 @@ def check(value: object) -> Complaint:
 def _is_attempt(entry: object) -> bool:
     if not isinstance(entry, dict):
         return False
-    told = [entry.get(name) for name in ("daemon", "output")]
+    texts = [entry.get(name) for name in ("daemon", "output")]
     return (
         isinstance(entry.get("number"), int)
         and isinstance(entry.get("state"), str)
-        and all(text is None or isinstance(text, str) for text in told)
+        and all(text is None or isinstance(text, str) for text in texts)
         and not any(checks.instant(entry.get(name)) for name in ("started_at", "ended_at"))
         and isinstance(entry.get("error") or {}, dict)
     )

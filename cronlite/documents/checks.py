@@ -1,4 +1,4 @@
-"""Which values may be stored: JSON-like objects that MongoDB and SQLite both give back as they were."""
+"""Which values may be stored? JSON-like ones, which MongoDB and SQLite both give back as they were."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cronlite.errors import CONTROL, Fault, InvalidInput, shown
 # a run carries its params two levels down and keeps room for its result, error and output.
 MAX_DEPTH = 90
 LARGEST_PARAMS_BYTES = 15 * 1024 * 1024
-# As much as a result. A tick holds thousands of runs at a time, and each daemon's memory pays for what any user stores.
+# As much as a result. A tick holds thousands of runs in memory, so one user's large params would cost every daemon.
 DEFAULT_PARAMS_BYTES = 64 * 1024
 PARAMS_VARIABLE = "CRONLITE_MAX_PARAMS_BYTES"
 MAX_RESULT_BYTES = 64 * 1024
@@ -26,10 +26,10 @@ _QUEUE_NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,99}\Z", re.ASCII)
 _HANDLER_NAME = re.compile(r"[A-Za-z_][\w.:-]{0,199}\Z", re.ASCII)
 
 
-# Where a value is: the field, then keys and indexes. Rendered for a fault only.
+# Where a value is: the field, then keys and indexes. It becomes text only in a fault, because that takes time.
 Path = tuple[Any, ...]
 
-# A check answers nothing, or (what is wrong, what to do).
+# A check returns None, or what is wrong and what to do.
 Complaint = tuple[str, str] | None
 Check = Callable[[Any], Complaint]
 
@@ -124,13 +124,13 @@ def one_of(*choices: str) -> Check:
 
 def number(least: float, most: float, *, whole: bool = False, none: bool = False) -> Check:
     """Check for a number in a closed range."""
-    kind, told = (int, "a whole number") if whole else ((int, float), "a number")
+    kind, kind_name = (int, "a whole number") if whole else ((int, float), "a number")
 
     def check(value: object) -> Complaint:
         if value is None and none:
             return None
         if isinstance(value, bool) or not isinstance(value, kind):
-            return f"is not {told}", f"give {least:g} to {most:g}"
+            return f"is not {kind_name}", f"give {least:g} to {most:g}"
         return None if least <= value <= most else ("is out of range", f"give {least:g} to {most:g}")
 
     return check
@@ -162,12 +162,12 @@ def max_params_bytes() -> int:
     """Say how many bytes params may take: what was set here, or in the environment, or else 64 KiB."""
     if _set_bytes is not None:
         return _set_bytes
-    given = os.environ.get(PARAMS_VARIABLE)
-    if not given:
+    configured = os.environ.get(PARAMS_VARIABLE)
+    if not configured:
         return DEFAULT_PARAMS_BYTES
-    most = int(given) if given.isdecimal() and len(given) < 10 else -1
+    most = int(configured) if configured.isdecimal() and len(configured) < 10 else -1
     if complaint := _LIMIT(most):
-        raise InvalidInput(Fault(PARAMS_VARIABLE, given, *complaint))
+        raise InvalidInput(Fault(PARAMS_VARIABLE, configured, *complaint))
     return most
 
 
@@ -179,7 +179,7 @@ def params(value: object) -> Complaint:
 
 
 def weight(value: object, most: int) -> int:
-    """Say how many bytes a value takes at least in JSON; beyond `most`, no more than that it is more."""
+    """Return how many bytes of JSON a value takes at least; counting stops once that is more than `most`."""
     total, left = 0, [value]
     while left and total <= most:
         item = left.pop()
@@ -233,15 +233,15 @@ def storable(result: object) -> Any:
 
 def _faults(value: object, path: Path) -> Iterator[Fault]:
     if len(path) > MAX_DEPTH:
-        yield Fault(_told(path[:4]), "…", f"is nested deeper than {MAX_DEPTH}, or contains itself", "flatten it")
+        yield Fault(_place(path[:4]), "…", f"is nested deeper than {MAX_DEPTH}, or contains itself", "flatten it")
     elif value is None or isinstance(value, bool):
         return
     elif isinstance(value, int):
         if value not in _INT64:
-            yield Fault(_told(path), "a whole number", "is outside 64 bits", "give it as a string")
+            yield Fault(_place(path), "a whole number", "is outside 64 bits", "give it as a string")
     elif isinstance(value, float):
         if not math.isfinite(value):
-            yield Fault(_told(path), value, "is not a JSON number", "give null or a string")
+            yield Fault(_place(path), value, "is not a JSON number", "give null or a string")
     elif isinstance(value, str):
         yield from _text_faults(value, path)
     elif isinstance(value, Mapping):
@@ -253,10 +253,10 @@ def _faults(value: object, path: Path) -> Iterator[Fault]:
             yield from _faults(item, (*path, index))
     else:
         remedy = "give strings, numbers, true, false, null, lists, objects"
-        yield Fault(_told(path), value, f"is a {type(value).__name__}, not JSON", remedy)
+        yield Fault(_place(path), value, f"is a {type(value).__name__}, not JSON", remedy)
 
 
-def _told(path: Path) -> str:
+def _place(path: Path) -> str:
     first, *rest = path
     steps = (f"[{step}]" if isinstance(step, int) else f".{shown(step).strip(chr(39))}" for step in rest)
     return f"{first}{''.join(steps)}"
@@ -267,17 +267,17 @@ def _text_faults(text: str, path: Path) -> Iterator[Fault]:
         try:
             text.encode()
         except UnicodeEncodeError:
-            yield Fault(_told(path), text, "holds half a surrogate pair, which is no UTF-8", "give valid Unicode")
+            yield Fault(_place(path), text, "holds half a surrogate pair, which is no UTF-8", "give valid Unicode")
 
 
 def _key_faults(key: object, path: Path) -> Iterator[Fault]:
     if not isinstance(key, str):
-        yield Fault(_told(path), key, "as a key is not a string", "quote it")
+        yield Fault(_place(path), key, "as a key is not a string", "quote it")
     elif key.startswith("$") or "." in key:
         yield Fault(
-            _told(path), key, "as a key starts with $ or holds a dot, which MongoDB cannot address", "rename it"
+            _place(path), key, "as a key starts with $ or holds a dot, which MongoDB cannot address", "rename it"
         )
     elif "\0" in key:
-        yield Fault(_told(path), key, "as a key holds a NUL, which MongoDB refuses", "rename it")
+        yield Fault(_place(path), key, "as a key holds a NUL, which MongoDB refuses", "rename it")
     else:
         yield from _text_faults(key, path)

@@ -1,4 +1,4 @@
-"""What does a daemon tell the others of itself?"""
+"""What does a daemon tell the others about itself?"""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 SILENCE_SECONDS = 30.0
-"""For how long a beat stands still before its daemon counts as dead, unless its options say otherwise."""
+"""How long a beat stands still before its daemon counts as dead, unless its options say otherwise."""
 LONGEST_SILENCE_SECONDS = 3_600.0
 NO_TICK = timedelta(minutes=2)
-"""For how long a daemon may not have ticked before people are told."""
+"""How long a daemon may go without a tick before people are told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,17 +39,17 @@ class DaemonRecord:
     declared: Sequence[str] = ()
     """The names of the schedules that its code declares."""
     ticked_at: datetime | None = None
-    """When it last did what there was to do at a minute, or joined; None of one before version 0.2."""
+    """When it last did the work of a minute, or joined; None if its version is older than 0.2."""
     silence_seconds: float = SILENCE_SECONDS
-    """For how long its beat has to stand still before anybody may take it for dead: its lease goes by that."""
+    """How long its beat has to stand still before anybody may take it for dead; its lease depends on that."""
 
     def is_alive(self, now: datetime) -> bool:
-        """Judge by the store's clock, which wrote `seen_at`; the daemons themselves judge each other by their beats."""
+        """Tell whether it lives, by the store's clock, which wrote `seen_at`; daemons go by each other's beats."""
         seen = self.seen_at or self.started_at
         return self.dead_at is None and now - seen < timedelta(seconds=self.silence)
 
     def is_ticking(self, now: datetime) -> bool:
-        """Tell whether it does its minutes, as far as one can know."""
+        """Tell whether it does its minutes; one that does not say when it last did is believed."""
         return self.ticks and (self.ticked_at is None or now - self.ticked_at < NO_TICK)
 
     def what_is_wrong(self, now: datetime) -> str:
@@ -60,15 +60,15 @@ class DaemonRecord:
 
     @property
     def silence(self) -> float:
-        """Its silence in seconds, or the longest there is where somebody wrote a longer one."""
+        """Its silence in seconds, at most the longest allowed: somebody may have edited the document."""
         return min(LONGEST_SILENCE_SECONDS, self.silence_seconds)
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> DaemonRecord | None:
         """Read a stored daemon, whose name is under `id`; None where somebody edited it into nonsense."""
-        given = {f.name: document[f.name] for f in fields(cls) if f.name in document}
-        right = {name: isinstance(value, _KINDS.get(name, object)) for name, value in given.items()}
-        return cls(**given) if all(right.values()) and given.keys() >= _NEEDED else None
+        stored = {f.name: document[f.name] for f in fields(cls) if f.name in document}
+        well_typed = {name: isinstance(value, _KINDS.get(name, object)) for name, value in stored.items()}
+        return cls(**stored) if all(well_typed.values()) and stored.keys() >= _NEEDED else None
 
 
 _KINDS: dict[str, type | tuple[type, ...]] = {

@@ -1,4 +1,4 @@
-"""What names a document: ids that sort by age and read the same on every store."""
+"""What names a document? Ids that sort by age and read the same on every store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a schedule: its document, its policies, and which documents are refused."""
+"""What is a schedule? Its document, its policies, and which documents are refused."""
 
 from __future__ import annotations
 
@@ -221,8 +221,8 @@ def new(*, now: datetime, **given: Any) -> Schedule:
     return Schedule(**{"id": ids.new_id()} | dated | given)
 
 
-# Most schedules differ from many others only in whose they are: what they share is checked once. Typed, because to a
-# cache True, 1 and 1.0 are one key, and only to us is one of them no minute.
+# Many schedules differ only in whose they are, so what they share is checked once. The cache is typed, because True and
+# 1 would otherwise be the same key, and True is no minute.
 @lru_cache(maxsize=8192, typed=True)
 def _read_shared(*shared: Any) -> tuple[Timetable, dict[str, Spelling]]:
     """Return when they are due, and those of the time fields that have another canonical form."""

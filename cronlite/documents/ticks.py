@@ -1,4 +1,4 @@
-"""Which minutes are left to do: the tick ledger, and the gaps in it."""
+"""Which minutes are left to do? What the tick ledger has not done, and the gaps in it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from cronlite.when.clock import MINUTE, floor_minute
 class Tick:
     """An entry of the ledger: who does a minute (or a gap, from `from_at` to `to_at`), and whether it is done.
 
-    `minute` is the entry's id; that of a gap is half a minute into it, so that it never takes the place of a minute
-    that comes after all, once a clock that ran ahead is set back.
+    `minute` is the entry's id. That of a gap lies half a minute after its first minute: a clock that ran ahead may be
+    set back, and then that minute comes after all and needs an entry of its own.
 
-    `due` counts the runs that it was worth, `skipped` those of a gap that catch_up left out.
+    `due` counts the runs that were due, `skipped` those of a gap that catch_up left out.
     """
 
     minute: datetime
@@ -51,15 +51,15 @@ FIELDS = tuple(f.name for f in fields(Tick))
 
 def read(document: Mapping[str, Any]) -> Tick | None:
     """Read a stored entry, whose minute is under `minute`; None where somebody edited it into nonsense."""
-    given = {name: document[name] for name in FIELDS if name in document}
-    begin, end = given.get("from_at"), given.get("to_at")
-    needed, optional = [given.get("minute"), given.get("claimed_at")], [begin, end, given.get("done_at")]
-    counts = [given.get("due", 0), given.get("skipped", 0)]
+    stored = {name: document[name] for name in FIELDS if name in document}
+    begin, end = stored.get("from_at"), stored.get("to_at")
+    needed, optional = [stored.get("minute"), stored.get("claimed_at")], [begin, end, stored.get("done_at")]
+    counts = [stored.get("due", 0), stored.get("skipped", 0)]
     if None in needed or any(map(instant, needed + optional)) or any(type(count) is not int for count in counts):
         return None
-    if not isinstance(given.get("daemon"), str) or (begin is None) != (end is None) or (begin and begin > end):
+    if not isinstance(stored.get("daemon"), str) or (begin is None) != (end is None) or (begin and begin > end):
         return None
-    return Tick(**given)
+    return Tick(**stored)
 
 
 def to_do(entries: Iterable[Tick], now: datetime, grace: timedelta, daemon: str) -> list[Tick]:
@@ -82,7 +82,7 @@ def to_do(entries: Iterable[Tick], now: datetime, grace: timedelta, daemon: str)
 
 
 def oldest_in_grace(now: datetime, grace: timedelta) -> datetime:
-    """Return the first minute that is still made up for as if in time: the first after `now - grace`."""
+    """Return the oldest minute that is still done as if it were in time: the first one after `now - grace`."""
     return floor_minute(now - grace) + MINUTE
 
 

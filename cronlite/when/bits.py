@@ -1,8 +1,8 @@
 """Which of many expressions of one field fit a minute? Each expression is one number, and so is what a clock shows.
 
 Bit n of an expression stands for the value n of its field; higher bits stand for what depends on the month, such as
-`L`. An expression fits a wall minute if the two numbers have a bit in common. A hundred thousand expressions can so be
-held against a minute in milliseconds.
+`L`. An expression fits a wall minute if the two numbers have a bit in common. So it takes milliseconds to compare a
+hundred thousand expressions with a minute.
 """
 
 from __future__ import annotations
@@ -35,14 +35,15 @@ def _item_of(name: str) -> re.Pattern[str]:
     return re.compile(rf"(?:\*|(?:{value})(?:-(?:{value}))?)(?:/[0-9]+)?{special}")
 
 
-# What the parser would refuse with a guess at what was meant, which takes much longer than all the rest.
+# An item that none of these matches never reaches the parser, which would refuse it as well, but first search for what
+# was meant: that takes much longer than all the rest.
 _ITEMS = {name: _item_of(name) for name in FIELDS}
 
 
 def of_text(name: str, text: str) -> int:
     """Return the bits of an expression; 0 for one that cannot be read.
 
-    A few texts that the parser refuses are taken for readable, never the other way about.
+    Accepts a few texts that the parser refuses, and refuses none that the parser accepts.
     """
     if len(text) > LONGEST:
         return 0
@@ -54,7 +55,7 @@ def of_text(name: str, text: str) -> int:
     return bits
 
 
-# Expressions differ, but their items are few: a list of sixty is sixty look-ups.
+# Kept by item and not by expression: there are many expressions, but they consist of few different items.
 @lru_cache(maxsize=1 << 16)
 def _of_item(name: str, item: str) -> int:
     if not _ITEMS[name].fullmatch(item):

@@ -18,7 +18,8 @@ from cronlite.when.foreign_zones import EXAMPLE
 
 MINUTE = timedelta(minutes=1)
 MILLISECOND = timedelta(milliseconds=1)
-# Debian's cron takes a larger jump for a corrected clock: nothing is made up, nothing is held back.
+# Debian's cron takes a larger jump for a correction of the clock: it makes up for no minute that was skipped, and holds
+# back none that is repeated.
 LARGEST_CHANGE = timedelta(hours=3)
 
 _NOTHING = timedelta(0)
@@ -27,7 +28,8 @@ _WAKE_DELAY = timedelta(seconds=1)
 _ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,3}")
 _LONGEST_ZONE_NAME = 64
 _ZONES_LOOKED_UP = 100
-# Part of many systems' databases, but whatever the machine's owner made them, or counted with leap seconds.
+# Many systems' databases have these, but they are no zones to rely on: each machine's owner decides what the first two
+# are, and the zones under the others may count leap seconds.
 _NOT_ZONES = ("localtime", "posixrules", "posix", "right")
 
 
@@ -36,7 +38,7 @@ class Wall:
     """What a zone's clock shows at a tick, and what a change of its offset did to that.
 
     `repeated`: the clock showed this minute before, and was put back since. `skipped`: the wall minutes that it jumped
-    over since the previous tick. Neither tells of a change of more than three hours.
+    over since the previous tick. Both ignore a change of more than three hours.
     """
 
     minute: datetime
@@ -75,12 +77,12 @@ def next_wake(now: datetime) -> datetime:
 
 def zone(name: object) -> ZoneInfo:
     """Return the IANA time zone of that name; raise InvalidInput. Nothing outside the database is read."""
-    if type(name) is not str:  # BSON's Code is one by inheritance, but cannot be looked up
+    if type(name) is not str:  # BSON's Code is a subclass of str, but cannot be looked up
         raise InvalidInput(Fault("tz", name, "is not a name", EXAMPLE))
-    found = _zone(name) if len(name) <= _LONGEST_ZONE_NAME else None
-    if found is None:
+    opened = _zone(name) if len(name) <= _LONGEST_ZONE_NAME else None
+    if opened is None:
         raise InvalidInput(Fault("tz", name, "is not a time zone", _meant(name[:_LONGEST_ZONE_NAME])))
-    return found
+    return opened
 
 
 def zones() -> list[str]:
@@ -89,9 +91,9 @@ def zones() -> list[str]:
 
 
 def zones_among(names: Collection[str]) -> list[str]:
-    """Return those of many texts that name a zone, whatever the others are."""
+    """Return those of many texts that name a zone."""
     unknown = [name for name in names if name not in _known()]
-    # A zone may have been added since this process looked; no more than a few are looked up anew.
+    # A zone may have been added since this process read the list. Only some are looked up again: that reads the disk.
     new = {name for name in unknown[:_ZONES_LOOKED_UP] if len(name) <= _LONGEST_ZONE_NAME and _zone(name)}
     return [name for name in names if name in new or name in _known()]
 
@@ -123,14 +125,15 @@ def wall(tick: datetime, zone: tzinfo) -> Wall:
     try:
         now, long_before = tick.astimezone(zone), (tick - LARGEST_CHANGE).astimezone(zone)
     except OverflowError:
-        # Within hours of the years 1 and 9999 a zone may have no date; no clock will ever show those.
+        # Within hours of the first and the last instant, the zone's date may lie outside the years 1 to 9999, which
+        # datetime cannot hold. No daemon's clock will ever show those hours.
         return Wall(tick.replace(tzinfo=None))
     shown = now.replace(tzinfo=None, fold=0)
     minute = shown.replace(second=0)
     put_back = (long_before.utcoffset() or _NOTHING) - (now.utcoffset() or _NOTHING)
     if not put_back:
         return Wall(minute)
-    # Local mean times have seconds, so a change need not be of whole minutes: ask what the clock showed then.
+    # Local mean times have seconds, so a change may be of part of a minute: compare with what the clock showed then.
     first = tick - (put_back + (shown - minute)) // MINUTE * MINUTE
     repeated = _NOTHING < put_back <= LARGEST_CHANGE and first < tick and _minute(first, zone) == minute
     return Wall(minute, repeated, _between(_minute(tick - MINUTE, zone), minute))

@@ -29,7 +29,7 @@ _READINGS: dict[str, Callable[[date], int]] = {
 
 
 class _Refused(ValueError):
-    """What is wrong with one expression, before anyone has said whose it was."""
+    """What is wrong with one expression; whoever catches it adds the name of the field and its value."""
 
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(problem)
@@ -84,13 +84,13 @@ def _text(name: str, value: object) -> str:
             raise _Refused("is not a list of expressions", f"give one to {_LONGEST} plain values")
         return _plain(",".join(_listed(name, each) for each in value))
     if isinstance(value, int | float) and not isinstance(value, bool) and value == value:
-        # Compared before it is printed: Python refuses to print an integer of thousands of digits.
+        # The range comes before the text: Python refuses to print an integer of thousands of digits.
         if not limits.low <= value <= limits.high:
             refused = _Refused("is out of range", limits.remedy)
             raise _advised(name, str(int(value)), refused) if abs(value) < _LONGEST else refused
         if value == int(value):
             return str(int(value))
-    # Not isinstance: BSON's Code is a str too, and no query for text finds it.
+    # Not isinstance: BSON's Code is a subclass of str, and a query for text does not find it.
     if type(value) is not str:
         raise _Refused("is neither a whole number nor an expression", limits.remedy)
     text = _plain(value)
@@ -134,20 +134,20 @@ def _parse(name: str, text: str) -> Field:
                 values |= _bits(limits, item)
         except _Refused as refused:
             place = "" if item == text.lower() else f" at {item!r}"
-            told = _advised(name, item, refused)
-            raise _Refused(told.problem + place, told.remedy) from None
+            advised = _advised(name, item, refused)
+            raise _Refused(advised.problem + place, advised.remedy) from None
     if name == "weekday":
         values = (values | values >> 7) & 0b1111111
     return Field(name, _spelled(name, text), values, frozenset(specials))
 
 
 def _advised(name: str, text: str, refused: _Refused) -> _Refused:
-    """Return what is known of a spelling from elsewhere instead of the general refusal."""
+    """Explain a spelling of another program, if it is one; otherwise return the general refusal."""
     known = foreign_fields.meant(name, text)
     if known is None:
         return refused
     try:
-        # What is to be said instead may itself be refused, as 'fri-mon' is, with a remedy of its own.
+        # The suggested expression may itself be refused, as 'fri-mon' is. Then its own remedy says more.
         _parse(known.of or name, known.say or "*")
     except _Refused as again:
         return _Refused(known.problem, again.remedy)
@@ -160,7 +160,7 @@ def _spelled(name: str, text: str) -> str:
     if name == "day":
         return text.upper()
     text = text.lower()
-    # The name of no weekday has an l, and a small one looks like 1.
+    # An l always means "last", because no weekday's name has one. It is kept as L, because l looks like 1.
     return text.replace("l", "L") if name == "weekday" else text
 
 
@@ -241,7 +241,7 @@ def _numbers_of(bits: int) -> tuple[int, ...]:
 
 
 def _roles(name: str, day: date) -> set[str]:
-    """Say what a date is in its month, in the words of `Field.specials`."""
+    """Return those values of `Field.specials` that a date fits, such as "L" for the last day of its month."""
     length = monthrange(day.year, day.month)[1]
     if name == "day":
         beyond_friday = max(0, date(day.year, day.month, length).isoweekday() - 5)

@@ -1,7 +1,7 @@
 """What did somebody mean who writes one field as another program has it, and how is that said here?
 
 Celery, APScheduler, Quartz, AWS, Jenkins, systemd and plain English are looked up before any guess by likeness is made:
-a wrong guess would run something at another time without a word. Every text is lower-case ASCII of bounded length.
+a wrong guess would silently run something at another time. Every text is lower-case ASCII of bounded length.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ QUARTZ_WEEKDAYS: Final = "Quartz counts weekdays from 1 for Sunday, so that its 
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """What is wrong with a spelling; the expression `say` to give instead, of the field `of`; what else to do."""
+    """What is wrong with a spelling that another program has, and what to write here.
+
+    `say` is the expression to give instead, `of` the field in which to give it (if it is another), and `remedy` what
+    else to do.
+    """
 
     problem: str
     say: str = ""
@@ -141,8 +145,8 @@ def _each_of(first: str, last: str, ending: str, of: str) -> Meant | None:
     if not str(low).isdigit() or not str(high).isdigit():
         return None
     numbers = range(int(low), int(high) + 1)
-    said = ",".join(f"{_WEEKDAY_NAMES[number % 7]}{ending}" for number in numbers if number <= 7)
-    return Meant("has 'L' or '#' after a range, where it goes with one weekday", said, of=of) if said else None
+    weekdays = ",".join(f"{_WEEKDAY_NAMES[number % 7]}{ending}" for number in numbers if number <= 7)
+    return Meant("has 'L' or '#' after a range, where it goes with one weekday", weekdays, of=of) if weekdays else None
 
 
 def _day(name: str, text: str) -> Meant | None:
@@ -194,22 +198,22 @@ def _clock(name: str, text: str) -> Meant | None:
 
 
 def _one_too_many(name: str, text: str) -> Meant | None:
-    """Read 24 and 60 as the ends that they are on a clock."""
+    """Read hour 24 and minute 60, which people write for the end of a day or an hour."""
     end = {"minute": 60, "hour": 24}.get(name, 0)
     found = re.fullmatch(rf"(?:(\d\d?)-)?0*{end}(/\d+)?", text)
     if not end or not found:
         return None
-    told = "hours are 0-23, midnight is 0" if name == "hour" else "minutes are 0-59"
+    limits = "hours are 0-23, midnight is 0" if name == "hour" else "minutes are 0-59"
     if found[1] is None:
-        return Meant("is out of range", "" if found[2] else "0", told)
+        return Meant("is out of range", "" if found[2] else "0", limits)
     start, step = int(found[1]), found[2] or ""
     if start <= 1 and (start == 0 or not step):
-        return Meant("is out of range", f"*{step}", told)
-    return Meant("is out of range", "" if step or start > end - 1 else f"{start}-{end - 1},0", told)
+        return Meant("is out of range", f"*{step}", limits)
+    return Meant("is out of range", "" if step or start > end - 1 else f"{start}-{end - 1},0", limits)
 
 
 def _step(name: str, text: str) -> Meant | None:
-    """Say what a step beyond the field does: nothing, because cron counts anew in each hour, day, month or year."""
+    """Explain a step larger than its field: cron counts anew in each hour, day, month or year."""
     found = re.fullmatch(r"(\*|\d\d?)(?:-\d\d?)?/0*(\d{1,5})", text)
     high = LIMITS[name].high
     if not found or int(found[2]) <= high:

@@ -66,12 +66,12 @@ def _interval(words: list[str]) -> Meant | None:
     if not found or not amounts or _AMOUNT.sub("", found[1] or found[2]):
         return None
     seconds = sum((int(number) if number.isdigit() else 1) * _UNITS[unit[0]] for number, unit in amounts)
-    said = _line_of(seconds)
-    return Meant("is an interval", said, "" if said else f"{_NO_LINE}, which goes by the clock")
+    line = _line_of(seconds)
+    return Meant("is an interval", line, "" if line else f"{_NO_LINE}, which goes by the clock")
 
 
 def _line_of(seconds: int) -> str:
-    """Return the line that is due each so many seconds, or nothing where there is none."""
+    """Return the cron line that is due every so many seconds; an empty text where no line is."""
     minutes, rest = divmod(seconds, 60)
     hours = minutes // 60
     if rest or not minutes:
@@ -84,14 +84,14 @@ def _line_of(seconds: int) -> str:
 
 
 def _nickname(words: list[str]) -> Meant | None:
-    """Read nicknames of other crons, and those of systemd, which go without an @."""
+    """Read nicknames of other crons, and those of systemd, which have no @."""
     name = words[0].lower()
     if len(words) != 1:
         return None
     if f"@{name}" in NICKNAMES:
         return Meant("is no line", f"@{name}")
-    if said := _FOREIGN_NICKNAMES.get(name.removeprefix("@")):
-        return Meant("is no nickname of cron" if name.startswith("@") else "is no line", said)
+    if line := _FOREIGN_NICKNAMES.get(name.removeprefix("@")):
+        return Meant("is no nickname of cron" if name.startswith("@") else "is no line", line)
     return None
 
 

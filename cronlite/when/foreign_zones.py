@@ -1,7 +1,8 @@
 """Which time zone did somebody mean who gave an abbreviation, an offset, a city, or a rule of POSIX?
 
-An abbreviation means one offset, summer or winter, and often several regions; an offset means none. So both are
-explained, and zones of that region or offset offered. What is guessed by likeness is a name of the same region only.
+An abbreviation stands for one offset, in summer or in winter, and often for several regions; an offset stands for no
+region. So both are explained, and zones of that region or offset are offered. A name that is merely like the given one
+is offered only if its region is the same.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ _ABBREVIATIONS = {
     "china standard time": "Asia/Shanghai",
     "tokyo standard time": "Asia/Tokyo",
 }
-# Cities that people look for in vain, because another one gave its name to their zone.
+# Cities that are missing in the database, because their zone has the name of another city.
 _CITIES = {
     "beijing": "Asia/Shanghai",
     **dict.fromkeys(("mumbai", "delhi", "new_delhi", "bangalore", "bengaluru", "chennai"), "Asia/Kolkata"),
@@ -98,7 +99,7 @@ _CITIES = {
     **dict.fromkeys(("osaka", "kyoto"), "Asia/Tokyo"),
     "abu_dhabi": "Asia/Dubai",
 }
-# One well-known zone or two for each offset and way of keeping summer time.
+# One or two well-known zones for each offset and each rule of summer time.
 _WELL_KNOWN = (
     "Pacific/Honolulu America/Anchorage America/Los_Angeles America/Phoenix America/Denver America/Chicago"
     " America/Mexico_City America/New_York America/Bogota America/Halifax America/Caracas America/St_Johns"
@@ -109,7 +110,7 @@ _WELL_KNOWN = (
     " Australia/Adelaide Australia/Darwin Australia/Brisbane Australia/Sydney Pacific/Guadalcanal Pacific/Auckland"
     " Pacific/Fiji Pacific/Chatham Pacific/Tongatapu Pacific/Kiritimati"
 )
-# A northern and a southern summer of a year whose rules are settled.
+# Summer in the south and summer in the north, of a year whose rules will not change any more.
 _JANUARY, _JULY = datetime(2025, 1, 15), datetime(2025, 7, 15)
 _OFFSET = re.compile(r"(?:(?:etc/)?(?:utc|gmt|z) ?([+-]?)|([+-]))(\d{1,2})(?::?(\d\d))?")
 _POSIX = re.compile(r"([a-z]{3,5})[+-]?\d{1,2}(?::\d\d)*(?:[a-z]{3,5}.*)?")
@@ -137,9 +138,9 @@ def _of_offset(found: re.Match[str]) -> str:
     ahead = timedelta(hours=int(found[3]), minutes=int(found[4] or 0)) * (-1 if behind else 1)
     if not ahead:
         return "say 'UTC'"
-    told = "an offset is no zone: it knows no summer time"
+    problem = "an offset is no zone: it knows no summer time"
     if abs(ahead) > _LARGEST_OFFSET:
-        return f"{told}; {EXAMPLE}"
+        return f"{problem}; {EXAMPLE}"
     always, seasonal = [], []
     for name in _WELL_KNOWN.split():
         winter, summer = sorted(_offsets(name))
@@ -152,13 +153,13 @@ def _of_offset(found: re.Match[str]) -> str:
         offered.append(
             f"'Etc/GMT{'+' if behind else '-'}{int(found[3])}' for exactly this (its sign is the other way round)"
         )
-    return f"{told}; {_offset_text(ahead)} is {'; '.join(offered)}" if offered else f"{told}; {EXAMPLE}"
+    return f"{problem}; {_offset_text(ahead)} is {'; '.join(offered)}" if offered else f"{problem}; {EXAMPLE}"
 
 
 def _offsets(name: str) -> tuple[timedelta, timedelta]:
     try:
         zone = ZoneInfo(name)
-    except (LookupError, OSError, ValueError):  # a database that leaves some out
+    except (LookupError, OSError, ValueError):  # some systems' databases leave zones out
         return timedelta.max, timedelta.max
     return zone.utcoffset(_JANUARY) or timedelta(0), zone.utcoffset(_JULY) or timedelta(0)
 
@@ -183,7 +184,7 @@ def _of_rule(abbreviation: str) -> str:
 
 
 def _same(wanted: str, known: Collection[str]) -> str:
-    """Return the name that differs in case, in its region, or in a slip of the finger within its city."""
+    """Return the known name that differs in case, in its region, or by a typing error in its city."""
     region, _, city = wanted.rpartition("/")
     of_city = [name for name in known if name.rpartition("/")[2].casefold() == city]
     whole = [name for name in of_city if name.casefold() == wanted]
@@ -191,7 +192,7 @@ def _same(wanted: str, known: Collection[str]) -> str:
         return min(whole or of_city)
     if city in _CITIES:
         return _CITIES[city]
-    if len(city) < 5:  # of three or four letters, likeness says nothing
+    if len(city) < 5:  # three or four letters are too few to judge likeness by
         return ""
     near = (name for name in known if (name.casefold().startswith(f"{region}/") if region else "Etc/" not in name))
     likeness = {name: _likeness(name.rpartition("/")[2].casefold(), city) for name in near}

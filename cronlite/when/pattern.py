@@ -24,7 +24,7 @@ __all__ = ["FIELDS", "NICKNAMES", "Field", "Pattern", "describe", "matches", "pa
 
 _LONGEST_LINE = 1024
 _FIVE = f"five fields ({' '.join(FIELDS)})"
-# The Gregorian calendar knows only these: a year is a leap year or not, and begins on one of seven weekdays.
+# The Gregorian calendar has fourteen kinds of year: a year is a leap year or not, and begins on one of seven weekdays.
 _KINDS_OF_YEAR = tuple({(isleap(year), date(year, 1, 1).weekday()): year for year in range(2000, 2028)}.values())
 
 
@@ -75,7 +75,7 @@ class Pattern:
 
     @property
     def follows_clock(self) -> bool:
-        """Whether Debian's cron takes it for a wildcard job, which no DST change moves or makes up for."""
+        """Whether Debian's cron takes it for a wildcard job: a DST change neither moves nor makes up for its runs."""
         return self.minute.starts_with_star or self.hour.starts_with_star
 
     def matches(self, wall: datetime) -> bool:
@@ -111,7 +111,7 @@ def matches(name: str, value: object, wall: datetime) -> bool:
 
 def parse_line(line: str) -> Pattern:
     """Parse a crontab(5) line without its command, the day rule included; raise InvalidExpression."""
-    # Not split(), for which other control characters and non-ASCII blanks would separate fields as well.
+    # Not split(), which would separate fields at other control characters and at non-ASCII blanks as well.
     words = re.findall(r"[^ \t\r\n]+", line) if isinstance(line, str) and len(line) <= _LONGEST_LINE else []
     if not words:
         raise _line_fault(line, "is not a line", f"give {_FIVE} in up to {_LONGEST_LINE} characters")
@@ -125,21 +125,21 @@ def _read_line(line: str, words: list[str]) -> Pattern:
     if words[0].startswith("@"):
         words = _nickname(line, words)
     if len(words) != len(FIELDS):
-        told = f"has {len(words)} field{'s' * (len(words) > 1)}"
-        raise _line_fault(line, told, f"give {_FIVE}: no seconds, no year, no command")
+        problem = f"has {len(words)} field{'s' * (len(words) > 1)}"
+        raise _line_fault(line, problem, f"give {_FIVE}: no seconds, no year, no command")
     either_day = not words[2].startswith("*") and not words[4].startswith("*")
     return Pattern.of(*words, either_day=either_day)
 
 
 def _advised(line: str, words: list[str], refused: InvalidExpression) -> InvalidExpression:
-    """Return what is known of a line from elsewhere instead of the general refusal."""
+    """Explain a line of another program, if it is one; otherwise return the general refusal."""
     known = foreign_lines.meant(" ".join(words))
     if known is None:
         return refused
     if known.say:
         try:
             _read_line(known.say, known.say.split())
-        except InvalidExpression as again:  # the line that it stands for has a fault of its own
+        except InvalidExpression as again:  # the suggested line has a fault of its own
             return InvalidExpression(Fault("cron", line, known.problem, f"give {_FIVE}"), *again.faults)
     return _line_fault(line, known.problem, known.advice)
 
@@ -156,7 +156,7 @@ def _nickname(line: str, words: list[str]) -> list[str]:
 
 
 def _nickname_meant(name: str) -> str:
-    """Guess at a slip of the finger, and never at another interval: `@bihourly` is not `@hourly`."""
+    """Suggest a nickname for a typing error, but never one of another interval: `@bihourly` is not `@hourly`."""
     close = get_close_matches(name, NICKNAMES, n=1, cutoff=0.8)
     if close and not any(known[1:] in name for known in NICKNAMES):
         return f"did you mean {close[0]!r}?"
@@ -185,7 +185,8 @@ def describe(pattern: Pattern) -> str:
     times, days = _times(pattern.minutes, pattern.hours), _days(pattern)
     if days.startswith("every day") and len(pattern.hours) == 24:
         days = days.removeprefix("every day").strip()
-    # All hours, but not by a star: by Debian's rule fixed times, which a clock that is put back does not repeat.
+    # All hours, but none of them by a star: Debian's rule takes those for fixed times, and runs them only once when the
+    # clock is put back.
     once = ", once where the clock repeats an hour" if len(pattern.hours) == 24 and not pattern.follows_clock else ""
     return f"{times} {days}".strip() + once
 
@@ -220,7 +221,7 @@ def _days(pattern: Pattern) -> str:
         return f"on {_listed(_month_days(day))}{months}"
     if any_day:
         return f"on {_listed(_weekdays(weekday))}{months}"
-    # The months lead here, because after two conditions they would seem to belong to the second alone.
+    # The months come first here: after two conditions they would seem to belong to the second one only.
     months = f"{months.strip()}, " if months else ""
     if either:
         return f"{months}on {_listed(_month_days(day))} or on {_listed(_weekdays(weekday))}"
@@ -235,11 +236,11 @@ def _month_days(day: Field) -> list[str]:
 
 def _weekdays(weekday: Field) -> list[str]:
     from_monday = sorted((number - 1) % 7 for number in weekday.numbers)
-    said = _spans(from_monday, lambda n: WEEKDAYS[(n + 1) % 7])
+    texts = _spans(from_monday, lambda n: WEEKDAYS[(n + 1) % 7])
     for special in sorted(weekday.specials):
         nth = "last" if special.endswith("L") else _ordinal(int(special[2:]))
-        said.append(f"the {nth} {WEEKDAYS[int(special[0])]}")
-    return said
+        texts.append(f"the {nth} {WEEKDAYS[int(special[0])]}")
+    return texts
 
 
 def _counted(unit: str, numbers: Sequence[int]) -> str:
@@ -250,17 +251,17 @@ def _counted(unit: str, numbers: Sequence[int]) -> str:
 
 
 def _step(numbers: Sequence[int]) -> int:
-    """Return the one distance between neighbours, or 0 where there is none."""
+    """Return the distance between neighbours if it is the same for all, or else 0."""
     steps = {after - before for before, after in pairwise(numbers)}
     return steps.pop() if len(steps) == 1 else 0
 
 
 def _spans(numbers: Iterable[int], title: Callable[[int], str]) -> list[str]:
-    said: list[str] = []
+    texts: list[str] = []
     for _, group in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
         run = [title(number) for _, number in group]
-        said += [f"{run[0]} to {run[-1]}"] if len(run) > 2 else run
-    return said
+        texts += [f"{run[0]} to {run[-1]}"] if len(run) > 2 else run
+    return texts
 
 
 def _listed(words: Sequence[str], last: str = "and") -> str:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import cronlite
-from cronlite.contrib.health import LATE, health
+from cronlite.contrib.health import LONGEST_WITHOUT_TICK, health
 from cronlite.contrib.starlette import health_endpoint, lifespan
 from cronlite.documents.ticks import Tick
 from cronlite.errors import StoreUnavailable
@@ -112,10 +112,10 @@ def test_a_probe_hears_503_when_the_last_tick_is_long_ago(
     wait_until(lambda: health(cron)["healthy"])
     cron.stop()
     now = cron.store.now()
-    monkeypatch.setattr(SqliteStore, "now", lambda _: now + LATE + timedelta(seconds=1))
+    monkeypatch.setattr(SqliteStore, "now", lambda _: now + LONGEST_WITHOUT_TICK + timedelta(seconds=1))
     status, report = asked(cron)
     assert (status, report["healthy"]) == (503, False)
-    assert report["last_tick_seconds_ago"] > LATE.total_seconds()
+    assert report["last_tick_seconds_ago"] > LONGEST_WITHOUT_TICK.total_seconds()
 
 
 def test_a_probe_hears_503_and_no_address_when_the_store_is_out_of_reach(
