@@ -65,15 +65,15 @@ _RUN = {
 }
 
 
-def word_of_schedules(given: str, known: Collection[str]) -> str:
+def word_of_schedules(foreign: str, known: Collection[str]) -> str:
     """Say what to write instead of something that is no field of a schedule."""
-    return _word(given, known, _SCHEDULE)
+    return _word(foreign, known, _SCHEDULE)
 
 
-def word_of_runs(given: str, known: Collection[str]) -> str:
+def word_of_runs(foreign: str, known: Collection[str]) -> str:
     """Say what to write instead of something that is no option of enqueue."""
-    return _word(given, known, _RUN)
+    return _word(foreign, known, _RUN)
 
 
-def _word(given: str, known: Collection[str], ours: dict[str, str]) -> str:
-    return ours.get(given) or suggestion(given, known)
+def _word(foreign: str, known: Collection[str], ours: dict[str, str]) -> str:
+    return ours.get(foreign) or suggestion(foreign, known)

@@ -167,10 +167,10 @@ def _spelled(name: str, text: str) -> str:
 def _special(name: str, limits: Limits, item: str) -> str:
     if name == "day" and item in ("l", "lw"):
         return item.upper()
-    found = _WEEKDAY_IN_MONTH.fullmatch(item) if name == "weekday" else None
-    if not found:
+    matched = _WEEKDAY_IN_MONTH.fullmatch(item) if name == "weekday" else None
+    if not matched:
         return ""
-    weekday, nth = _number(limits, found[1], item) % 7, found[2]
+    weekday, nth = _number(limits, matched[1], item) % 7, matched[2]
     if nth is None:
         return f"{weekday}L"
     if not 1 <= int(nth) <= 5:
@@ -179,17 +179,17 @@ def _special(name: str, limits: Limits, item: str) -> str:
 
 
 def _bits(limits: Limits, item: str) -> int:
-    found = _ITEM.fullmatch(item)
-    if not found or (found[1] == "*" and found[2]):
+    matched = _ITEM.fullmatch(item)
+    if not matched or (matched[1] == "*" and matched[2]):
         raise _unreadable(limits, item)
-    start, end, step = found[1], found[2], _step(limits, found[3])
+    start, end, step = matched[1], matched[2], _step(limits, matched[3])
     if start == "*":
         low, high = limits.low, limits.high
     else:
         low = high = _number(limits, start, item)
         if end:
             high = 7 if end == "sun" and low > 0 else _number(limits, end, item)
-        elif found[3]:
+        elif matched[3]:
             high = limits.high
     if low > high:
         raise _Refused("is a reversed range", f"say '{_unwrapped(limits, low, high, step)}'")

@@ -200,13 +200,13 @@ def _clock(name: str, text: str) -> Meant | None:
 def _one_too_many(name: str, text: str) -> Meant | None:
     """Read hour 24 and minute 60, which people write for the end of a day or an hour."""
     end = {"minute": 60, "hour": 24}.get(name, 0)
-    found = re.fullmatch(rf"(?:(\d\d?)-)?0*{end}(/\d+)?", text)
-    if not end or not found:
+    matched = re.fullmatch(rf"(?:(\d\d?)-)?0*{end}(/\d+)?", text)
+    if not end or not matched:
         return None
     limits = "hours are 0-23, midnight is 0" if name == "hour" else "minutes are 0-59"
-    if found[1] is None:
-        return Meant("is out of range", "" if found[2] else "0", limits)
-    start, step = int(found[1]), found[2] or ""
+    if matched[1] is None:
+        return Meant("is out of range", "" if matched[2] else "0", limits)
+    start, step = int(matched[1]), matched[2] or ""
     if start <= 1 and (start == 0 or not step):
         return Meant("is out of range", f"*{step}", limits)
     return Meant("is out of range", "" if step or start > end - 1 else f"{start}-{end - 1},0", limits)
@@ -214,11 +214,11 @@ def _one_too_many(name: str, text: str) -> Meant | None:
 
 def _step(name: str, text: str) -> Meant | None:
     """Explain a step larger than its field: cron counts anew in each hour, day, month or year."""
-    found = re.fullmatch(r"(\*|\d\d?)(?:-\d\d?)?/0*(\d{1,5})", text)
+    matched = re.fullmatch(r"(\*|\d\d?)(?:-\d\d?)?/0*(\d{1,5})", text)
     high = LIMITS[name].high
-    if not found or int(found[2]) <= high:
+    if not matched or int(matched[2]) <= high:
         return None
-    start, step = "0" if found[1] == "*" else found[1], int(found[2])
+    start, step = "0" if matched[1] == "*" else matched[1], int(matched[2])
     if name in ("minute", "hour") and step == high + 1 and int(start) <= high:
         return Meant(f"has a step of the whole {_WHOLE[name]}, which leaves one", start)
     if name == "minute" and step % 60 == 0 and 24 % (step // 60) == 0 and start == "0":

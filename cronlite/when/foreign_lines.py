@@ -61,9 +61,9 @@ def _interval(words: list[str]) -> Meant | None:
     """Read `@every 5m` of Go's cron, `rate(5 minutes)` of AWS, and `every 5 minutes`."""
     if seconds_of_freebsd := re.fullmatch(r"@(\d{1,6})", " ".join(words)):
         words = ["@every", f"{seconds_of_freebsd[1]}s"]
-    found = re.fullmatch(r"@?every:? ?(.+)|rate\((.+)\)", " ".join(words).lower())
-    amounts = _AMOUNT.findall(found[1] or found[2]) if found else []
-    if not found or not amounts or _AMOUNT.sub("", found[1] or found[2]):
+    matched = re.fullmatch(r"@?every:? ?(.+)|rate\((.+)\)", " ".join(words).lower())
+    amounts = _AMOUNT.findall(matched[1] or matched[2]) if matched else []
+    if not matched or not amounts or _AMOUNT.sub("", matched[1] or matched[2]):
         return None
     seconds = sum((int(number) if number.isdigit() else 1) * _UNITS[unit[0]] for number, unit in amounts)
     line = _line_of(seconds)

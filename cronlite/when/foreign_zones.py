@@ -133,9 +133,9 @@ def meant(name: str, known: Collection[str]) -> str:
     return f"did you mean {same!r}?" if same else EXAMPLE
 
 
-def _of_offset(found: re.Match[str]) -> str:
-    behind = (found[1] or found[2]) == "-"
-    ahead = timedelta(hours=int(found[3]), minutes=int(found[4] or 0)) * (-1 if behind else 1)
+def _of_offset(matched: re.Match[str]) -> str:
+    behind = (matched[1] or matched[2]) == "-"
+    ahead = timedelta(hours=int(matched[3]), minutes=int(matched[4] or 0)) * (-1 if behind else 1)
     if not ahead:
         return "say 'UTC'"
     problem = "an offset is no zone: it knows no summer time"
@@ -149,9 +149,9 @@ def _of_offset(found: re.Match[str]) -> str:
         elif ahead in (winter, summer):
             seasonal.append(f"{name!r} in {'winter' if ahead == winter else 'summer'}")
     offered = [f"{', '.join(always)} all year"] * bool(always) + seasonal
-    if not found[4] or found[4] == "00":
+    if not matched[4] or matched[4] == "00":
         offered.append(
-            f"'Etc/GMT{'+' if behind else '-'}{int(found[3])}' for exactly this (its sign is the other way round)"
+            f"'Etc/GMT{'+' if behind else '-'}{int(matched[3])}' for exactly this (its sign is the other way round)"
         )
     return f"{problem}; {_offset_text(ahead)} is {'; '.join(offered)}" if offered else f"{problem}; {EXAMPLE}"
 
