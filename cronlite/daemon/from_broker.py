@@ -61,7 +61,7 @@ class Feeding:
         """Claim what one round of messages tells of; return the seconds to wait until the next round."""
         try:
             self._claimer.claim_named((), self._clock.now())  # settles a claim that went without an answer
-            room = self._claimer.room()
+            room = self._claimer.free_seats()
             self._settle(room)
             if room > 0 and steady() >= self._poll_at:
                 self._poll(room)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -63,29 +64,19 @@ class Daemon:
         home: Home | None = None,
     ) -> None:
         self.options = options or Options()
+        if worker and not self.options.queues:  # a message may name any run, and a worker claims its own queues' only
+            self.options = replace(self.options, queues=(DEFAULT_QUEUE,))
         self.clock = clock or StoreClock()
         self._home = home
         self.on_fall: Callable[[], None] | None = None
         self.fallen = ""
         """The loop that ended though it should not have."""
         self._store, self._registry, self._listener = store, registry, notify
-        # A message may name any run: a worker claims those of its own queues only.
-        self._queues = self.options.queues or ((DEFAULT_QUEUE,) if worker else None)
         silence = self.options.silence_seconds
         self.membership = Membership(store, self.clock, self._record, self._forget, silence)
         self.peers = Peers(store, silence)
         self.handover = Handover(store, self.clock)
-        self.claimer = Claimer(
-            store,
-            self.clock,
-            self.membership,
-            self.handover,
-            registry,
-            self.options.seats,
-            self._queues,
-            home,
-            fair_users=self.options.fair_users,
-        )
+        self.claimer = Claimer(self.membership, self.handover, registry, self.options, home)
         self.ticker = Ticker(
             store,
             self.claimer.add,
@@ -94,7 +85,9 @@ class Daemon:
             timedelta(seconds=self.options.grace_seconds),
             timedelta(seconds=self.options.catch_up_window_seconds),
         )
-        self._recorders = {f"record-{number}": one for number, one in enumerate(self.claimer.recorders, start=1)}
+        self._recorders = {
+            f"record-{number}": recorder for number, recorder in enumerate(self.claimer.outcomes.recorders, start=1)
+        }
         self._feeding, self._sending = self._linked(worker)
         self._send_soon = threading.Event()
         self._stopping, self._drained, self._silent = threading.Event(), threading.Event(), threading.Event()
@@ -163,10 +156,10 @@ class Daemon:
         """
         self._drained.set()
         self._silent.set()
-        self.claimer.record_soon()
+        self.claimer.outcomes.end_waits()
         self._join(*self._recorders, "beat")
         left, going_on = self.claimer.close()
-        self._guarded("record", self.claimer.record_all)
+        self._guarded("record", self.claimer.outcomes.record_all)
         if self._ready.is_set() and (hard or not going_on):
             self._guarded("leave", self.membership.leave)
         cut_off = left if hard else [run for run in left if run not in going_on]
@@ -325,7 +318,7 @@ class Daemon:
             ticks=self._feeding is None,
             ticked_at=self.clock.now(),
             silence_seconds=self.options.silence_seconds,
-            queues=self._queues,
+            queues=self.options.queues or None,
             declared=[one["name"] for one in self._registry.declared()],
         )
 
@@ -333,7 +326,7 @@ class Daemon:
         """Make the end of the broker's line that is wanted, if any."""
         broker = self.options.dispatch
         if worker:
-            queues = self._queues or ()
+            queues = self.options.queues or ()
             return Feeding(self._store, self.clock, self.claimer, self._registry, broker or "", queues), None
         return None, Sending(self._store, self.clock, broker) if broker else None
 

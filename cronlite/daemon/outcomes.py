@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from cronlite.daemon.store_clock import steady
+from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.documents import runs
 from cronlite.documents.runs import Changes, Outcome, Run
 from cronlite.errors import StoreError, StoreUnavailable, shown
@@ -19,6 +19,7 @@ from cronlite.store.contract import Store
 
 log = logger("cronlite.run")
 
+RECORDERS = 2
 AT_ONCE = 1_000
 UNKNOWN_SECONDS = 0.05
 """How long a handler is taken to last until its first call has ended."""
@@ -75,6 +76,38 @@ class Durations:
     def mean(self, handlers: Sequence[str]) -> float:
         """Return the mean of some calls to come, in seconds."""
         return sum(self._means.get(handler, UNKNOWN_SECONDS) for handler in handlers) / len(handlers)
+
+
+class Outcomes:
+    """What has ended, on its way into the store: one queue, and the recorders that share it.
+
+    `recorded` hears of each write, as that of a Recorder. The daemon keeps a loop for each of the `recorders`.
+    """
+
+    def __init__(self, store: Store, clock: StoreClock, recorded: Recorded) -> None:
+        self._clock = clock
+        self._ended: Ended = queue.SimpleQueue()
+        self.pace, self.durations = Pace(), Durations()
+        self.recorders = [Recorder(store, self._ended, self.pace, self.durations, recorded) for _ in range(RECORDERS)]
+
+    @property
+    def unrecorded(self) -> int:
+        """Count the outcomes that are not in the store yet."""
+        return self._ended.qsize() + sum(recorder.unrecorded for recorder in self.recorders)
+
+    def add(self, run: Run, outcome: Outcome | None) -> None:
+        """Take up how an attempt has just ended; never blocks."""
+        self._ended.put((run, outcome, self._clock.now()))
+
+    def record_all(self) -> None:
+        """Write down every outcome that there is."""
+        for recorder in self.recorders:
+            recorder.record_all()
+
+    def end_waits(self) -> None:
+        """End the waits of the recorders."""
+        for _ in self.recorders:
+            self._ended.put(None)
 
 
 class Recorder:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 from unittest.mock import patch
 
-from cronlite.daemon.claims import Claimer
+from cronlite.daemon.room import Room
 from cronlite.dispatch.pool import Pool
 from cronlite.documents import runs, schedules
 from cronlite.store import Store
@@ -25,7 +25,7 @@ _SEAMS: list[tuple[str, object, str]] = [
     ("call, whole", Pool, "_attempt"),
     ("call, handler", Pool, "_call"),
     ("settle", runs, "settled"),
-    ("room", Claimer, "_ahead"),
+    ("room", Room, "for_queue"),
 ]
 _OF_STORE = ("expressions", "at_work", "add_runs", "claim_runs", "change_runs", "release_lanes", "finish_tick")
 

@@ -7,16 +7,18 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from cronlite.daemon import claims, liveness, outcomes, store_clock
-from cronlite.daemon.claims import LATER_SECONDS, Claimer, _Seats
+from cronlite.daemon.claims import LATER_SECONDS, Claimer
 from cronlite.daemon.handover import Handover
 from cronlite.daemon.liveness import Membership
+from cronlite.daemon.options import Options
 from cronlite.daemon.outcomes import Pace
+from cronlite.daemon.room import SeatsToKeep
 from cronlite.daemon.store_clock import StoreClock
 from cronlite.documents import runs
 from cronlite.documents.runs import QUEUED, RUNNING, SUCCEEDED, Run
@@ -50,7 +52,7 @@ def claimer(store: Store, gate: threading.Event) -> Iterator[MakeClaimer]:
         member = Membership(store, clock, a_daemon, lambda: None)
         if joined:
             member.join()
-        made.append(Claimer(store, clock, member, Handover(store, clock), registry, seats, **options))
+        made.append(Claimer(member, Handover(store, clock), registry, Options(seats=seats, **options)))
         return made[-1]
 
     yield make
@@ -104,7 +106,7 @@ def test_while_a_tick_is_written_the_queue_gets_no_more_than_free_seats(
 ) -> None:
     busy, new, add_runs = claimer(seats=4), a_tick(3), store.add_runs
     add(store, *(a_run(f"r{number}") for number in range(9)))
-    monkeypatch.setattr(busy._pace, "per_second", lambda: 1_000)
+    monkeypatch.setattr(busy.outcomes.pace, "per_second", lambda: 1_000)
     claimed: list[int] = []
 
     def claimed_beside(batch: Sequence[Run]) -> set[str]:
@@ -123,7 +125,7 @@ def test_what_was_at_a_death_before_is_claimed_for_a_free_seat_only(
     busy = claimer(seats=2)
     queued = [a_run(f"r{number}", crashes=int(number in (1, 4))) for number in range(8)]
     add(store, *queued)
-    monkeypatch.setattr(busy._pace, "per_second", lambda: 1_000)
+    monkeypatch.setattr(busy.outcomes.pace, "per_second", lambda: 1_000)
     assert busy.claim() == 4
     assert states(store, queued) == [RUNNING] * 4 + [QUEUED] * 4
     assert [stored(store, run).run_at for run in queued] == [run.run_at for run in queued]
@@ -137,7 +139,7 @@ def test_what_was_at_a_death_before_is_claimed_for_a_free_seat_only(
 
 
 def test_seats_are_kept_for_what_may_not_wait_over_all_of_a_claim() -> None:
-    seats, patient, impatient = _Seats(3), a_run(), a_run(crashes=1)
+    seats, patient, impatient = SeatsToKeep(3), a_run(), a_run(crashes=1)
     assert seats.count([patient, patient]) == 2
     assert not seats.are_needed
     assert seats.count([impatient, patient, impatient, patient]) == 2
@@ -149,7 +151,7 @@ def test_what_may_not_be_repeated_is_claimed_for_a_free_seat_only(
     store: Store, claimer: MakeClaimer, monkeypatch: pytest.MonkeyPatch, seats: int
 ) -> None:
     busy, new = claimer(seats=seats), a_tick(9, on_crash="abandon")
-    monkeypatch.setattr(busy._pace, "per_second", lambda: 1_000)
+    monkeypatch.setattr(busy.outcomes.pace, "per_second", lambda: 1_000)
     busy.add(new)
     assert states(store, new) == [QUEUED] * 9
     assert busy.claim() == seats
@@ -174,7 +176,7 @@ def test_of_the_runs_that_two_daemons_died_with_one_is_at_work_at_a_time(
         assert busy.claim() == 0
         gate.set()
         wait_until(lambda: busy.pool.free == 4, what="all seats are free")
-    busy.record_all()
+    busy.outcomes.record_all()
     now[0] += timedelta(seconds=LATER_SECONDS)
     assert busy.claim() == 1
 
@@ -216,9 +218,9 @@ def test_what_was_claimed_on_the_way_is_called_and_recorded(
     busy, new = claimer(), a_tick(4)
     busy.add(new)
     assert busy.pool.drain(10) == []
-    busy.record_all()
+    busy.outcomes.record_all()
     assert states(store, new) == [SUCCEEDED] * 4
-    assert busy.unrecorded == 0
+    assert busy.outcomes.unrecorded == 0
 
 
 @pytest.mark.parametrize(
@@ -227,9 +229,10 @@ def test_what_was_claimed_on_the_way_is_called_and_recorded(
         ({"seats": 1}, {}),  # one seat keeps the order of the queue
         ({"seats": 0}, {}),
         ({"joined": False}, {}),  # no lease
-        ({"queues": ["reports"]}, {}),
+        ({"queues": ("reports",)}, {}),
         ({}, {"handler": "elsewhere"}),
         ({}, {"run_at": None}),
+        ({}, {"run_at": datetime(2200, 1, 1, tzinfo=timezone.utc)}),  # it is for later
         ({}, {"state": "skipped"}),
     ],
     ids=str,
@@ -283,7 +286,7 @@ def test_what_was_written_without_an_answer_is_given_back_and_not_run_twice(
     assert cut_off.claim() == 2, "given back, and claimed like any other"
     assert cut_off.add(a_tick(2)) == {run.id for run in new}, "the tick is done again"
     cut_off.pool.drain(10)
-    cut_off.record_all()
+    cut_off.outcomes.record_all()
     assert states(store, new) == [SUCCEEDED] * 2
     assert [stored(store, run).attempt for run in new] == [2, 2]
 
@@ -310,13 +313,13 @@ def test_no_more_is_claimed_while_outcomes_pile_up(
     store: Store, claimer: MakeClaimer, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate.set()
-    monkeypatch.setattr("cronlite.daemon.claims.MAX_UNRECORDED", 3)
+    monkeypatch.setattr("cronlite.daemon.room.MAX_UNRECORDED", 3)
     busy = claimer()
     busy.add(a_tick(4))
     busy.pool.drain(10)
     add(store, a_run("next"))
     assert busy.claim() == 0
-    busy.record_all()
+    busy.outcomes.record_all()
     assert busy.claim() == 1
 
 

@@ -103,7 +103,7 @@ def test_a_daemon_that_loses_a_loop_stops_beating_ticking_and_claiming(
         "tick": (daemon, "_show_life"),
         "claim": (daemon.claimer, "claim"),
         "beat": (store, "beat"),
-        "record-1": (daemon.claimer.recorders[0], "record"),
+        "record-1": (daemon.claimer.outcomes.recorders[0], "record"),
     }
     monkeypatch.setattr(*places[loop], refusing(SystemExit(1)))
     wait_until(lambda: daemon.fallen == loop, what=f"the {loop} loop falls")

@@ -22,6 +22,7 @@ SQLITE_DAEMONS, SQLITE_LANES = "store/sqlite/daemons.py", "store/sqlite/lanes.py
 IN_MONGO, MONGO_CHANGES, MONGO_TICKS = "store/mongo/runs.py", "store/mongo/changes.py", "store/mongo/ticks.py"
 MONGO_DAEMONS, MONGO_LANES = "store/mongo/daemons.py", "store/mongo/lanes.py"
 LIVENESS, CLAIMS, TICKING = "daemon/liveness.py", "daemon/claims.py", "daemon/ticking.py"
+ROOM = "daemon/room.py"
 ASKED_FOR = "client/runs.py"
 
 WHEN, DOCUMENTS = "tests/when", "tests/documents"
@@ -355,7 +356,7 @@ _LEASES = [
         "an unanswered claim is given back", CLAIMS, "if (run.id, run.attempt) not in held]", "if False]", WITH_DAEMONS
     ),
     Sabotage("one suspect at a time", CLAIMS, "claimed if run.one_crash_left]", "claimed if not run]", WITH_DAEMONS),
-    Sabotage("what may not wait gets a seat first", CLAIMS, "if place >= self._free:", "if False:", WITH_DAEMONS),
+    Sabotage("what may not wait gets a seat first", ROOM, "if place >= self._free:", "if False:", WITH_DAEMONS),
 ]
 
 ACTS = [*_TIME, *_LEDGER, *_POLICIES, *_FENCES, *_LEASES]
