@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,10 +13,12 @@ from cronlite.daemon.claims import Claimer
 from cronlite.daemon.from_broker import Feeding
 from cronlite.daemon.handover import Handover
 from cronlite.daemon.liveness import BEATS_PER_SILENCE, Membership, Peers, host_and_pid
+from cronlite.daemon.minutes import Minutes
 from cronlite.daemon.options import Options
 from cronlite.daemon.outcomes import Recorder
 from cronlite.daemon.rounds import Rounds
 from cronlite.daemon.store_clock import StoreClock, steady
+from cronlite.daemon.threads import Loop, Threads
 from cronlite.daemon.ticking import Ticker
 from cronlite.daemon.to_broker import Sending
 from cronlite.documents.daemons import DaemonRecord
@@ -26,16 +28,11 @@ from cronlite.handlers.registry import Home, Registry
 from cronlite.logger import logger
 from cronlite.store.contract import Store
 from cronlite.version import VERSION
-from cronlite.when import clock
 
 log = logger("cronlite.daemon")
 
 POLL_SECONDS = 1.0
 POLL_SECONDS_HEARING = 5.0  # where the store tells of new runs
-AGAIN_SECONDS = 1.0
-LONGEST_WAIT_SECONDS = 5.0
-PREPARE_SECONDS = 0.5
-JOIN_SECONDS = 6.0  # a little more than the limit of one store call
 WATCH_SECONDS = 10.0
 PRUNE_SECONDS = 600.0
 DEAD_KEPT = timedelta(days=1)
@@ -85,6 +82,7 @@ class Daemon:
             timedelta(seconds=self.options.grace_seconds),
             timedelta(seconds=self.options.catch_up_window_seconds),
         )
+        self._minutes = Minutes(None if worker else self.ticker, self.clock)
         self._recorders = {
             f"record-{number}": recorder for number, recorder in enumerate(self.claimer.outcomes.recorders, start=1)
         }
@@ -93,16 +91,14 @@ class Daemon:
         self._stopping, self._drained, self._silent = threading.Event(), threading.Event(), threading.Event()
         self._ready, self._tick_soon = threading.Event(), threading.Event()
         self._rounds = Rounds(store.address, self.clock)
-        self._threads: dict[str, threading.Thread] = {}
+        self._threads = Threads(self._rounds, self._stopping, failed=self._failed, fell=self._fall)
         self._draining = False
-        self._wake_at: datetime | None = None
-        self._ticked_at: datetime | None = None
         self._hears = False
 
     def start(self) -> None:
         """Start the loops in the background and return at once; a store out of reach is waited for."""
         self._rounds.begin("start")
-        self._spawn("tick", self._main, self._stopping)
+        self._threads.start("tick", self._main, self._stopping)
 
     def wait_ready(self, seconds: float) -> bool:
         """Wait until the store has answered and this daemon is on its list; tell whether it came so far."""
@@ -110,8 +106,7 @@ class Daemon:
 
     def step(self, now: datetime) -> int:
         """Do every minute that is left to do at `now`; return how many runs it queued."""
-        queued = self.ticker.step(now)
-        self._ticked_at = now
+        queued = self._minutes.step(now)
         if queued:
             self.wake()
         return queued
@@ -140,9 +135,9 @@ class Daemon:
         log.info("nothing more is claimed; running handlers have %g s", self.options.drain_seconds)
         self._notify("stopping", "waiting for running handlers")
         self._end_loops()
-        self._join("tick", "claim", "send", "prune")
+        self._threads.join("tick", "claim", "send", "prune")
         pool = self.claimer.pool
-        self._guarded("give back", lambda: self.handover.give_back(self.claimer.withdraw()))
+        self._threads.guarded("give back", lambda: self.handover.give_back(self.claimer.withdraw()))
         if link := self._feeding or self._sending:
             link.close()
         pool.drain(self.options.drain_seconds)
@@ -157,11 +152,11 @@ class Daemon:
         self._drained.set()
         self._silent.set()
         self.claimer.outcomes.end_waits()
-        self._join(*self._recorders, "beat")
+        self._threads.join(*self._recorders, "beat")
         left, going_on = self.claimer.close()
-        self._guarded("record", self.claimer.outcomes.record_all)
+        self._threads.guarded("record", self.claimer.outcomes.record_all)
         if self._ready.is_set() and (hard or not going_on):
-            self._guarded("leave", self.membership.leave)
+            self._threads.guarded("leave", self.membership.leave)
         cut_off = left if hard else [run for run in left if run not in going_on]
         log.info("stopped%s", f" while {len(left)} handlers were still at it" if left else "")
         self.give_back(cut_off, last_words)
@@ -174,7 +169,7 @@ class Daemon:
         if last_words:
             last_words()
         if cut_off:
-            self._guarded("give back", lambda: self.handover.cut_off(cut_off))
+            self._threads.guarded("give back", lambda: self.handover.cut_off(cut_off))
 
     @property
     def trouble(self) -> str:
@@ -191,24 +186,28 @@ class Daemon:
 
     def _main(self) -> None:
         while not (self._ready.is_set() or self._stopping.is_set()):
-            self._stopping.wait(self._guarded("start", self._enter))
+            self._stopping.wait(self._threads.guarded("start", self._enter))
         self._rounds.end("start")
         if not self._ready.is_set():
             return
-        self._keep("beat", self._beat, self._silent)
-        for name, recorder in self._recorders.items():
-            self._keep(name, partial(self._write, recorder), self._drained)
-        self._keep("prune", self._prune, self._stopping)
-        self._keep(
-            "claim", self._feeding.feed if self._feeding else self._claim, self._stopping, self.claimer.claim_soon
-        )
-        if self._sending:
-            self._keep("send", self._sending.send, self._stopping, self._send_soon)
-        if not self._feeding:
-            self._keep("watch", self._watch, self._stopping)
-        self._loop("tick", self._tick, self._stopping, self._tick_soon)
+        for loop in self._loops():
+            self._threads.keep(loop)
+        self._threads.run(Loop("tick", self._tick, self._stopping, self._tick_soon))
         if self.ticker.is_prepared:  # or it would wait until somebody takes this daemon for dead
-            self._guarded("tick", lambda: self.step(self.clock.now()))
+            self._threads.guarded("tick", lambda: self.step(self.clock.now()))
+
+    def _loops(self) -> Iterator[Loop]:
+        """Name the loops beside the one that ticks: the last to end come first."""
+        yield Loop("beat", self._beat, self._silent)
+        for name, recorder in self._recorders.items():
+            yield Loop(name, partial(self._write, recorder), self._drained)
+        yield Loop("prune", self._prune, self._stopping, is_awaited=False)
+        claim = self._feeding.feed if self._feeding else self._claim
+        yield Loop("claim", claim, self._stopping, self.claimer.claim_soon)
+        if self._sending:
+            yield Loop("send", self._sending.send, self._stopping, self._send_soon)
+        if not self._feeding:
+            yield Loop("watch", self._watch, self._stopping, is_awaited=False)
 
     def _enter(self) -> float:
         for complaint in self._store.prepare():
@@ -216,35 +215,22 @@ class Daemon:
         if self._home:
             self._home.declare_handlers()
         self.membership.join()
-        self._wake_at = clock.next_wake(clock.floor_minute(self.clock.now()))
-        self._ticked_at = self.clock.now()
+        self._minutes.begin()
         log.info("daemon %s on %s, %d seats", self.membership.id, self._store.address, self.options.seats)
         self._ready.set()
-        self._notify("ready", f"next wake {self._wake_at:%H:%M:%S}Z")
+        self._notify("ready", self._minutes.next_wake)
         return 0
 
     def _tick(self) -> float:
-        now = self.clock.now()
-        # the store's clock may have been set back, and then the next minute is nearer than the one waited for
-        self._wake_at = min(self._wake_at or now, clock.next_wake(now))
-        if now >= self._wake_at:
-            if not self._feeding:
-                self.step(now)
-            self._wake_at = clock.next_wake(now)
+        if self._minutes.tick_if_due():
+            self.wake()
         self._show_life()
-        wake_at = self._wake_at
-        minute_in, wake_in = map(self.clock.seconds_until, (clock.floor_minute(wake_at), wake_at))
-        wait = max(minute_in, wake_in - PREPARE_SECONDS)
-        if wait <= 0:
-            if not self._feeding:
-                self.ticker.prepare(self.clock.now(), wake_at)
-            wait = self.clock.seconds_until(wake_at)
-        return min(wait, LONGEST_WAIT_SECONDS)
+        return self._minutes.prepare_if_due()
 
     def _show_life(self) -> None:
         """Tell how things are; where there is no hope left, without the sign of life that a watchdog waits for."""
         running, trouble = self.claimer.pool.running, self.trouble
-        status = f"next wake {self._wake_at:%H:%M:%S}Z, {running} running"
+        status = f"{self._minutes.next_wake}, {running} running"
         self._notify("failing" if self.is_hopeless else "tick", f"{trouble}; {status}" if trouble else status)
 
     def _claim(self) -> float:
@@ -278,7 +264,7 @@ class Daemon:
         pool, trouble = self.claimer.pool, self.trouble
         if trouble:
             self._notify("failing", trouble)  # perhaps the loop that shows life is the one that cannot
-        self.membership.beat(running=pool.running, stuck=pool.stuck, trouble=trouble, ticked_at=self._ticked_at)
+        self.membership.beat(running=pool.running, stuck=pool.stuck, trouble=trouble, ticked_at=self._minutes.ticked_at)
         dead = self.peers.observe(self.membership.id, self._store.owners())
         for owner in dead:
             self.handover.take_over(owner)
@@ -286,7 +272,7 @@ class Daemon:
         if self._store.release_lanes(now) or dead:
             self.wake()
         if dead:
-            self._wake_at = now
+            self._minutes.hurry(now)
             self._tick_soon.set()
         return self.options.silence_seconds / BEATS_PER_SILENCE
 
@@ -330,59 +316,17 @@ class Daemon:
             return Feeding(self._store, self.clock, self.claimer, self._registry, broker or "", queues), None
         return None, Sending(self._store, self.clock, broker) if broker else None
 
-    def _keep(
-        self, name: str, work: Callable[[], float], until: threading.Event, wake: threading.Event | None = None
-    ) -> None:
-        """Begin a loop in a thread of its own, as soon as the system grants one."""
-        begin = partial(self._spawn, name, lambda: self._loop(name, work, until, wake), until)
-        while not self._stopping.is_set() and (seconds := self._guarded(name, begin)):
-            self._stopping.wait(seconds)
-
-    def _loop(
-        self, name: str, work: Callable[[], float], until: threading.Event, wake: threading.Event | None = None
-    ) -> None:
-        """Work again and again until an event comes; work returns the seconds to wait, which `wake` cuts short."""
-        if name not in ("watch", "prune"):  # nobody waits for what these do
-            self._rounds.begin(name)
-        while not until.is_set():
-            seconds = self._guarded(name, work)
-            if seconds > 0 and (wake or until).wait(seconds) and wake:
-                wake.clear()
-        self._rounds.end(name)
-
-    def _guarded(self, name: str, work: Callable[[], float | int | None]) -> float:
-        """Do some work; whatever it raises is reported, and the work is tried again soon."""
-        try:
-            seconds = work() or 0
-        except Exception as error:  # noqa: BLE001 - a fault in one round must not end the loop
-            self._rounds.failed(name, error)
-            if name in ("start", "tick"):  # the loops whose signs of life a watchdog waits for
-                is_waiting = isinstance(error, StoreError) and not self.is_hopeless
-                told = f"waiting for the store {self._store.address}: {error}"
-                self._notify(*("waiting", told) if is_waiting else ("failing", self.trouble or repr(error)))
-            return AGAIN_SECONDS
-        self._rounds.went_well(name)
-        return seconds
+    def _failed(self, name: str, error: Exception) -> None:
+        """Tell whoever listens of a failed round, if it is one that a watchdog waits for."""
+        if name in ("start", "tick"):
+            is_waiting = isinstance(error, StoreError) and not self.is_hopeless
+            status = f"waiting for the store {self._store.address}: {error}"
+            self._notify(*("waiting", status) if is_waiting else ("failing", self.trouble or repr(error)))
 
     def _notify(self, event: str, status: str) -> None:
         if self._listener is not None:
             with suppress(Exception):
                 self._listener(event, status)
-
-    def _spawn(self, name: str, work: Callable[[], None], until: threading.Event) -> None:
-        """Start a thread that should not end before an event has come."""
-
-        def kept() -> None:
-            try:
-                work()
-            except BaseException:
-                log.exception("the %s loop has ended", name)
-            if not until.is_set():
-                self._fall(name)
-
-        thread = threading.Thread(target=kept, name=f"cronlite-{name}", daemon=True)
-        thread.start()
-        self._threads[name] = thread
 
     def _fall(self, name: str) -> None:
         """Give up as a whole: with one loop less, this daemon would pass for a live one and leave work undone."""
@@ -397,8 +341,3 @@ class Daemon:
         """End the loops that bring new work."""
         for event in (self._stopping, self._tick_soon, self.claimer.claim_soon, self._send_soon):
             event.set()
-
-    def _join(self, *names: str) -> None:
-        for name in names:
-            if name in self._threads:
-                self._threads[name].join(JOIN_SECONDS)

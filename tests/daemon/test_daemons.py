@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from cronlite import Cronlite
-from cronlite.daemon.loops import LONGEST_WAIT_SECONDS, Daemon
+from cronlite.daemon.loops import Daemon
+from cronlite.daemon.minutes import LONGEST_WAIT_SECONDS
 from cronlite.daemon.options import Options
 from cronlite.daemon.store_clock import StoreClock
 from cronlite.daemon.ticking import Ticker

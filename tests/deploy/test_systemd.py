@@ -12,7 +12,7 @@ import click
 import pytest
 
 from cronlite.cli import cli
-from cronlite.daemon.loops import LONGEST_WAIT_SECONDS
+from cronlite.daemon.minutes import LONGEST_WAIT_SECONDS
 from cronlite.daemon.options import Options
 from tests.services import MissingService, skip_or_fail
 
