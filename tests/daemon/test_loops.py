@@ -11,7 +11,7 @@ import pytest
 from cronlite import Cronlite
 from cronlite.client.doctor import doctor
 from cronlite.contrib.health import health
-from cronlite.daemon import rounds
+from cronlite.daemon import loops, rounds
 from cronlite.daemon.loops import Daemon
 from cronlite.daemon.options import Options
 from cronlite.errors import StoreError, StoreUnavailable
@@ -172,6 +172,8 @@ def test_without_hope_there_are_no_signs_of_life_for_a_watchdog(
 ) -> None:
     monkeypatch.setattr(rounds, "FAILING_SECONDS", 0.1)
     monkeypatch.setattr(rounds, "HOPELESS_SECONDS", 0.5)
+    for poll in ("POLL_SECONDS", "POLL_SECONDS_HEARING"):  # or loops with nothing to do would look hopeless
+        monkeypatch.setattr(loops, poll, 0.1)
     monkeypatch.setattr(store, "ledger", refusing(error))
     daemon.start()
     assert daemon.wait_ready(60)
