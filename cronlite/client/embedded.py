@@ -57,15 +57,16 @@ class Embedded:
             self._daemon = os.getpid(), daemon
             exits.drain_at_exit(self)
 
-    def stop(self) -> list[Run]:
+    def stop(self, *, hard: bool = False) -> list[Run]:
         """Stop the daemon, if there is one, after the drain; return the runs whose handlers are still at it.
 
-        These are given back when the process ends.
+        These are given back when the process ends, or now with `hard`, for a process that ends next without `atexit`.
         """
+        hard |= self._exiting
         daemon, self._daemon = self.daemon, None
         exits.forget(self)
-        left = daemon.stop(hard=self._exiting) if daemon else []
-        if daemon and left and not self._exiting:
+        left = daemon.stop(hard=hard) if daemon else []
+        if daemon and left and not hard:
             atexit.register(_give_back, os.getpid(), daemon, left)
         self._capture.close()
         return left

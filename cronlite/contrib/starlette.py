@@ -25,13 +25,15 @@ def lifespan(cron: Cronlite, other: Lifespan | None = None, **options: Any) -> L
 
     `other` is one more lifespan: it begins before the daemon, ends after it, and its state is the application's.
     `options` are those of `Cronlite.start`; `drain_seconds` should be shorter than what the server grants at its stop.
+    What runs longer than that is given back to the queue when the lifespan ends, as the process ends next.
     """
 
     @asynccontextmanager
     async def lived(app: Any) -> AsyncIterator[Any]:
         async with AsyncExitStack() as stack:
             state = await stack.enter_async_context(other(app)) if other else None
-            stack.push_async_callback(run_in_threadpool, cron.stop)
+            # uvicorn dies of the signal that stopped it, right after this and without atexit.
+            stack.push_async_callback(run_in_threadpool, cron._embedded.stop, hard=True)
             await run_in_threadpool(cron.start, **options)
             yield state
 
