@@ -61,7 +61,8 @@ class Daemon:
         home: Home | None = None,
     ) -> None:
         self.options = options or Options()
-        if worker and not self.options.queues:  # a message may name any run, and a worker claims its own queues' only
+        if worker and not self.options.queues:
+            # A message may name any run, and a worker claims only runs of its own queues.
             self.options = replace(self.options, queues=(DEFAULT_QUEUE,))
         self.clock = clock or StoreClock()
         self._home = home
@@ -176,8 +177,8 @@ class Daemon:
         """What keeps this daemon from its work, since when, and why; nothing while all is well."""
         link = self._feeding or self._sending
         fallen = f"its {self.fallen} loop has ended" if self.fallen else ""
-        told = (fallen, self._rounds.trouble(), link.trouble.told if link else "", self.claimer.pool.trouble)
-        return "; ".join(part for part in told if part)
+        broker = link.trouble.told if link else ""
+        return "; ".join(filter(None, (fallen, self._rounds.trouble(), broker, self.claimer.pool.trouble)))
 
     @property
     def is_hopeless(self) -> bool:
@@ -193,7 +194,7 @@ class Daemon:
         for loop in self._loops():
             self._threads.keep(loop)
         self._threads.run(Loop("tick", self._tick, self._stopping, self._tick_soon))
-        if self.ticker.is_prepared:  # or it would wait until somebody takes this daemon for dead
+        if self.ticker.is_prepared:  # left alone, that minute would wait until this daemon counts as dead
             self._threads.guarded("tick", lambda: self.step(self.clock.now()))
 
     def _loops(self) -> Iterator[Loop]:
@@ -240,7 +241,8 @@ class Daemon:
             return POLL_SECONDS
         run_at = self._store.next_run_at(self._registry.names())
         wait = self.clock.seconds_until(run_at) if run_at else POLL_SECONDS_HEARING
-        return min(wait, POLL_SECONDS_HEARING) if wait > 0 else POLL_SECONDS  # what is due now is for others, or later
+        # A run that is due and was not claimed waits for its lane, or for another daemon: it is asked for again soon.
+        return min(wait, POLL_SECONDS_HEARING) if wait > 0 else POLL_SECONDS
 
     def _write(self, recorder: Recorder) -> float:
         recorder.record(POLL_SECONDS)
@@ -263,7 +265,7 @@ class Daemon:
     def _beat(self) -> float:
         pool, trouble = self.claimer.pool, self.trouble
         if trouble:
-            self._notify("failing", trouble)  # perhaps the loop that shows life is the one that cannot
+            self._notify("failing", trouble)  # here, too: the loop that shows life may be the one that fails
         self.membership.beat(running=pool.running, stuck=pool.stuck, trouble=trouble, ticked_at=self._minutes.ticked_at)
         dead = self.peers.observe(self.membership.id, self._store.owners())
         for owner in dead:
@@ -305,11 +307,11 @@ class Daemon:
             ticked_at=self.clock.now(),
             silence_seconds=self.options.silence_seconds,
             queues=self.options.queues or None,
-            declared=[one["name"] for one in self._registry.declared()],
+            declared=[schedule["name"] for schedule in self._registry.declared()],
         )
 
     def _linked(self, worker: bool) -> tuple[Feeding | None, Sending | None]:
-        """Make the end of the broker's line that is wanted, if any."""
+        """Connect a worker to receive from the broker, or a daemon to send to it, where there is one."""
         broker = self.options.dispatch
         if worker:
             queues = self.options.queues or ()
