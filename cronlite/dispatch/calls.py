@@ -15,6 +15,8 @@ from cronlite.handlers.output import Tail
 from cronlite.handlers.registry import Handler
 
 if TYPE_CHECKING:
+    import asyncio
+
     from cronlite.dispatch.loop import Loop
 
 
@@ -22,6 +24,7 @@ class Call:
     """One call of a handler for a run: it waits for a seat, or has one."""
 
     __slots__ = (
+        "_settling",
         "begun",
         "cancel_heard",
         "cut",
@@ -33,12 +36,11 @@ class Call:
         "since",
         "tail",
         "thread",
-        "word",
     )
 
     def __init__(self, run: Run, handler: Handler | None, since: float) -> None:
         self.run, self.handler, self.since = run, handler, since
-        self.word = threading.Lock()  # whoever gets it says how the run ended
+        self._settling = threading.Lock()  # the handler's thread and its time limit may come at the same moment
         self.tail = Tail()
         self.thread: int | None = None
         self.loop: Loop | None = None
@@ -47,6 +49,20 @@ class Call:
         self.cut: Callable[[], object] | None = None
         self.cut_off = False  # at its time limit
         self.cancel_heard = False  # by its loop
+
+    def settle(self) -> bool:
+        """Take it upon oneself to say how the run ended; only the first who asks may."""
+        return self._settling.acquire(blocking=False)
+
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether somebody has said how the run ended, or is about to."""
+        return self._settling.locked()
+
+    def cancel(self, task: asyncio.Task[None]) -> None:
+        """Cancel its coroutine, on its loop."""
+        self.cancel_heard = True
+        task.cancel()
 
     @property
     def on_loop(self) -> bool:
@@ -81,7 +97,7 @@ def stepwise(call: Call, awaited: Awaitable[Any]) -> Generator[Any, Any, Any]:
     answer: Any = None
     error: BaseException | None = None
     while True:
-        if call.word.locked() and not stopped:
+        if call.is_settled and not stopped:
             stopped, error = True, error or CancelledError()
         call.loop.stands_at = call
         try:

@@ -36,6 +36,11 @@ class Limits:
     ) -> None:
         self._seated, self._end, self._loops, self._wake_at = seated, end, loops, wake_at
 
+    @property
+    def trouble(self) -> str:
+        """Name the calls that block their loops, which others wait for; nothing where none does."""
+        return "; ".join(map(_blocked_by, self._loops.blocked))
+
     def start(self, call: Call, cut: Callable[[], object] | None = None) -> None:
         """Start the clock of a call, if it has a time limit; `cut` is how to cut it off."""
         call.cut = cut or call.cut
@@ -85,7 +90,7 @@ class Limits:
         """
         self._loops.leave(loop)
         blocking = loop.stands_at
-        if isinstance(blocking, Call) and blocking is not call and not blocking.word.locked():
+        if isinstance(blocking, Call) and blocking is not call and not blocking.is_settled:
             self._end(call, _cut_off_by(blocking))
             return
         self._give_up_on(call)
@@ -93,6 +98,12 @@ class Limits:
             if other.loop is loop:
                 _ = self._end(other, None) or self._end(other, _cut_off_by(call))  # if it has begun
         loop.close()
+
+
+def _blocked_by(loop: Loop) -> str:
+    call = loop.stands_at
+    who = f"run {call.run.id} of {call.run.handler}" if isinstance(call, Call) else "something"
+    return f"{who} blocks its asyncio loop: it should wait in asyncio.to_thread, or not be async"
 
 
 def _cut_off_by(blocking: Call) -> Outcome:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
-import os
 import queue
 import threading
 import time
@@ -11,31 +9,22 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from cronlite.dispatch import outcomes
 from cronlite.dispatch.alarm import Alarm
-from cronlite.dispatch.calls import Call, stepwise
+from cronlite.dispatch.calls import Call
+from cronlite.dispatch.handling import Handling
 from cronlite.dispatch.limits import Limits
 from cronlite.dispatch.loop import Loop, Loops
 from cronlite.dispatch.process import Children
+from cronlite.dispatch.shortage import SHORTAGES, Shortage
 from cronlite.documents.runs import Outcome, Run
 from cronlite.errors import CronliteError
-from cronlite.handlers.output import enter_tail, mend_streams
-from cronlite.handlers.registry import CurrentRun, Handler, Home, Registry, awaited, enter_run
-from cronlite.handlers.shortage import NotStarted
+from cronlite.handlers.output import mend_streams
+from cronlite.handlers.registry import Home, Registry
 from cronlite.logger import logger
 
-if TYPE_CHECKING:
-    import asyncio
-
 log = logger("cronlite.pool")
-
-SHORT_SECONDS = 1.0
-"""How long a pool that could not begin something asks for nothing more."""
-TOLD_SECONDS = 60.0
-_SHORTAGES = (RuntimeError, OSError, MemoryError)
-"""What is raised where the system has no thread, no descriptor or no memory."""
 
 
 class Pool:
@@ -57,11 +46,7 @@ class Pool:
         home: Home | None = None,
     ) -> None:
         self.seats = seats
-        self.process_ends = False
-        """Whether the interpreter refuses what handlers ask it for; that is no fault of theirs."""
-        self._home = home
-        self._registry = registry
-        self._done, self._may_start, self._still_mine = done, may_start, still_mine or may_start
+        self._registry, self._done = registry, done
         # While runs wait, a thread goes from one to the next by single operations on these two, which are atomic: with
         # a lock it took four times as long, as threads queue up for it. All runs are present until they are done.
         self._waiting: deque[Call] = deque()
@@ -80,8 +65,9 @@ class Pool:
         self._alarm = Alarm(self._check_limits)
         self._limits = Limits(self._seated, self._end, self._loops, self._alarm.at)
         self._children = Children(self._alarm.at, home)
-        self._short_since, self._shortage = float("-inf"), ""
-        self._pid = os.getpid()
+        self._shortage = Shortage()
+        parts = self._limits, self._children, self._shortage
+        self._handling = Handling(*parts, may_start=may_start, still_mine=still_mine or may_start, home=home)
 
     # what the daemon asks
 
@@ -94,17 +80,21 @@ class Pool:
     @property
     def is_short(self) -> bool:
         """Tell whether something could not be begun a moment ago, for want of a thread, say."""
-        return time.monotonic() < self._short_since + SHORT_SECONDS
+        return self._shortage.is_now
 
     @property
     def trouble(self) -> str:
         """Say what keeps the pool from its work, in a sentence; nothing where nothing does."""
-        told = [self._shortage] if time.monotonic() < self._short_since + TOLD_SECONDS else []
-        for loop in self._loops.blocked:
-            at = loop.stands_at
-            who = f"run {at.run.id} of {at.run.handler}" if isinstance(at, Call) else "something"
-            told.append(f"{who} blocks its asyncio loop: it should wait in asyncio.to_thread, or not be async")
-        return "; ".join(told)
+        return "; ".join(filter(None, [self._shortage.trouble, self._limits.trouble]))
+
+    @property
+    def process_ends(self) -> bool:
+        """Tell whether the interpreter refuses what handlers ask it for: that is no fault of theirs."""
+        return self._handling.process_ends
+
+    @process_ends.setter
+    def process_ends(self, ends: bool) -> None:
+        self._handling.process_ends = ends
 
     @property
     def running(self) -> int:
@@ -171,7 +161,7 @@ class Pool:
     def close(self) -> None:
         """End: kill child processes, cancel coroutines, leave threads to themselves. `done` hears of nothing more."""
         with self._lock:
-            self._closed = True
+            self._closed = self._handling.is_closed = True
             self._waiting.clear()
             for _ in range(self._threads):
                 self._handed.put(None)
@@ -210,9 +200,9 @@ class Pool:
                 call.loop.call(self._begin_on_loop, call)
             else:
                 self._begin_in_thread(call)
-        except _SHORTAGES as refused:
-            self._note(refused)
-            if call.word.acquire(blocking=False):
+        except SHORTAGES as refused:
+            self._shortage.note(refused)
+            if call.settle():
                 self._tell(call, None)
                 with self._lock:  # the runs that wait are left to seats that have a thread, or to be withdrawn
                     del self._present[call]
@@ -238,17 +228,10 @@ class Pool:
         try:
             if any(call.needs_clock for call in new):
                 self._alarm.start()
-        except _SHORTAGES as refused:
-            self._note(refused)
+        except SHORTAGES as refused:
+            self._shortage.note(refused)
             return False
         return True
-
-    def _note(self, shortage: BaseException) -> None:
-        """Tell people, once a minute, that something could not be begun."""
-        self._shortage = f"runs go back to the queue, as none can be begun: {shortage}"
-        if time.monotonic() >= self._short_since + TOLD_SECONDS:
-            log.error("%s; allow this process more (TasksMax=, ulimit -u, -n), or give it fewer seats", self._shortage)
-        self._short_since = time.monotonic()
 
     def _next(self, call: Call, *, parking: bool = False) -> Call | None:
         """End a call and return the next one for its seat, or leave that idle when there is none.
@@ -281,7 +264,7 @@ class Pool:
         None is refused for a coroutine that has begun.
         """
         with self._lock:
-            if (outcome is None and call.begun) or not call.word.acquire(blocking=False):
+            if (outcome is None and call.begun) or not call.settle():
                 return False
             if stuck:
                 self._stuck.add(call)
@@ -299,7 +282,7 @@ class Pool:
                     self._parked += 1
                 self._begin(call)
                 call = self._handed.get()
-            elif self._report(call, self._attempt(call)):
+            elif self._report(call, self._handling.run(call)):
                 call = self._next(call, parking=True) or self._handed.get()
             else:
                 return  # another thread has its seat
@@ -309,84 +292,30 @@ class Pool:
 
         assert call.loop is not None
         task = asyncio.get_running_loop().create_task(self._serve_on_loop(call))
-        call.cut = partial(call.loop.call, _cancel, call, task)  # which also keeps the task alive
+        call.cut = partial(call.loop.call, call.cancel, task)  # which also keeps the task alive
 
     async def _serve_on_loop(self, call: Call) -> None:
-        if self._report(call, await self._attempt_on_loop(call)) and (following := self._next(call)):
+        outcome = await self._handling.run_async(call) if self._has_begun(call) else None
+        if self._report(call, outcome) and (following := self._next(call)):
             self._begin(following)
         if call.loop in self._loops.blocked and all(other.loop is not call.loop for other in self._seated()):
             call.loop.close()
+
+    def _has_begun(self, call: Call) -> bool:
+        """Note that a coroutine begins; tell whether it may: its run went back if its loop was blocked for long."""
+        with self._lock:
+            call.begun = not call.is_settled
+            return call.begun
 
     def _loop_ended(self, loop: Loop) -> None:
         with self._lock:
             self._stuck = {call for call in self._stuck if call.loop is not loop}
 
-    # one run, step by step
-
-    def _attempt(self, call: Call) -> Outcome | None:
-        """Run a handler in this thread or in a child: ask, enter, call."""
-        if call.handler is None or not self._allowed(call.run):
-            return None
-        outcome = contextvars.Context().run(self._call, call, call.handler)
-        if os.getpid() != self._pid:
-            os._exit(0)  # a fork that came back out of its handler: its parent has the pool
-        return outcome
-
-    def _call(self, call: Call, handler: Handler) -> Outcome | None:
-        self._enter(call)
-        call.thread = threading.get_ident()
-        try:
-            if handler.isolation == "process":
-                ask, begin = partial(self._ask, call), partial(self._limits.start, call)
-                return self._children.call(call.run, handler, ask, begin)
-            self._limits.start(call)
-            return outcomes.returned(awaited(handler.function(call.run.params)))
-        except NotStarted as scarce:
-            self._note(scarce)
-            return None
-        except BaseException as raised:  # noqa: BLE001 - a handler may raise anything, SystemExit included
-            return self._raised(raised)
-
-    async def _attempt_on_loop(self, call: Call) -> Outcome | None:
-        """Run an async handler: ask, enter, await."""
-        if call.handler is None or not self._allowed(call.run):
-            return None
-        with self._lock:
-            if call.word.locked():
-                return None  # it went back, as its loop did not come to it
-            call.begun = True
-        self._enter(call)
-        self._limits.start(call)
-        try:
-            return outcomes.returned(await stepwise(call, call.handler.function(call.run.params)))
-        except BaseException as raised:  # noqa: BLE001 - as above; what escapes would end the loop
-            return self._raised(raised)
-
-    def _raised(self, error: BaseException) -> Outcome:
-        # Python 3.12 before its third release grants no thread at all at that time, not even to asyncio.to_thread.
-        if self.process_ends and isinstance(error, RuntimeError):
-            return outcomes.cut_off(f"its process came to its end: {error}")
-        return outcomes.raised(error)
-
-    def _allowed(self, run: Run) -> bool:
-        try:
-            return self._may_start(run) and not self._closed
-        except Exception:
-            log.exception("run %s is not started: whether it may be cannot be found out", run.id)
-            return False
-
-    def _enter(self, call: Call) -> None:
-        run, ask = call.run, partial(self._ask, call)
-        enter_run(CurrentRun.of(run, ask, self._home))
-        enter_tail(call.tail)
-
-    def _ask(self, call: Call) -> bool:
-        over = call.word.locked() or call.cut_off or self._closed
-        return not over and self._still_mine(call.run)
+    # how a run's end is told
 
     def _report(self, call: Call, outcome: Outcome | None) -> bool:
         """Say how a run ended, and tell whether it still has its seat: if not, its end was told at its time limit."""
-        if not call.word.acquire(blocking=False):
+        if not call.settle():
             with self._lock:
                 self._stuck.discard(call)
             return False
@@ -407,8 +336,3 @@ class Pool:
     def _check_limits(self, now: float) -> float:
         """Deal with what is over its time, and return when to look again."""
         return min(self._limits.check(now), self._children.retire(now))
-
-
-def _cancel(call: Call, task: asyncio.Task[None]) -> None:
-    call.cancel_heard = True
-    task.cancel()

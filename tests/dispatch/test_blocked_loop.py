@@ -135,7 +135,7 @@ def test_a_call_that_was_told_to_have_ended_takes_no_further_step() -> None:
         call.loop = Loop()
         task = asyncio.create_task(served(call))
         await asyncio.sleep(0)
-        assert call.word.acquire(blocking=False)
+        assert call.settle()
         with pytest.raises(asyncio.CancelledError):
             await task
 
