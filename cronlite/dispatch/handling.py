@@ -10,8 +10,8 @@ from functools import partial
 
 from cronlite.dispatch import outcomes
 from cronlite.dispatch.calls import Call, stepwise
+from cronlite.dispatch.children import Children
 from cronlite.dispatch.limits import Limits
-from cronlite.dispatch.process import Children
 from cronlite.dispatch.shortage import Shortage
 from cronlite.documents.runs import Outcome, Run
 from cronlite.handlers.output import enter_tail

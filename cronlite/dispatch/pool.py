@@ -13,10 +13,10 @@ from functools import partial
 from cronlite.dispatch import outcomes
 from cronlite.dispatch.alarm import Alarm
 from cronlite.dispatch.calls import Call
+from cronlite.dispatch.children import Children
 from cronlite.dispatch.handling import Handling
 from cronlite.dispatch.limits import Limits
 from cronlite.dispatch.loop import Loop, Loops
-from cronlite.dispatch.process import Children
 from cronlite.dispatch.shortage import SHORTAGES, Shortage
 from cronlite.documents.runs import Outcome, Run
 from cronlite.errors import CronliteError

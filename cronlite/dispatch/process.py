@@ -1,11 +1,10 @@
-"""How does a daemon run a handler in a child process, and what does it make of the child's end?"""
+"""How does a daemon talk to one child process: let it call a handler, pass on what that says, and end it?"""
 
 from __future__ import annotations
 
 import codecs
 import json
 import logging
-import math
 import os
 import select
 import signal
@@ -13,31 +12,25 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cronlite.dispatch import outcomes
 from cronlite.dispatch.keeper import Keeper
-from cronlite.documents.runs import Outcome, Run
-from cronlite.errors import GiveUp
+from cronlite.documents.runs import Outcome
 from cronlite.handlers.output import relay
-from cronlite.handlers.registry import Handler, Home
-from cronlite.handlers.shortage import NotStarted, is_shortage
+from cronlite.handlers.shortage import NotStarted
 from cronlite.logger import logger
 
 log = logger("cronlite.pool")
 
 RUNS_PER_CHILD = 100  # then a fresh one: what handlers leak goes with the child
-IDLE_SECONDS = 60.0
 _CHUNK = 64 * 1024
 _CHUNKS_AT_ONCE = 64
 _LOOK_MILLISECONDS = 1_000
 _LEAVE_SECONDS = 1.0
-_SCARCE_SECONDS = 1.0
 _BOOT = "import sys; sys.path[:] = sys.argv[2:]; from cronlite.dispatch.child import serve; serve(int(sys.argv[1]))"
 
 
@@ -82,7 +75,7 @@ class Child:
         self._ended = False
         try:
             keeper.add(self._process.pid)
-            self._send(_line({"path": sys.path}))
+            self._send(line({"path": sys.path}))
         except BaseException:
             self.bury()
             raise
@@ -138,7 +131,7 @@ class Child:
     def dismiss(self) -> None:
         """Let it go, but not what its commands left in the background."""
         with suppress(Died, subprocess.TimeoutExpired):
-            self._send(_line({"bye": True}))
+            self._send(line({"bye": True}))
             self._process.wait(_LEAVE_SECONDS)
         with self._lock:
             self._ended = True
@@ -167,9 +160,9 @@ class Child:
                     _log(message["log"])
                 elif outcome:  # asked by a thread that the handler left behind
                     with suppress(Died):
-                        self._send(_line({"mine": False}))
+                        self._send(line({"mine": False}))
                 else:
-                    self._send(_line({"mine": message["ask"] == self._calls and _asked(still_mine)}))
+                    self._send(line({"mine": message["ask"] == self._calls and _asked(still_mine)}))
             if outcome:
                 return outcome
             if dead and messages is None:
@@ -208,131 +201,6 @@ class Child:
         os.close(self._output)
 
 
-class Children:
-    """The child processes of a pool: made when needed, kept for the next run, let go after a minute without one.
-
-    `wake_at` is told when to call `retire` next.
-    """
-
-    def __init__(self, wake_at: Callable[[float], None], home: Home | None = None) -> None:
-        self._wake_at, self._home = wake_at, home
-        self._keeper = Keeper()
-        self._lock = threading.Lock()
-        self._idle: list[tuple[float, Child]] = []
-        self._busy: set[Child] = set()
-        self._closed = False
-
-    def call(
-        self, run: Run, handler: Handler, still_mine: Callable[[], bool], begin: Callable[[Callable[[], None]], None]
-    ) -> Outcome:
-        """Run a handler in a child, and return what becomes of that; `begin` hears how to cut it off.
-
-        Raises NotStarted, after a moment's wait, where there can be no child now.
-        """
-        request = _request(run, handler, self._home)
-        try:
-            return self._call(request, still_mine, begin)
-        except NotStarted:
-            time.sleep(_SCARCE_SECONDS)  # with its seat taken: asked for at once, the run would come back at once
-            raise
-
-    def retire(self, now: float) -> float:
-        """Let go of children without work; return when to look again."""
-        with self._lock:
-            old = [child for since, child in self._idle if since <= now - IDLE_SECONDS]
-            self._idle = self._idle[len(old) :]
-            following = self._idle[0][0] + IDLE_SECONDS if self._idle else math.inf
-        for child in old:
-            child.dismiss()
-        return following
-
-    def close(self) -> None:
-        """End them all, at once."""
-        with self._lock:
-            self._closed = True
-            idle, self._idle = self._idle, []
-            busy = list(self._busy)
-        for child in busy:
-            child.kill()  # buried by the thread that waits for it
-        for _, child in idle:
-            child.dismiss()
-        self._keeper.close()
-
-    def _call(
-        self, request: bytes, still_mine: Callable[[], bool], begin: Callable[[Callable[[], None]], None]
-    ) -> Outcome:
-        child = self._take()
-        try:
-            begin(child.begin())
-            outcome = child.call(request, still_mine)
-        except Died:
-            status = child.wait()
-            self._bury(child)
-            return outcomes.died(status)
-        except BaseException:
-            self._bury(child)
-            raise
-        self._give_back(child)
-        return outcome
-
-    def _take(self) -> Child:
-        with self._lock:
-            child = self._idle.pop()[1] if self._idle else None
-        if child is not None and not child.fit:
-            child.dismiss()
-            child = None
-        child = child or self._new()
-        with self._lock:
-            self._busy.add(child)
-            closed = self._closed
-        if closed:
-            child.kill()
-        return child
-
-    def _new(self) -> Child:
-        try:
-            return Child(self._keeper)
-        except OSError as refused:
-            if is_shortage(refused):
-                raise NotStarted(str(refused)) from None
-            raise
-
-    def _give_back(self, child: Child) -> None:
-        with self._lock:
-            now = time.monotonic()
-            self._busy.discard(child)
-            kept = not self._closed
-            if kept:
-                self._idle.append((now, child))
-        if kept:
-            self._wake_at(now + IDLE_SECONDS)
-        else:
-            child.dismiss()
-
-    def _bury(self, child: Child) -> None:
-        child.bury()
-        with self._lock:
-            self._busy.discard(child)
-
-
-def _request(run: Run, handler: Handler, home: Home | None) -> bytes:
-    request = {
-        "run": {name: getattr(run, name) for name in _RUN_FIELDS} | {"due_at": run.due_at.isoformat()},
-        "function": handler.qualified,
-        "params": run.params,
-        "home": home
-        and {
-            "uri": home.uri,
-            "quota": home.quota,
-        },  # it may hold a password, so it goes by no argument and no environment
-        "level": logging.getLogger().getEffectiveLevel(),
-    }
-    try:
-        return _line(request)
-    except (TypeError, ValueError) as refused:
-        raise GiveUp(f"its params cannot go to a child process, as they are no JSON: {refused}") from None
-
-
 def _own_path() -> list[str]:
     """List where this process imports from, the working directory last.
 
@@ -354,10 +222,8 @@ def _environment() -> dict[str, str]:
             return dict(os.environ)
 
 
-_RUN_FIELDS = ("id", "user", "handler", "schedule", "attempt", "key")
-
-
-def _line(message: Mapping[str, Any]) -> bytes:
+def line(message: Mapping[str, Any]) -> bytes:
+    """Write a message as both sides send it."""
     return json.dumps(message).encode() + b"\n"
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from cronlite.dispatch import process
+from cronlite.dispatch import children, process
 from cronlite.dispatch.child import in_child
 from cronlite.dispatch.keeper import Keeper
 from cronlite.documents import runs
@@ -151,11 +151,11 @@ def test_a_late_cut_does_not_hit_the_next_call(keeper: Keeper) -> None:
         late_cut = child.begin()
         run = Run(id="r", handler="act", params={"action": "pid"}, due_at=DUE, queued_at=DUE)
         handler = Handler("act", __import__("tests.dispatch.acting", fromlist=["act"]).act, "process")
-        first = child.call(process._request(run, handler, None), lambda: True)
+        first = child.call(children._request(run, handler, None), lambda: True)
         late_cut()
         child.begin()
         late_cut()
-        assert child.call(process._request(run, handler, None), lambda: True).result == first.result
+        assert child.call(children._request(run, handler, None), lambda: True).result == first.result
     finally:
         child.dismiss()
 
@@ -180,7 +180,7 @@ def test_what_handlers_leak_goes_with_the_child(
 def test_an_idle_child_is_let_go_but_not_what_it_left_in_the_background(
     watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(children, "IDLE_SECONDS", 0.2)
     pid = watched.outcome(apart("pid")).result
     watched.outcome(apart("start in background", into=str(tmp_path / "pid")))
     (left,) = pids_in(tmp_path / "pid")
@@ -196,7 +196,7 @@ def test_a_child_that_does_not_go_is_killed_but_not_what_it_left_in_the_backgrou
     watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "_LEAVE_SECONDS", 0.05)
-    monkeypatch.setattr(process, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(children, "IDLE_SECONDS", 0.2)
     pid = watched.outcome(apart("pid")).result
     watched.outcome(apart("start in background", into=str(tmp_path / "pid")))
     (left,) = pids_in(tmp_path / "pid")
@@ -228,10 +228,10 @@ def test_closing_the_pool_ends_its_children(watched: Watched, tmp_path: Path) ->
 
 DAEMON = """
 import sys, time
-from cronlite.dispatch import process
+from cronlite.dispatch import children
 from tests.dispatch.conftest import Watched, make_run
 watched = Watched(1)
-process.IDLE_SECONDS = 0.1
+children.IDLE_SECONDS = 0.1
 watched.pool.submit([make_run(sys.argv[1], handler="act_apart", into=sys.argv[2])])
 time.sleep(60)
 """
@@ -324,7 +324,7 @@ def test_a_run_that_the_system_has_no_process_for_is_given_back(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(getattr(errno, lacking), "there is none left")
 
-    monkeypatch.setattr(process, "_SCARCE_SECONDS", 0.0)
+    monkeypatch.setattr(children, "_SCARCE_SECONDS", 0.0)
     with monkeypatch.context() as scarce:
         scarce.setattr(subprocess, "Popen", refuse)
         watched.pool.submit([apart("ok")])
@@ -344,7 +344,7 @@ def test_a_child_that_the_system_has_nothing_left_for_gives_its_run_back(
     watched: Watched, monkeypatch: pytest.MonkeyPatch, lacking: str, error: str
 ) -> None:
     allow_shell(watched.pool._registry)
-    monkeypatch.setattr(process, "_SCARCE_SECONDS", 0.0)
+    monkeypatch.setattr(children, "_SCARCE_SECONDS", 0.0)
     refusing = f"import threading, subprocess; {lacking} = lambda *_, **__: (_ for _ in ()).throw({error}); "
     with monkeypatch.context() as scarce:
         scarce.setattr(process, "_BOOT", process._BOOT.replace("serve(int", f"{refusing}serve(int"))
@@ -361,7 +361,7 @@ def test_too_few_file_descriptors_cost_no_run_its_outcome_and_leak_none(make_poo
     before = len(list(monitored.iterdir()))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(process, "_SCARCE_SECONDS", 0.0)
+        patch.setattr(children, "_SCARCE_SECONDS", 0.0)
         resource.setrlimit(resource.RLIMIT_NOFILE, (before + 8, hard))
         try:
             watched.pool.submit([apart("ok") for _ in range(12)])
@@ -475,11 +475,11 @@ def test_what_comes_together_with_an_outcome_is_answered(keeper: Keeper) -> None
     real, child._channel = child._channel, ours
     try:
         said: list[dict[str, Any]] = [{"outcome": {"state": runs.SUCCEEDED}}, {"ask": 1}, {"ask": 1}]
-        theirs.sendall(b"".join(map(process._line, said)))
+        theirs.sendall(b"".join(map(process.line, said)))
         child.begin()
         assert child.call(b"", lambda: True).state == runs.SUCCEEDED
-        assert theirs.recv(1_000) == 2 * process._line({"mine": False})
-        theirs.sendall(b"".join(map(process._line, said)))
+        assert theirs.recv(1_000) == 2 * process.line({"mine": False})
+        theirs.sendall(b"".join(map(process.line, said)))
         theirs.shutdown(socket.SHUT_RD)
         told = child._outcome(bytes.decode, lambda: True)
         assert told.state == runs.SUCCEEDED, "even if nobody hears the answer"
