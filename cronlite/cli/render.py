@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import Any
 
 import click
@@ -70,8 +71,9 @@ def tables(columns: Sequence[Column], pages: Iterable[Iterable[Sequence[str]]], 
         chosen = [columns[index] for index in kept]
         lines = [[column.title.upper() for column in chosen], *([row[index] for index in kept] for row in body)]
         natural = [max(before.get(index, 0), *(cells(line[n]) for line in lines)) for n, index in enumerate(kept)]
-        widths = _widths(chosen, natural, len(indent))
-        titles, *rest = (_joined(chosen, widths, line, indent) for line in lines)
+        room = terminal_width() - len(indent)
+        widths = _widths(chosen, natural, room)
+        titles, *rest = (indent + _joined(chosen, widths, line, room) for line in lines)
         yield "\n".join([*([] if titled == kept else [click.style(titles, bold=True)]), *rest])
         titled, before = kept, dict(zip(kept, natural, strict=True))
 
@@ -103,10 +105,12 @@ def cells(text: str) -> int:
     """Count the columns that a text takes on a terminal."""
     if text.isascii():
         return len(text)
-    return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        for character in text
-    )
+    return sum(map(_cells_of, text))
+
+
+@lru_cache(maxsize=1_000)  # in a list of 100,000, most characters of most cells are looked at
+def _cells_of(character: str) -> int:
+    return 0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def cut(text: str, width: int, *, middle: bool = False) -> str:
@@ -119,9 +123,11 @@ def cut(text: str, width: int, *, middle: bool = False) -> str:
 
 def _from_left(text: str, width: int) -> str:
     """Return as much of a text as fits, from its left end."""
+    if text.isascii():
+        return text[: max(width, 0)]
     taken = 0
     for at, character in enumerate(text):
-        taken += cells(character)
+        taken += _cells_of(character)
         if taken > width:
             return text[:at]
     return text
@@ -134,10 +140,10 @@ def terminal_width() -> int:
     return 100_000
 
 
-def _widths(columns: Sequence[Column], natural: Sequence[int], indent: int) -> list[int]:
+def _widths(columns: Sequence[Column], natural: Sequence[int], room: int) -> list[int]:
     """Take what is too much from whichever column that shrinks is the widest at the time."""
     widths = list(natural)
-    surplus = indent + sum(widths) + len(GAP) * (len(columns) - 1) - terminal_width()
+    surplus = sum(widths) + len(GAP) * (len(columns) - 1) - room
     while surplus > 0:
         shrinking = [n for n, column in enumerate(columns) if column.least is not None and widths[n] > column.least]
         if not shrinking:
@@ -147,18 +153,18 @@ def _widths(columns: Sequence[Column], natural: Sequence[int], indent: int) -> l
     return widths
 
 
-def _joined(columns: Sequence[Column], widths: Sequence[int], line: Sequence[str], indent: str) -> str:
+def _joined(columns: Sequence[Column], widths: Sequence[int], line: Sequence[str], room: int) -> str:
     """Join the cells of a line; the last columns go away where there is no room for them even so."""
-    room = terminal_width() - len(indent)
     parts: list[str] = []
     for column, width, text in zip(columns, widths, line, strict=True):
         if parts and room < min(width, column.least or width):
             break
-        text = cut(text, min(width, room), middle=column.middle)
-        padding = " " * max(min(width, room) - cells(text), 0)
+        width = min(width, room)
+        text = cut(text, width, middle=column.middle)
+        padding = " " * max(width - cells(text), 0)
         parts.append(padding + text if column.right else coloured(text) + padding)
         room -= width + len(GAP)
-    return (indent + GAP.join(parts)).rstrip()
+    return GAP.join(parts).rstrip()
 
 
 # instants
