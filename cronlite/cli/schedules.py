@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput
 from cronlite.store.grouping import batches
 from cronlite.when import pattern as cron_language
+from cronlite.when.timetable import Timetable
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -79,12 +81,24 @@ def _rows(cron: Cronlite, schedules: Iterable[Schedule], now: datetime) -> Itera
 
 
 def _row(schedule: Schedule, last: Run | None, now: datetime) -> list[str]:
-    following = schedule.next_runs(now, 1) if schedule.enabled else []
-    due = render.when(following[0], now, schedule.timetable.zone) if following else "never"
+    following = _next_run(schedule, now) if schedule.enabled else None
+    due = render.when(following, now, schedule.timetable.zone) if following else "never"
     went = [labels.state(last), render.relative(labels.at(last), now)] if last else ["", ""]
     shown = [labels.called(schedule.name, schedule.id), *went, due if schedule.enabled else "paused"]
     shown += [labels.does(schedule.handler, schedule.params), expression(schedule)]
     return [*shown, schedule.user, ",".join(schedule.tags)]
+
+
+def _next_run(schedule: Schedule, now: datetime) -> datetime | None:
+    if schedule.active_from is not None and schedule.active_from > now:
+        return next(iter(schedule.next_runs(now, 1)), None)
+    tick = _next_tick(schedule.timetable, now)
+    return tick if tick is not None and schedule.is_active(tick) else None
+
+
+@lru_cache(maxsize=20_000)  # many schedules share a timetable, and to find its next tick takes the most of a row
+def _next_tick(timetable: Timetable, now: datetime) -> datetime | None:
+    return next(timetable.next_ticks(now), None)
 
 
 def expression(schedule: Schedule) -> str:

@@ -1,6 +1,8 @@
 """What do add, list, show, edit, remove, pause and resume do?"""
 
 import json
+import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -163,6 +165,17 @@ def test_a_name_that_is_taken_is_what_add_and_edit_complain_of(typed: Typed) -> 
         assert typed(*words, code=1).stderr == (
             "cronlite: error: there already is a schedule with the name 'n'; choose another, or change that one\n"
         )
+
+
+def test_schedules_that_share_their_times_begin_and_end_each_for_itself(typed: Typed, cron: Cronlite) -> None:
+    now = cron.now()
+    cron.schedule(minute=0, name="plain")
+    cron.schedule(minute=0, name="later", active_from=now + timedelta(days=300))
+    cron.schedule(minute=0, name="over", active_from=now - timedelta(days=2), active_until=now - timedelta(days=1))
+    later, over, plain = typed("list", COLUMNS="120").stdout.splitlines()[1:]
+    assert "min" in plain
+    assert re.search(r", in (299|300) d ", later), later
+    assert "never" in over
 
 
 def test_a_prefix_of_an_id_names_its_schedule_if_only_one_has_it(typed: Typed) -> None:
