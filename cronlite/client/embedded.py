@@ -6,6 +6,7 @@ import atexit
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cronlite.client import exits
@@ -45,11 +46,14 @@ class Embedded:
         from cronlite.daemon.options import read_options
         from cronlite.dispatch.child import in_child
 
-        read_options(options)
+        settled = read_options(options)
         if self.daemon is None and not in_child():
+            from cronlite.daemon.loops import Daemon
             from cronlite.handlers.output import capture_logs
 
-            daemon = self._new({**options, "drain_seconds": 0} if _is_killed_soon(os.environ) else options)
+            if _is_killed_soon(os.environ):
+                settled = replace(settled, drain_seconds=0)
+            daemon = Daemon(self._cron.store, self._cron.registry, settled, home=self._cron)
             with ExitStack() as undone:
                 undone.enter_context(capture_logs())
                 daemon.start()
@@ -81,12 +85,6 @@ class Embedded:
         """Stop the daemon, if there is one, as the process ends now, and cut off what is still at work."""
         self._exiting = True
         self.stop()
-
-    def _new(self, options: Mapping[str, Any]) -> Daemon:
-        from cronlite.daemon.loops import Daemon
-        from cronlite.daemon.options import read_options
-
-        return Daemon(self._cron.store, self._cron.registry, read_options(options), home=self._cron)
 
 
 def _give_back(pid: int, daemon: Daemon, left: list[Run]) -> None:

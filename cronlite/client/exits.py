@@ -54,9 +54,9 @@ _registered: set[str] = set()
 
 def _drain_all() -> None:
     with _lock:
-        embedded = list(_at_work)
-    for one in reversed(embedded):
+        at_work = list(_at_work)
+    for embedded in reversed(at_work):
         try:
-            one.drain()
+            embedded.drain()
         except Exception:
             log.exception("a daemon could not be drained")

@@ -72,9 +72,9 @@ class Membership:
         off = (datetime.now(timezone.utc) - answered).total_seconds()
         skewed = abs(off) > SKEW_SECONDS + (steady() - sent)
         if skewed and not self._skewed:
-            told = "ahead of" if off > 0 else "behind"
+            how = "ahead of" if off > 0 else "behind"
             log.warning(
-                "this host's clock is %.1f s %s the store's, which counts; mend its time service", abs(off), told
+                "this host's clock is %.1f s %s the store's, which counts; mend its time service", abs(off), how
             )
         self._skewed = skewed
 
@@ -108,16 +108,16 @@ class Peers:
         self._seen = {name: self._since(name, beat, now) for name, beat in beats.items()}
         known = self.dead
         marked_before = {name for name, record in records.items() if record.dead_at is not None and name != me}
-        found = set()
+        found_dead = set()
         for name, (beat, since) in self._seen.items():
             silence = max(self.silence_seconds, records[name].silence if name in records else 0)
             if now - since >= silence and (beat < 0 or self.store.mark_dead(name, beat)):
-                found.add(name)
+                found_dead.add(name)
                 if name not in known:
-                    told = _told(records.get(name), name)
-                    log.warning("daemon %s is dead: its beat stood still for %.0f s", told, now - since)
-        self.dead = marked_before | found
-        return (marked_before & known | found).intersection(owners)
+                    who = _in_words(records.get(name), name)
+                    log.warning("daemon %s is dead: its beat stood still for %.0f s", who, now - since)
+        self.dead = marked_before | found_dead
+        return (marked_before & known | found_dead).intersection(owners)
 
     def is_dead(self, name: str) -> bool:
         """Tell whether a daemon was seen to be dead."""
@@ -133,5 +133,5 @@ def host_and_pid() -> tuple[str, int]:
     return socket.gethostname(), os.getpid()
 
 
-def _told(record: DaemonRecord | None, name: str) -> str:
+def _in_words(record: DaemonRecord | None, name: str) -> str:
     return f"{name} ({record.host}, pid {record.pid})" if record else f"{name} (on no list)"

@@ -86,7 +86,7 @@ _CHECKS = {
 
 def read_options(given: Mapping[str, Any]) -> Options:
     """Make Options of keyword arguments. Raises InvalidInput for one that does not exist."""
-    known = [one.name for one in fields(Options)]
+    known = [option.name for option in fields(Options)]
     faults = [
         Fault(name, value, "is no option of the daemon", suggestion(name, known))
         for name, value in given.items()
