@@ -5,6 +5,7 @@ import os
 import random
 import uuid
 from collections.abc import Callable, Generator, Iterator
+from typing import Any
 
 import pytest
 from pymongo import MongoClient
@@ -48,11 +49,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let half a pair of surrogates, which a test printed, not end the worker: a report is sent as UTF-8."""
-    report = yield
-    report.sections = [(title, text.encode("utf-8", "backslashreplace").decode()) for title, text in report.sections]
-    return report
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Send the report of a worker as UTF-8: half a surrogate pair in it would end the worker, and no other takes over.
+
+    Tests print such text, and it stands in the traceback where one of them fails.
+    """
+    return in_utf8((yield))
+
+
+def in_utf8(value: Any) -> Any:
+    """Return the parts of a report with all text escaped that UTF-8 cannot write."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {in_utf8(name): in_utf8(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(in_utf8, value))
+    return value
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

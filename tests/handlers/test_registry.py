@@ -70,6 +70,20 @@ def test_coroutine_functions_are_known_as_such(registry: Registry, function: Cal
     assert registry.add("extract", function).is_async
 
 
+def test_a_partial_needs_a_name(registry: Registry) -> None:
+    unnamed = functools.partial(at_the_top)
+    with pytest.raises(InvalidInput, match=r'which has no name of its own; give one: @cronlite\.handler\("name"\)'):
+        registry.handler(unnamed)
+    assert registry.names() == []
+    assert registry.handler("rows")(unnamed) is unnamed
+    assert registry.name_of(unnamed) == "rows"
+
+
+def test_a_partial_that_was_given_a_name_has_one(registry: Registry) -> None:
+    registry.handler(functools.update_wrapper(functools.partial(at_the_top), at_the_top))
+    assert registry.names() == ["at_the_top"]
+
+
 def test_objects_that_can_be_called_will_do(registry: Registry) -> None:
     class Extract:
         async def __call__(self, params: Any) -> None: ...

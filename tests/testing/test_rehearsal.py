@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -54,6 +54,22 @@ def test_advancing_runs_each_schedule_at_its_minutes_in_order(rehearsal: Rehears
     assert sorted(called[3:]) == [("half", at(1, 2, 0)), ("two", at(1, 2, 0))]
     assert [(run.state, run.started_at) for run in ran[:1]] == [("succeeded", at(1, 0, 30))]
     assert rehearsal.now == rehearsal.cron.now() == START + timedelta(hours=2)
+
+
+def test_what_a_plain_decorator_makes_of_an_async_handler_is_awaited(rehearsal: Rehearsal, registry: Registry) -> None:
+    def decorated(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def call(params: Any) -> Any:
+            return function(params)
+
+        return call
+
+    async def rows(params: Any) -> int:
+        await asyncio.sleep(0)
+        return int(params["rows"])
+
+    registry.handler("rows")(decorated(rows))
+    rehearsal.cron.enqueue("rows", {"rows": 3})
+    assert [(run.state, run.result) for run in rehearsal.drain()] == [("succeeded", 3)]
 
 
 def test_a_schedule_is_not_due_at_the_minute_in_which_it_is_made(rehearsal: Rehearsal) -> None:
