@@ -23,6 +23,7 @@ from cronlite.documents import schedules
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import ConfigurationError, InvalidInput
 from cronlite.handlers.shell import NAME as SHELL_HANDLER
+from cronlite.store.contract import ScheduleQuery
 from cronlite.when import clock
 
 LARGEST_FILE = 16 * 1024 * 1024
@@ -121,7 +122,7 @@ def export_crontab(session: Session, tag: str | None, user: str | None, system: 
 
     'import-crontab' finds the same schedules again by the comments '#cronlite: name NAME'.
     """
-    found, broken = schedules.readable(session.cron.store.schedules(tag=tag, user=user))
+    found, broken = schedules.readable(session.cron.store.schedules(ScheduleQuery(tag=tag, user=user)))
     click.echo(crontab.export(found, system=system), nl=False)
     if broken:
         render.note(f"{len(broken)} cannot be read ({', '.join(broken[:3])}); 'cronlite doctor' tells why", "warning")
@@ -197,7 +198,7 @@ def _held(cron: Cronlite, plan: Plan, source: str, tz: str, tags: Sequence[str])
 
 def _there(cron: Cronlite, entry: Entry, known: Known) -> Schedule | Refusal | None:
     """Return the schedule that a line is already, by its name or its origin, or why it cannot be that one."""
-    document = next(cron.store.schedules(name=entry.name), None)
+    document = next(cron.store.schedules(ScheduleQuery(name=entry.name)), None)
     if document is None:
         found = known.imported_from(entry)
         return known.take(found) if found else None

@@ -16,6 +16,7 @@ from cronlite.client.app import Cronlite
 from cronlite.documents import schedules
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import InvalidInput
+from cronlite.store.contract import ScheduleQuery
 
 C = TypeVar("C", bound=Callable[..., Any])
 _NAMED = 3
@@ -54,7 +55,8 @@ class Picked:
 
     def documents(self) -> Iterator[Document]:
         """Yield their documents, whether they can be read or not."""
-        found = self.cron.store.schedules(tag=self.tag, user=self.user, handler=self.handler, by_name=self.by_name)
+        query = ScheduleQuery(tag=self.tag, user=self.user, handler=self.handler, by_name=self.by_name)
+        found = self.cron.store.schedules(query)
         return (document for document in found if self.match is None or _fits(document, self.match))
 
     def __iter__(self) -> Iterator[Schedule]:

@@ -16,7 +16,7 @@ from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document
 from cronlite.errors import Conflict, InvalidInput, NotFound, shown, suggestion
 from cronlite.handlers.shell import NAME as SHELL
-from cronlite.store.contract import RunQuery
+from cronlite.store.contract import RunQuery, ScheduleQuery
 
 SHORTEST_PREFIX = 4
 _NAMES_LOOKED_AT = 10_000
@@ -31,7 +31,8 @@ def schedule_document(cron: Cronlite, ref: str) -> Document:
     found = _schedule(cron, ref)
     if found is not None:
         return found
-    names = (document["name"] for document in cron.store.schedules(limit=_NAMES_LOOKED_AT) if "name" in document)
+    some = cron.store.schedules(ScheduleQuery(limit=_NAMES_LOOKED_AT))
+    names = (document["name"] for document in some if "name" in document)
     close = suggestion(ref, map(str, names)) if ref else ""
     raise NotFound(f"no schedule has the id or name {shown(ref)}; {close if 'mean' in close else ''}".rstrip("; "))
 
@@ -41,10 +42,10 @@ def _schedule(cron: Cronlite, ref: str) -> Document | None:
         return cron.document(ref)
     if len(ref) < SHORTEST_PREFIX:
         return None
-    begun = list(cron.store.schedules(prefix=ref, limit=2))
+    begun = list(cron.store.schedules(ScheduleQuery(prefix=ref, limit=2)))
     if not begun and _DIGITS.fullmatch(ref):
-        lines = (one for one in cron.store.schedules(handler=SHELL) if called(one.get("name"), "") == ref)
-        begun = list(islice(lines, 2))
+        commands = cron.store.schedules(ScheduleQuery(handler=SHELL))
+        begun = list(islice((line for line in commands if called(line.get("name"), "") == ref), 2))
     if len(begun) > 1:
         raise Conflict(f"several schedules begin with {shown(ref)}: give more of the id")
     return begun[0] if begun else None

@@ -23,6 +23,7 @@ from cronlite.documents import schedules as schedule_documents
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput
+from cronlite.store.contract import ScheduleQuery
 from cronlite.store.grouping import batches
 from cronlite.when import pattern as cron_language
 from cronlite.when.timetable import Timetable
@@ -225,7 +226,8 @@ def resume(session: Session, refs: Sequence[str], tag: str | None) -> None:
 def _meant(session: Session, refs: Sequence[str], tag: str | None) -> list[str]:
     if not refs and tag is None:
         raise click.UsageError("name schedules, or give --tag", click.get_current_context())
-    tagged = [str(document["_id"]) for document in session.cron.store.schedules(tag=tag)] if tag is not None else []
+    found = () if tag is None else session.cron.store.schedules(ScheduleQuery(tag=tag))
+    tagged = [str(document["_id"]) for document in found]
     if tag is not None and not tagged:
         render.note(f"no schedule has the tag {tag!r}", "warning")
     return [*refs, *tagged]

@@ -32,7 +32,7 @@ from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import NotFound
 from cronlite.handlers.registry import Registry, current_run_or_none, default_registry
 from cronlite.logger import logger
-from cronlite.store.contract import RunQuery, Store
+from cronlite.store.contract import RunQuery, ScheduleQuery, Store
 from cronlite.when import clock
 
 if TYPE_CHECKING:
@@ -135,13 +135,13 @@ class Cronlite:
         name: str | None = None,
     ) -> list[Schedule]:
         """List the schedules that can be read, by id; `cronlite doctor` tells of the others."""
-        found = self.store.schedules(
+        query = ScheduleQuery(
             user=text_or_none(user, "user"),
             handler=self._handler_name(handler),
             tag=text_or_none(tag, "tag"),
             name=text_or_none(name, "name"),
         )
-        return schedules.readable(found)[0]
+        return schedules.readable(self.store.schedules(query))[0]
 
     def get(self, ref: str) -> Schedule:
         """Fetch one schedule by its id or its name."""

@@ -13,7 +13,7 @@ from cronlite.documents import ids, runs, schedules
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.schedules import Document, Schedule, label
 from cronlite.errors import InvalidInput, StoreError, StoreUnavailable
-from cronlite.store.contract import RunQuery, Store
+from cronlite.store.contract import RunQuery, ScheduleQuery, Store
 from cronlite.when import clock
 from cronlite.when.clock import utc_minute, utc_second
 
@@ -144,7 +144,7 @@ def _documents(store: Store, seen: Status) -> Iterator[Finding]:
     homeless: dict[str, list[str]] = defaultdict(list)
     ended: list[str] = []
     declared = {name for daemon in seen.alive for name in daemon.declared}
-    for document in store.schedules():
+    for document in store.schedules(ScheduleQuery()):
         try:
             schedule = schedules.read(document)
         except InvalidInput as fault:

@@ -12,6 +12,7 @@ from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import Conflict, InvalidInput, NotFound, shown
 from cronlite.handlers.registry import Registry
 from cronlite.logger import logger
+from cronlite.store.contract import ScheduleQuery
 
 log = logger("cronlite")
 
@@ -61,7 +62,7 @@ def find(opened: Opened, ref: str) -> Document:
 
 def named(opened: Opened, name: str) -> Document | None:
     """Fetch the document of the schedule with a name."""
-    return next(opened.store.schedules(name=name), None)
+    return next(opened.store.schedules(ScheduleQuery(name=name)), None)
 
 
 def change(opened: Opened, document: Document, changes: Mapping[str, Any], *, of_user: str | None = None) -> Schedule:

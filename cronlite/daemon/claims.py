@@ -21,7 +21,7 @@ from cronlite.documents.runs import Changes, Outcome, Run
 from cronlite.errors import InvalidInput, StoreError
 from cronlite.handlers.registry import Home, Registry
 from cronlite.logger import logger
-from cronlite.store.contract import RunQuery
+from cronlite.store.contract import ClaimQuery, RunQuery
 
 log = logger("cronlite.run")
 
@@ -154,9 +154,8 @@ class Claimer:
         # Nobody waits for a turn unless the claim before left something in the queue.
         turns = self._turns if self._may_have_left_some and ids is None else None
         users = turns.users() if turns else ()
-        claimed = self._store.claim_runs(
-            owner, handlers, now, limit, queues=self._options.queues, ids=ids, users=users, count=seats.count
-        )
+        query = ClaimQuery(handlers, now, limit, queues=self._options.queues, ids=ids, users=users, count=seats.count)
+        claimed = self._store.claim_runs(owner, query)
         if turns:
             turns.served(claimed)
         self._room.claimed(seats)

@@ -14,7 +14,7 @@ from cronlite.daemon.to_broker import LOST_AFTER, Trouble, load_amqp
 from cronlite.errors import BrokerUnavailable, shown
 from cronlite.handlers.registry import Registry
 from cronlite.logger import logger
-from cronlite.store.contract import Store
+from cronlite.store.contract import Store, UnsentQuery
 
 if TYPE_CHECKING:
     from cronlite.dispatch.amqp import Message
@@ -146,6 +146,7 @@ class Feeding:
         self._poll_at = steady() + STORE_POLL_SECONDS
         now = self._clock.now()
         known = self._registry.names()
-        lost = self._store.unsent_runs(now, 10 * room, sent_before=now - LOST_AFTER, queues=self.queues)
+        query = UnsentQuery(now, 10 * room, sent_before=now - LOST_AFTER, queues=self.queues)
+        lost = self._store.unsent_runs(query)
         ids = [run.id for run in lost if run.handler in known][:room]
         self._claimer.claim_named(ids, now)

@@ -14,7 +14,7 @@ from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.documents.runs import Run
 from cronlite.errors import BrokerUnavailable, ConfigurationError
 from cronlite.logger import logger
-from cronlite.store.contract import Store
+from cronlite.store.contract import Store, UnsentQuery
 
 log = logger("cronlite.amqp")
 
@@ -65,7 +65,7 @@ class Sending:
         try:
             self._publisher.beat()
             now = self._clock.now()
-            new = self._store.unsent_runs(now, BATCH)
+            new = self._store.unsent_runs(UnsentQuery(now, BATCH))
             self._send(new, now)
             if steady() >= self._lost_at:
                 self._send(list(self._lost(now)), now)
@@ -87,7 +87,7 @@ class Sending:
     def _lost(self, now: datetime) -> Iterator[Run]:
         """Yield runs that were sent long ago, are queued still, and are not among their queue's messages any more."""
         waiting: dict[str, int] = defaultdict(int)
-        for run in self._store.unsent_runs(now, BATCH, sent_before=now - LOST_AFTER):
+        for run in self._store.unsent_runs(UnsentQuery(now, BATCH, sent_before=now - LOST_AFTER)):
             if run.queue not in waiting:
                 waiting[run.queue] = self._publisher.waiting(run.queue)
             if not waiting[run.queue]:

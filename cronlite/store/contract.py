@@ -11,7 +11,7 @@ refuses. Whatever loses a race answers so; nothing here raises because somebody 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -70,6 +70,53 @@ class RunQuery:
     limit: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleQuery:
+    """Which schedules to list, by id; None does not restrict."""
+
+    name: str | None = None
+    prefix: str | None = None
+    """The first characters of the id."""
+    user: str | None = None
+    handler: str | None = None
+    tag: str | None = None
+    limit: int | None = None
+    by_name: bool = False
+    """Those that have a name first, by that."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimQuery:
+    """Which of the queued runs to claim, and how many; None does not restrict."""
+
+    handlers: Collection[str]
+    now: datetime
+    limit: int
+    _: KW_ONLY
+    queues: Collection[str] | None = None
+    ids: Collection[str] | None = None
+    users: Sequence[str] = ()
+    """As many runs of each of these come first, in turns, the oldest of each; the rest of the limit is for the oldest
+    of all.
+    """
+    count: Callable[[Sequence[Run]], int] = len
+    """Is shown what comes next, in order, and says how many of it, from the first on, to claim; at the first that it
+    leaves out, the claim ends.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class UnsentQuery:
+    """Which of the queued runs to send to a broker, and how many; None does not restrict."""
+
+    now: datetime
+    limit: int
+    _: KW_ONLY
+    sent_before: datetime | None = None
+    """Those that were sent before this instant, the longest ago first, instead of those that never were."""
+    queues: Collection[str] | None = None
+
+
 class Store(Protocol):
     """Where schedules, runs, ticks and daemons are kept. Safe to share between threads."""
 
@@ -106,21 +153,8 @@ class Store(Protocol):
     def schedule(self, id: str) -> Document | None:
         """Fetch one by its id."""
 
-    def schedules(
-        self,
-        *,
-        name: str | None = None,
-        prefix: str | None = None,
-        user: str | None = None,
-        handler: str | None = None,
-        tag: str | None = None,
-        limit: int | None = None,
-        by_name: bool = False,
-    ) -> Iterator[Document]:
-        """Stream documents, foreign and broken ones among them, by id; `prefix` is the first characters of the id.
-
-        `by_name`: those that have a name first, by that.
-        """
+    def schedules(self, query: ScheduleQuery) -> Iterator[Document]:
+        """Stream documents, foreign and broken ones among them."""
 
     def expressions(self) -> dict[str, list[Any]]:
         """List the distinct texts in `tz` and in each of the five time fields of schedules that are not paused.
@@ -162,25 +196,11 @@ class Store(Protocol):
     def at_work(self, lanes: Collection[str]) -> list[Run]:
         """List, for each of these lanes where runs are queued or running, the one of them that was due last."""
 
-    def claim_runs(
-        self,
-        daemon: str,
-        handlers: Collection[str],
-        now: datetime,
-        limit: int,
-        *,
-        queues: Collection[str] | None = None,
-        ids: Collection[str] | None = None,
-        users: Sequence[str] = (),
-        count: Callable[[Sequence[Run]], int] = len,
-    ) -> list[Run]:
-        """Claim up to `limit` queued runs with `run_at <= now` of these handlers, the oldest `run_at` first.
+    def claim_runs(self, daemon: str, query: ClaimQuery) -> list[Run]:
+        """Claim queued runs with `run_at <= now`, the oldest `run_at` first.
 
         A claim sets state, daemon, started_at and attempt, and releases the key. A run whose lane has a running run
-        loses its claim and waits (`run_at` None, `sent_at` None) until `release_lanes`. `queues` and `ids` restrict the
-        claim to runs of these queues, and to these runs. With `users`, as many of each of them come first, in turns,
-        the oldest of each; what is left of the limit is for the oldest of all. `count` is shown what comes next, in
-        order, and says how many of it, from the first on, to claim; at the first that it leaves out, the claim ends.
+        loses its claim and waits (`run_at` None, `sent_at` None) until `release_lanes`.
         """
 
     def queued_users(self, after: str | None, limit: int) -> list[str]:
@@ -192,18 +212,8 @@ class Store(Protocol):
     def count_schedules(self, user: str, limit: int) -> int:
         """Count a user's schedules, no further than `limit`."""
 
-    def unsent_runs(
-        self,
-        now: datetime,
-        limit: int,
-        *,
-        sent_before: datetime | None = None,
-        queues: Collection[str] | None = None,
-    ) -> list[Run]:
-        """List queued runs with `run_at <= now` that were never sent to a broker, the oldest `run_at` first.
-
-        With `sent_before`, those that were sent before that instant instead, the longest ago first.
-        """
+    def unsent_runs(self, query: UnsentQuery) -> list[Run]:
+        """List queued runs with `run_at <= now` that no broker has, the oldest `run_at` first."""
 
     def change_runs(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
         """Set fields (None removes one) of runs that are still in the state, with the daemon and the attempt that

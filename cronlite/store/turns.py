@@ -17,4 +17,4 @@ def share(limit: int, users: Sequence[str]) -> int:
 def in_turns(of_each: Iterable[Sequence[T]], limit: int) -> list[T]:
     """Return the first of each, then the second of each, and so on."""
     rounds: Iterable[T | None] = chain.from_iterable(zip_longest(*of_each))
-    return list(islice((one for one in rounds if one is not None), limit))
+    return list(islice((item for item in rounds if item is not None), limit))

@@ -24,7 +24,7 @@ from cronlite.documents.schedules import Schedule
 from cronlite.errors import ConfigurationError, Fault, InvalidInput, suggestion
 from cronlite.handlers.output import capture_logs, capture_prints
 from cronlite.handlers.registry import Handler, Registry
-from cronlite.store.contract import RunQuery
+from cronlite.store.contract import ClaimQuery, RunQuery
 from cronlite.testing.calls import Call, InPool, in_this_thread
 from cronlite.testing.telling import fits, listed, run_told, schedule_told, wanted
 from cronlite.when.clock import MINUTE, floor_minute, utc, whole_milliseconds
@@ -127,7 +127,7 @@ class Rehearsal:
         """
         __tracebackhide__ = True
         ran: list[Run] = []
-        while claimed := self._store.claim_runs(DAEMON, self._registry.names(), self.now, 1):
+        while claimed := self._store.claim_runs(DAEMON, ClaimQuery(self._registry.names(), self.now, 1)):
             (run,) = claimed
             if missed := runs.too_late(run, self.now):
                 self._record(run, missed)

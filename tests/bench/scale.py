@@ -14,6 +14,7 @@ from cronlite.daemon.ticking import Ticker
 from cronlite.documents import runs
 from cronlite.documents.schedules import Document
 from cronlite.store import Store, open_store
+from cronlite.store.contract import ClaimQuery
 from cronlite.when import clock
 from tests.bench import children, stored
 from tests.bench.rows import Row, Target
@@ -96,7 +97,7 @@ def ticks(uri: str) -> dict[str, Any]:
         started = time.perf_counter()
         ticker.step(now)
         stepped = time.perf_counter()
-        won = store.claim_runs("bench", [HANDLER], now, 1_000)
+        won = store.claim_runs("bench", ClaimQuery([HANDLER], now, 1_000))
         spent.append((stepped - started, time.perf_counter() - stepped))
         claimed.append(len(won))
         # and out of the way, so that the next tick finds no run at work

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from cronlite.cli import cli
 from cronlite.client.app import Cronlite
 from cronlite.handlers.registry import Registry
+from cronlite.store.contract import ScheduleQuery
 
 
 def runner() -> CliRunner:
@@ -24,7 +25,7 @@ def runner() -> CliRunner:
 def stored(uri: str) -> tuple[list[Any], list[Any]]:
     """Return the schedules and the runs that a store has."""
     with Cronlite(uri) as cron:
-        return list(cron.store.schedules()), cron.runs()
+        return list(cron.store.schedules(ScheduleQuery())), cron.runs()
 
 
 class Typed:

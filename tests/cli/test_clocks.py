@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from cronlite.client.app import Cronlite
+from cronlite.store.contract import ScheduleQuery
 from tests.cli.conftest import Typed
 
 AHEAD = timedelta(hours=3)
@@ -45,6 +46,6 @@ def test_what_is_due_now_is_due_by_it(cron: Cronlite, there: datetime) -> None:
     at = there.replace(second=0)
     cron.schedule(name="then", minute=at.minute, hour=at.hour)
     cron.schedule(name="here", minute=at.minute, hour=(at - AHEAD).hour)
-    stored = next(cron.store.schedules(name="then"))
+    stored = next(cron.store.schedules(ScheduleQuery(name="then")))
     cron.store.change_schedule(stored["_id"], {"active_from": at}, stored["updated_at"])
     assert [schedule.name for schedule in cron.current_schedules()] == ["then"]

@@ -15,6 +15,7 @@ from cronlite.client.doctor import doctor
 from cronlite.client.why import why
 from cronlite.documents import runs, schedules
 from cronlite.store import open_store
+from cronlite.store.contract import ScheduleQuery
 from cronlite.testing import START, Rehearsal
 
 MINUTE = timedelta(minutes=1)
@@ -98,7 +99,7 @@ def test_the_command_line_sets_shows_and_takes_them_away(tmp_path: Path) -> None
     ends = ("--active-from", "2030-06-01 08:00", "--active-until", "2030-06-01 10:00", "--tz", "Europe/Berlin")
     cronlite("add", "--name", "fair", "--minute", "0", "--deadline", "10m", *ends)
     store = open_store(uri)
-    [document] = store.schedules()
+    [document] = store.schedules(ScheduleQuery())
     assert document["deadline_seconds"] == 600
     assert document["active_from"] == datetime(2030, 6, 1, 6, tzinfo=timezone.utc)
     assert document["active_until"] == datetime(2030, 6, 1, 8, tzinfo=timezone.utc)
@@ -106,6 +107,6 @@ def test_the_command_line_sets_shows_and_takes_them_away(tmp_path: Path) -> None
     assert [hour in upcoming for hour in ("08:00", "09:00", "10:00", "11:00")] == [True, True, True, False]
     assert "10 min" in cronlite("show", "fair")
     cronlite("edit", "fair", "--active-until", "none", "--deadline", "none")
-    [document] = store.schedules()
+    [document] = store.schedules(ScheduleQuery())
     assert {"active_until", "deadline_seconds"}.isdisjoint(document)
     store.close()

@@ -15,7 +15,7 @@ from cronlite.daemon.store_clock import steady
 from cronlite.daemon.ticking import Count, Ticker, _Writing
 from cronlite.documents import runs, schedules
 from cronlite.documents.runs import Run
-from cronlite.store.contract import RunQuery, Store
+from cronlite.store.contract import ClaimQuery, RunQuery, Store
 from cronlite.when.clock import MINUTE
 
 START = datetime(2026, 11, 21, 10, 0, tzinfo=timezone.utc)
@@ -59,7 +59,7 @@ def minutes_of(store: Store, schedule: str) -> list[int]:
 
 def finish(store: Store, *, now: datetime) -> None:
     """Claim and end everything that can be claimed."""
-    while claimed := store.claim_runs("me", ["default"], now, 100):
+    while claimed := store.claim_runs("me", ClaimQuery(["default"], now, 100)):
         store.change_runs([(run, runs.closed(runs.SUCCEEDED, now)) for run in claimed])
         store.release_lanes(now)
 
@@ -293,7 +293,7 @@ def test_overlap_wait_runs_one_after_the_other_in_order(store: Store) -> None:
     order = []
     for _ in range(3):
         now = START + 5 * MINUTE
-        (run,) = store.claim_runs("me", ["default"], now, 10)
+        (run,) = store.claim_runs("me", ClaimQuery(["default"], now, 10))
         order.append(run.id[-6:])
         assert store.release_lanes(now) == 0
         store.change_runs([(run, runs.closed(runs.SUCCEEDED, now))])
@@ -306,7 +306,7 @@ def test_overlap_allow_runs_side_by_side(store: Store) -> None:
     add(store, "s", overlap="allow")
     one.step(START + 1 * MINUTE + WAKE)
     one.step(START + 2 * MINUTE + WAKE)
-    assert len(store.claim_runs("me", ["default"], START + 3 * MINUTE, 10)) == 2
+    assert len(store.claim_runs("me", ClaimQuery(["default"], START + 3 * MINUTE, 10))) == 2
 
 
 def test_runs_that_make_up_for_late_ticks_wait_for_each_other_and_the_one_in_time_for_them(store: Store) -> None:

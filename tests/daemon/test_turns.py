@@ -15,7 +15,7 @@ from cronlite import Cronlite, current_run
 from cronlite.daemon import turns as turns_module
 from cronlite.daemon.turns import MOST_USERS, Turns
 from cronlite.handlers.registry import Registry
-from cronlite.store.contract import Store
+from cronlite.store.contract import ClaimQuery, Store
 from tests.store.samples import HANDLERS, NOW, SECOND, a_run, add
 from tests.waiting import wait_until
 
@@ -31,7 +31,7 @@ def claims(store: Store, turns: Turns, limit: int, times: int) -> list[str]:
     """Claim so many at a time, as a daemon does; return whose they were."""
     users = []
     for _ in range(times):
-        claimed = store.claim_runs("d1", HANDLERS, NOW, limit, users=turns.users())
+        claimed = store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, limit, users=turns.users()))
         turns.served(claimed)
         users += [run.user for run in claimed]
     return users

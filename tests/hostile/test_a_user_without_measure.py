@@ -17,6 +17,7 @@ from cronlite.cli import cli
 from cronlite.client import quota as quotas
 from cronlite.client.quota import Door, Quota
 from cronlite.handlers.registry import Registry
+from cronlite.store.contract import ClaimQuery
 from tests.cli.conftest import runner
 from tests.waiting import wait_until
 
@@ -59,7 +60,7 @@ def test_there_is_room_again_once_something_has_gone(cron: Cronlite) -> None:
     with pytest.raises(QuotaExceeded, match="'eve' has 5 queued runs"):
         cron.enqueue("h", {}, "eve")
     cron.cancel(runs[0].id)
-    cron.store.claim_runs("d", ["h"], cron.now(), 1)
+    cron.store.claim_runs("d", ClaimQuery(["h"], cron.now(), 1))
     assert up_to(lambda _: cron.enqueue("h", {}, "eve")) == 2
     schedules = [cron.schedule("eve", minute=5) for _ in range(3)]
     cron.remove(schedules[0].id)

@@ -14,7 +14,7 @@ import cronlite
 from cronlite import Cronlite, CronliteError, InvalidInput, Schedule
 from cronlite.client import default
 from cronlite.handlers.registry import Registry
-from cronlite.store.contract import Store
+from cronlite.store.contract import ScheduleQuery, Store
 
 QUERY = {"$ne": 1}
 ODD = {
@@ -145,7 +145,7 @@ def cron(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def everything(cron: Cronlite) -> tuple[list[Any], list[Any]]:
-    return list(cron.store.schedules()), cron.runs(limit=None)
+    return list(cron.store.schedules(ScheduleQuery())), cron.runs(limit=None)
 
 
 def test_nothing_odd_reaches_a_store_from_any_place_of_the_public_surface(

@@ -9,7 +9,7 @@ from pymongo import MongoClient, monitoring
 from cronlite.documents import runs
 from cronlite.documents.runs import SUCCEEDED
 from cronlite.errors import StoreUnavailable
-from cronlite.store.contract import Store
+from cronlite.store.contract import ClaimQuery, Store
 from cronlite.store.mongo import MongoStore
 from tests.store.samples import MINUTE, NOW, SECOND, TICK, a_daemon, a_run, a_run_in, a_schedule, a_tick
 
@@ -61,7 +61,7 @@ def everything(store: Store) -> None:
     store.prune_ticks(TICK + 60 * MINUTE)
     store.add_runs([a_run_in("a"), a_run_in("a", due_at=TICK + MINUTE), a_run(), a_run_in("b", run_at=None)])
     store.release_lanes(NOW)
-    won = store.claim_runs("d1", ["extract"], NOW, 10)
+    won = store.claim_runs("d1", ClaimQuery(["extract"], NOW, 10))
     store.change_runs([(run, runs.closed(SUCCEEDED, NOW)) for run in won])
     store.change_runs([(won[0], runs.closed(SUCCEEDED, NOW + SECOND))])
     store.join(a_daemon())

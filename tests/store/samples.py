@@ -9,7 +9,7 @@ from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import RUNNING, Run
 from cronlite.documents.schedules import Document
 from cronlite.documents.ticks import Tick
-from cronlite.store.contract import Store
+from cronlite.store.contract import ClaimQuery, Store
 
 NOW = datetime(2026, 11, 21, 2, 30, 1, 250_000, tzinfo=timezone.utc)
 TICK = datetime(2026, 11, 21, 2, 30, tzinfo=timezone.utc)
@@ -70,7 +70,7 @@ def stored(store: Store, run: Run | str) -> Run:
 
 
 def claim(store: Store, daemon: str = "d1", limit: int = 100, handlers: list[str] = HANDLERS) -> list[str]:
-    return [run.id for run in store.claim_runs(daemon, handlers, NOW, limit)]
+    return [run.id for run in store.claim_runs(daemon, ClaimQuery(handlers, NOW, limit))]
 
 
 def claimed(run: Run, daemon: str = "d1") -> Run:

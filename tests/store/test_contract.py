@@ -8,7 +8,7 @@ import pytest
 from cronlite.daemon.due import due
 from cronlite.documents import ids
 from cronlite.errors import Conflict, InvalidInput
-from cronlite.store.contract import Clause, Store
+from cronlite.store.contract import Clause, ScheduleQuery, Store
 from tests.store.conftest import Open
 from tests.store.samples import (
     NOW,
@@ -56,7 +56,7 @@ def test_an_unknown_id_finds_no_schedule(store: Store) -> None:
 def test_a_string_that_looks_like_no_object_id_is_an_id(store: Store, id: str) -> None:
     store.add_schedule(a_foreign_schedule(_id=id, handler="mine"))
     assert store.schedule(id) == {"_id": id, "handler": "mine"}
-    assert [document["_id"] for document in store.schedules()] == [id]
+    assert [document["_id"] for document in store.schedules(ScheduleQuery())] == [id]
 
 
 def test_the_same_id_twice_is_a_conflict(store: Store) -> None:
@@ -73,14 +73,14 @@ def test_the_same_name_twice_is_a_conflict(store: Store) -> None:
     with pytest.raises(Conflict, match="the name 'nightly'") as refused:
         store.add_schedule(a_schedule(name="nightly"))
     assert "_id" not in str(refused.value)
-    assert len(list(store.schedules())) == 1
+    assert len(list(store.schedules(ScheduleQuery()))) == 1
 
 
 def test_any_number_of_schedules_go_without_a_name(store: Store) -> None:
     for _ in range(3):
         store.add_schedule(a_schedule())
         store.add_schedule(a_foreign_schedule(name=None))
-    assert len(list(store.schedules())) == 6
+    assert len(list(store.schedules(ScheduleQuery()))) == 6
 
 
 def test_a_change_sets_fields_and_removes_those_that_are_none(store: Store) -> None:
@@ -121,7 +121,7 @@ def test_a_change_to_a_taken_name_is_a_conflict(store: Store) -> None:
 
 def test_a_change_of_an_unknown_schedule_is_not_made(store: Store) -> None:
     assert not store.change_schedule(ids.new_id(), {"note": "x"}, None)
-    assert list(store.schedules()) == []
+    assert list(store.schedules(ScheduleQuery())) == []
 
 
 def test_a_removed_schedule_is_gone_and_its_name_free(store: Store) -> None:
@@ -137,9 +137,9 @@ def test_schedules_are_streamed_by_id(store: Store) -> None:
     documents = [a_schedule() for _ in range(5)]
     for document in reversed(documents):
         store.add_schedule(document)
-    assert list(store.schedules()) == documents
-    assert list(store.schedules(limit=2)) == documents[:2]
-    assert list(store.schedules(limit=0)) == []
+    assert list(store.schedules(ScheduleQuery())) == documents
+    assert list(store.schedules(ScheduleQuery(limit=2))) == documents[:2]
+    assert list(store.schedules(ScheduleQuery(limit=0))) == []
 
 
 def test_schedules_are_found_by_name_user_handler_and_tag(store: Store) -> None:
@@ -147,12 +147,12 @@ def test_schedules_are_found_by_name_user_handler_and_tag(store: Store) -> None:
     two = a_schedule(name="two", user="bob", handler="extract", tags=["y"])
     for document in (one, two, a_schedule()):
         store.add_schedule(document)
-    assert list(store.schedules(name="two")) == [two]
-    assert list(store.schedules(user="ann")) == [one]
-    assert list(store.schedules(handler="extract")) == [one, two]
-    assert list(store.schedules(tag="x")) == [one]
-    assert list(store.schedules(tag="y", user="bob")) == [two]
-    assert list(store.schedules(tag="y", user="eve")) == []
+    assert list(store.schedules(ScheduleQuery(name="two"))) == [two]
+    assert list(store.schedules(ScheduleQuery(user="ann"))) == [one]
+    assert list(store.schedules(ScheduleQuery(handler="extract"))) == [one, two]
+    assert list(store.schedules(ScheduleQuery(tag="x"))) == [one]
+    assert list(store.schedules(ScheduleQuery(tag="y", user="bob"))) == [two]
+    assert list(store.schedules(ScheduleQuery(tag="y", user="eve"))) == []
 
 
 @pytest.mark.parametrize("text", [".*", "$ne", "' OR 1=1 --", "%", "_", '{"$gt": ""}', "a\\"])
@@ -160,9 +160,9 @@ def test_a_text_searched_for_means_only_itself(store: Store, text: str) -> None:
     mine = a_schedule(user=text, tags=[text], name=text)
     store.add_schedule(mine)
     store.add_schedule(a_schedule(user="ann", tags=["b"], name="c"))
-    for found in (store.schedules(user=text), store.schedules(tag=text), store.schedules(name=text)):
-        assert list(found) == [mine]
-    assert list(store.schedules(prefix=text)) == []
+    for query in (ScheduleQuery(user=text), ScheduleQuery(tag=text), ScheduleQuery(name=text)):
+        assert list(store.schedules(query)) == [mine]
+    assert list(store.schedules(ScheduleQuery(prefix=text))) == []
 
 
 def test_schedules_are_found_by_the_first_characters_of_their_id(store: Store) -> None:
@@ -171,7 +171,7 @@ def test_schedules_are_found_by_the_first_characters_of_their_id(store: Store) -
         store.add_schedule(a_foreign_schedule(_id=id))
 
     def found(prefix: str) -> set[str]:
-        return {document["_id"] for document in store.schedules(prefix=prefix)}
+        return {document["_id"] for document in store.schedules(ScheduleQuery(prefix=prefix))}
 
     assert found("66a1b2c3") == set(wanted)
     assert found("66a1b2c3d4e5f60718293a4b") == {wanted[0]}
@@ -185,7 +185,8 @@ def test_a_thousand_schedules_are_streamed_whole(open_rival: Open) -> None:
     store = open_rival()
     for number in range(1_050):
         store.add_schedule(a_foreign_schedule(_id=f"s{number:04}"))
-    assert [document["_id"] for document in store.schedules()] == [f"s{number:04}" for number in range(1_050)]
+    listed = [document["_id"] for document in store.schedules(ScheduleQuery())]
+    assert listed == [f"s{number:04}" for number in range(1_050)]
 
 
 # which are due
@@ -273,7 +274,7 @@ def test_a_document_that_does_not_parse_stops_no_other(store: Store, nonsense: A
     assert [schedule.id for schedule in due(store, TICK, remember)] == ["whole"]
     assert set_aside in ([], [broken["_id"]])
     assert store.schedule(broken["_id"]) == broken
-    assert broken in list(store.schedules())
+    assert broken in list(store.schedules(ScheduleQuery()))
 
 
 # the rest

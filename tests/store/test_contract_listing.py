@@ -6,7 +6,7 @@ import pytest
 
 from cronlite.documents import ids
 from cronlite.documents.runs import AT_WORK
-from cronlite.store.contract import RunQuery, Store
+from cronlite.store.contract import RunQuery, ScheduleQuery, Store
 from tests.store.samples import LANE, NOW, OTHER, SECOND, a_run, a_running, a_schedule, add
 
 
@@ -49,7 +49,7 @@ def test_runs_are_counted_as_they_are_listed_up_to_the_limit(store: Store) -> No
 def test_schedules_come_by_name_and_the_nameless_behind(store: Store, limit: int | None) -> None:
     for name in ("b", None, "c", "a", None):
         store.add_schedule(a_schedule(name=name, tags=["t"]))
-    found = list(store.schedules(by_name=True, tag="t", limit=limit))
+    found = list(store.schedules(ScheduleQuery(by_name=True, tag="t", limit=limit)))
     assert [document.get("name") for document in found] == ["a", "b", "c", None, None][:limit]
     nameless = [document["_id"] for document in found if "name" not in document]
     assert nameless == sorted(nameless)

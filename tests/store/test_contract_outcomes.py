@@ -9,7 +9,7 @@ import pytest
 
 from cronlite.documents import runs
 from cronlite.documents.runs import ABANDONED, CANCELLED, FAILED, QUEUED, SUCCEEDED, Outcome, Run
-from cronlite.store.contract import Store
+from cronlite.store.contract import ClaimQuery, Store
 from cronlite.store.mongo import lanes as mongo_lanes
 from cronlite.store.sqlite import lanes as sqlite_lanes
 from tests.store.conftest import Open, all_at_once
@@ -35,7 +35,7 @@ from tests.store.samples import (
 def test_changes_set_fields_and_remove_those_that_are_none(store: Store) -> None:
     run = a_run_in(LANE)
     add(store, run)
-    [won] = store.claim_runs("d1", HANDLERS, NOW, 1)
+    [won] = store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 1))
     later = NOW + SECOND
     changes = runs.closed(SUCCEEDED, later, result={"rows": 3}, output="é\n", error=None)
     assert store.change_runs([(won, changes)]) == set()
@@ -195,7 +195,7 @@ def test_releasing_goes_on_one_by_one(store: Store) -> None:
     for run in waiting:
         assert store.release_lanes(NOW) == 1
         assert store.release_lanes(NOW) == 0
-        [won] = store.claim_runs("d1", HANDLERS, NOW, 10)
+        [won] = store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 10))
         assert won.id == run.id
         assert store.release_lanes(NOW) == 0
         assert store.change_runs([(won, runs.closed(SUCCEEDED, NOW))]) == set()
@@ -236,10 +236,10 @@ def test_of_all_who_release_a_lane_one_succeeds(open_rival: Open) -> None:
 
 def test_a_run_that_fails_once_is_retried_to_its_end(store: Store, seed: Any) -> None:
     add(store, a_run_in(LANE, retries=1, retry_delay_seconds=0))
-    [first] = store.claim_runs("d1", HANDLERS, NOW, 1)
+    [first] = store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 1))
     failed = runs.settled(first, Outcome(FAILED, error={"type": "E"}), NOW, seed)
     assert store.change_runs([(first, failed)]) == set()
-    [second] = store.claim_runs("d2", HANDLERS, NOW + SECOND, 1)
+    [second] = store.claim_runs("d2", ClaimQuery(HANDLERS, NOW + SECOND, 1))
     assert (second.attempt, second.failures, second.error) == (2, 1, {"type": "E"})
     done = runs.settled(second, Outcome(SUCCEEDED, result=1), NOW + SECOND, seed)
     assert store.change_runs([(second, done)]) == set()

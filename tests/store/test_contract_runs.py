@@ -8,7 +8,7 @@ import pytest
 
 from cronlite.documents import ids, runs
 from cronlite.documents.runs import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, Run
-from cronlite.store.contract import RunQuery, Store
+from cronlite.store.contract import ClaimQuery, RunQuery, Store
 from tests.store.conftest import Open, all_at_once
 from tests.store.samples import (
     HANDLERS,
@@ -165,7 +165,7 @@ def test_of_each_lane_at_work_the_run_due_last_is_told(store: Store) -> None:
 def test_a_claim_sets_state_daemon_attempt_and_start(store: Store) -> None:
     run = a_run_in(LANE, key="k")
     add(store, run)
-    [won] = store.claim_runs("d1", HANDLERS, NOW, 10)
+    [won] = store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 10))
     assert won == claimed(run)
     assert stored(store, run) == won
 
@@ -179,10 +179,10 @@ def test_a_claim_ends_at_the_first_run_that_is_not_to_be_claimed(store: Store) -
         asked.append([run.id for run in following])
         return 3
 
-    assert [run.id for run in store.claim_runs("d1", HANDLERS, NOW, 5, count=three)] == ["r0", "r1", "r2"]
+    assert [run.id for run in store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 5, count=three))] == ["r0", "r1", "r2"]
     assert asked == [["r0", "r1", "r2", "r3", "r4"]]
     assert [stored(store, run) for run in queued[3:]] == queued[3:]
-    assert store.claim_runs("d1", HANDLERS, NOW, 10, count=lambda _: 0) == []
+    assert store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 10, count=lambda _: 0)) == []
     assert claim(store, "d2") == ["r3", "r4"]
 
 
@@ -236,9 +236,9 @@ def test_runs_without_a_lane_go_side_by_side(store: Store) -> None:
 def test_a_second_claim_is_a_second_attempt(store: Store) -> None:
     run = a_run()
     add(store, run)
-    [first] = store.claim_runs("d1", HANDLERS, NOW, 1)
+    [first] = store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 1))
     assert store.change_runs([(first, runs.queued_again(NOW))]) == set()
-    [second] = store.claim_runs("d2", HANDLERS, NOW, 1)
+    [second] = store.claim_runs("d2", ClaimQuery(HANDLERS, NOW, 1))
     assert (second.attempt, second.daemon) == (2, "d2")
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from cronlite.documents import runs
 from cronlite.documents.runs import QUEUED, Changes, Run
-from cronlite.store.contract import Store
+from cronlite.store.contract import ClaimQuery, Store, UnsentQuery
 from tests.store.samples import (
     HANDLERS,
     LANE,
@@ -23,7 +23,7 @@ from tests.store.samples import (
 
 
 def unsent(store: Store, **given: object) -> list[str]:
-    return [run.id for run in store.unsent_runs(NOW, 100, **given)]  # type: ignore[arg-type]
+    return [run.id for run in store.unsent_runs(UnsentQuery(NOW, 100, **given))]  # type: ignore[arg-type]
 
 
 def sent(store: Store, run: Run, at: object = NOW) -> None:
@@ -39,9 +39,9 @@ def test_queue_deadline_and_sending_are_given_back_as_they_were_added(store: Sto
 
 def test_only_runs_of_these_queues_are_claimed(store: Store) -> None:
     add(store, a_run("plain"), a_run("report", queue="reports"), a_run("mail", queue="mail"))
-    assert store.claim_runs("d1", HANDLERS, NOW, 10, queues=[]) == []
-    assert [run.id for run in store.claim_runs("d1", HANDLERS, NOW, 10, queues=["reports"])] == ["report"]
-    assert {run.id for run in store.claim_runs("d1", HANDLERS, NOW, 10, queues=["default", "mail"])} == {
+    assert store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 10, queues=[])) == []
+    assert [run.id for run in store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 10, queues=["reports"]))] == ["report"]
+    assert {run.id for run in store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 10, queues=["default", "mail"]))} == {
         "plain",
         "mail",
     }
@@ -59,16 +59,16 @@ def test_only_named_runs_are_claimed_and_only_those_that_may_start(store: Store)
         a_running(LANE, "d2"),
     )
     ids = ["named", "later", "waiting", "of another handler", "in another queue", runs.scheduled_id(LANE, NOW), "gone"]
-    won = store.claim_runs("d1", HANDLERS, NOW, len(ids), ids=ids, queues=["default"])
+    won = store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, len(ids), ids=ids, queues=["default"]))
     assert [(run.id, run.attempt, run.daemon) for run in won] == [("named", 1, "d1")]
-    assert store.claim_runs("d3", HANDLERS, NOW, len(ids), ids=ids, queues=["default"]) == []
-    assert store.claim_runs("d1", HANDLERS, NOW, 10, ids=[]) == []
+    assert store.claim_runs("d3", ClaimQuery(HANDLERS, NOW, len(ids), ids=ids, queues=["default"])) == []
+    assert store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 10, ids=[])) == []
 
 
 def test_a_named_run_whose_lane_is_busy_waits_and_counts_as_unsent(store: Store) -> None:
     waits = a_run_in(LANE, sent_at=NOW)
     add(store, a_running(LANE, due_at=TICK - MINUTE), waits)
-    assert store.claim_runs("d1", HANDLERS, NOW, 1, ids=[waits.id]) == []
+    assert store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 1, ids=[waits.id])) == []
     assert (stored(store, waits).run_at, stored(store, waits).sent_at) == (None, None)
 
 
@@ -85,7 +85,7 @@ def test_what_was_never_sent_is_listed_the_oldest_first(store: Store) -> None:
     assert unsent(store) == ["first", "second"]
     assert unsent(store, queues=["default"]) == ["second"]
     assert unsent(store, queues=["reports", "mail"]) == ["first"]
-    assert [run.id for run in store.unsent_runs(NOW, 1)] == ["first"]
+    assert [run.id for run in store.unsent_runs(UnsentQuery(NOW, 1))] == ["first"]
 
 
 def test_what_was_sent_before_an_instant_is_listed_by_that(store: Store) -> None:
@@ -100,7 +100,7 @@ def test_what_is_sent_is_noted_while_it_is_queued_and_never_after_a_claim(store:
     sent(store, run)
     assert unsent(store) == []
     assert stored(store, run).sent_at == NOW
-    [won] = store.claim_runs("d1", HANDLERS, NOW, 1)
+    [won] = store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 1))
     assert store.change_runs([(run, {"sent_at": NOW + SECOND})]) == {run.id}
     assert store.change_runs([(won, runs.queued_again(NOW))]) == set()
     again = stored(store, run)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cronlite.store.contract import Store
+from cronlite.store.contract import ClaimQuery, Store
 from tests.store.samples import HANDLERS, NOW, SECOND, a_run, a_schedule, add
 
 
@@ -17,7 +17,7 @@ def queue(store: Store, name: str, count: int, **given: Any) -> None:
 def claim(store: Store, limit: int, *users: str) -> list[str]:
     if users and store.address == "mongomock:":
         pytest.skip("mongomock knows no $unionWith")
-    return [run.id for run in store.claim_runs("d1", HANDLERS, NOW, limit, users=users)]
+    return [run.id for run in store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, limit, users=users))]
 
 
 def test_users_take_turns_each_with_its_oldest_first(store: Store) -> None:

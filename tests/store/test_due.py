@@ -19,7 +19,7 @@ from cronlite.daemon.due import due
 from cronlite.documents import schedules
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import InvalidInput
-from cronlite.store.contract import Store
+from cronlite.store.contract import ScheduleQuery, Store
 from cronlite.store.mongo import MongoStore
 from cronlite.store.sqlite import SqliteStore
 from cronlite.store.sqlite.tables import SCHEDULES
@@ -161,7 +161,7 @@ class Rule:
 
     @classmethod
     def of(cls, store: Store) -> "Rule":
-        rule = cls({document["_id"]: document for document in store.schedules()})
+        rule = cls({document["_id"]: document for document in store.schedules(ScheduleQuery())})
         for id, document in rule.documents.items():
             with suppress(InvalidInput):
                 rule.readable[id] = schedules.read(document)

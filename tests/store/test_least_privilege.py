@@ -15,7 +15,7 @@ from cronlite.documents import runs
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import StoreError, StoreUnavailable
 from cronlite.store import open_store
-from cronlite.store.contract import Clause, RunQuery, Store
+from cronlite.store.contract import ClaimQuery, Clause, RunQuery, ScheduleQuery, Store, UnsentQuery
 from tests.services import MissingService, skip_or_fail
 from tests.services.mongod import Mongod
 from tests.store.samples import NOW, SECOND, a_daemon, a_run, a_running, a_schedule, a_tick
@@ -136,7 +136,7 @@ def use_schedules(store: Any) -> None:
     clause = Clause(zones=["UTC"], either_day=False, values={"minute": [30]})
     assert [found["_id"] for found in store.candidates([clause])] == [document["_id"]]
     assert store.schedule(document["_id"])["note"] == "x"
-    assert len(list(store.schedules(name="nightly"))) == 1
+    assert len(list(store.schedules(ScheduleQuery(name="nightly")))) == 1
     assert store.remove_schedule(document["_id"])
 
 
@@ -156,7 +156,7 @@ def use_runs(store: Any) -> None:
     assert store.next_run_at(["extract"]) == NOW
     assert store.queued_users(None, 5) == [""]
     assert (store.count_queued("", 5), store.count_schedules("nobody's", 5)) == (1, 0)
-    (claimed,) = store.claim_runs("d1", ["extract"], NOW, 1, users=["", "eve"])
+    (claimed,) = store.claim_runs("d1", ClaimQuery(["extract"], NOW, 1, users=["", "eve"]))
     assert store.owners() >= {"d1"}
     assert store.change_runs([(claimed, runs.closed(runs.SUCCEEDED, NOW))]) == set()
     assert store.run(run.id).state == "succeeded"
@@ -167,7 +167,7 @@ def use_runs(store: Any) -> None:
     assert store.count_queues() == {"default": 1}
     assert len(list(store.runs(RunQuery()))) == store.count_listed(RunQuery()) == 3
     assert list(store.last_runs(["s2"])) == ["s2"]
-    assert [unsent.lane for unsent in store.unsent_runs(NOW, 10)] == ["s2"]
+    assert [unsent.lane for unsent in store.unsent_runs(UnsentQuery(NOW, 10))] == ["s2"]
     assert store.abandon_unreadable("d1", NOW) == 0
     store.prune_runs(NOW)
     assert store.damage() == []
@@ -204,7 +204,7 @@ def test_no_privilege_of_that_role_can_be_left_out(
 
 def test_reading_is_enough_to_look(store_as: Callable[..., Store], root: MongoClient[dict[str, Any]]) -> None:
     looking = store_as("read")
-    assert (looking.daemons(), looking.count_runs(), list(looking.schedules())) == ([], {}, [])
+    assert (looking.daemons(), looking.count_runs(), list(looking.schedules(ScheduleQuery()))) == ([], {}, [])
     with pytest.raises(StoreError, match="does not allow this user: insert in schedules"):
         looking.add_schedule(a_schedule())
 

@@ -20,7 +20,7 @@ from cronlite.daemon.due import due
 from cronlite.documents import runs, schedules
 from cronlite.documents.runs import ABANDONED, QUEUED, RUNNING
 from cronlite.errors import InvalidInput
-from cronlite.store.contract import RunQuery, Store
+from cronlite.store.contract import ClaimQuery, RunQuery, ScheduleQuery, Store
 from cronlite.store.mongo import MongoStore, indexes
 from tests.store.conftest import empty
 from tests.store.samples import (
@@ -56,7 +56,7 @@ def raw(mongo_database: str) -> Iterator[Database[Document]]:
 
 def test_instants_deep_in_foreign_params_come_aware_in_utc(store: Store, raw: Database[Document]) -> None:
     raw.schedules.insert_one({"params": {"since": NOW, "at": [{"times": [NOW, None]}, []], "none": {}}})
-    (found,) = store.schedules()
+    (found,) = store.schedules(ScheduleQuery())
     assert found["params"] == {"since": NOW, "at": [{"times": [NOW, None]}, []], "none": {}}
     assert found["params"]["at"][0]["times"][0].tzinfo is timezone.utc
 
@@ -124,7 +124,7 @@ def test_a_broken_document_is_shown_and_stops_nothing(store: Store, raw: Databas
     found = [schedule.id for schedule in due(store, TICK, lambda _, fault: set_aside.append(fault))]
     assert found == [str(whole)]
     read, refused = 0, []
-    for document in store.schedules():
+    for document in store.schedules(ScheduleQuery()):
         try:
             schedules.read(document)
             read += 1
@@ -141,7 +141,7 @@ def test_an_id_that_is_a_string_like_an_object_id_is_told_apart_from_one(store: 
     raw.schedules.insert_many([{"_id": id, "handler": "real"}, {"_id": str(id), "handler": "fake"}])
     assert store.schedule(str(id)) == {"_id": str(id), "handler": "real"}
     assert store.remove_schedule(str(id))
-    [left] = store.schedules(prefix=str(id)[:6])
+    [left] = store.schedules(ScheduleQuery(prefix=str(id)[:6]))
     assert left["handler"] == "fake"
     with pytest.raises(InvalidInput, match=f"'{id}' is no id"):
         schedules.read(left)
@@ -161,7 +161,7 @@ def test_params_from_elsewhere_go_to_the_run_and_the_handler_untouched(store: St
     raw.schedules.insert_one({"_id": id, "params": params})
     [schedule] = due(store, TICK)
     assert store.add_runs([runs.of_schedule(schedule, TICK, NOW)]) == set()
-    [run] = store.claim_runs("d1", ["default"], NOW, 1)
+    [run] = store.claim_runs("d1", ClaimQuery(["default"], NOW, 1))
     assert run.params == params
     assert (run.schedule, run.lane) == (str(id), str(id))
     [stored] = raw.runs.find()
@@ -174,7 +174,7 @@ def test_text_that_is_no_utf_8_empties_no_listing(store: Store, raw: Database[Do
     # {"_id": "latin", "note": "caf\xe9"}, as a careless driver writes it
     broken = b"\x25\0\0\0\x02_id\0\x06\0\0\0latin\0\x02note\0\x05\0\0\0caf\xe9\0\0"
     insert_bytes(raw, broken)
-    assert [document["_id"] for document in store.schedules()] == ["latin", "whole"]
+    assert [document["_id"] for document in store.schedules(ScheduleQuery())] == ["latin", "whole"]
     assert len(list(due(store, TICK))) == 2
 
 
@@ -197,7 +197,7 @@ def test_a_run_from_elsewhere_is_claimed_if_whole_and_abandoned_if_not(
             {"_id": "far", **older, "due_at": DatetimeMS(253_402_300_800_000)},
         ]
     )
-    assert [run.id for run in store.claim_runs("d1", ["extract"], NOW, 1)] == ["whole"]
+    assert [run.id for run in store.claim_runs("d1", ClaimQuery(["extract"], NOW, 1))] == ["whole"]
     states = {document["state"]: document for document in raw.runs.find()}
     assert set(states) == {RUNNING, ABANDONED}
     assert raw.runs.count_documents({"state": ABANDONED, "reason": {"$regex": "cannot be read"}}) == 4
@@ -210,7 +210,7 @@ def test_a_run_from_elsewhere_is_claimed_if_whole_and_abandoned_if_not(
 def test_a_run_too_large_for_mongodb_is_recorded_and_stops_no_other(store: Store) -> None:
     large = a_run("large", params={"text": "x" * (16 * 1024 * 1024 - 100)})
     assert store.add_runs([a_run("before"), large, a_run("after")]) == {"large"}
-    assert {run.id for run in store.claim_runs("d1", ["extract"], NOW, 10)} == {"before", "after"}
+    assert {run.id for run in store.claim_runs("d1", ClaimQuery(["extract"], NOW, 10))} == {"before", "after"}
     record = store.run("large")
     assert record is not None
     assert (record.state, record.params) == (ABANDONED, {})
@@ -320,11 +320,11 @@ def test_the_tick_goes_on_when_the_index_is_dropped(new: MongoStore, raw_new: Da
 
 def test_it_works_before_anything_was_prepared(new: MongoStore) -> None:
     assert list(due(new, TICK)) == []
-    assert new.claim_runs("d1", ["extract"], NOW, 10) == []
+    assert new.claim_runs("d1", ClaimQuery(["extract"], NOW, 10)) == []
     assert new.now().year > 2000
     new.add_schedule(a_schedule(minute=30))
     assert new.add_runs([a_run()]) == set()
-    assert len(new.claim_runs("d1", ["extract"], NOW, 10)) == 1
+    assert len(new.claim_runs("d1", ClaimQuery(["extract"], NOW, 10))) == 1
 
 
 PREPARE = """

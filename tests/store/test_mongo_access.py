@@ -12,6 +12,7 @@ from pymongo import MongoClient
 
 from cronlite.daemon.due import due
 from cronlite.errors import ConfigurationError, StoreError, StoreUnavailable
+from cronlite.store.contract import ScheduleQuery
 from cronlite.store.mongo import MongoStore
 from tests.services import MissingService, skip_or_fail
 from tests.services.mongod import Mongod
@@ -68,7 +69,7 @@ def test_a_user_with_the_role_read_write_can_do_all_there_is(guarded: Guarded) -
 def test_a_wrong_password_is_told_without_showing_it(guarded: Guarded, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with opened(guarded.uri_as("app", "wr0ng")) as store:
-        for ask in (store.prepare, lambda: list(store.schedules())):
+        for ask in (store.prepare, lambda: list(store.schedules(ScheduleQuery()))):
             with pytest.raises(StoreUnavailable, match=r"lets nobody in: .*; check the user") as failed:
                 ask()
             assert "authSource" in str(failed.value)
@@ -85,7 +86,7 @@ def test_no_password_where_one_is_needed_is_told(guarded: Guarded) -> None:
 
 def test_a_user_who_may_only_read_is_told_which_role_is_lacking(guarded: Guarded) -> None:
     with opened(guarded.uri_as("reader")) as store:
-        assert list(store.schedules()) == []
+        assert list(store.schedules(ScheduleQuery())) == []
         assert store.prepare() == []
         asked: dict[str, Callable[[], object]] = {
             "insert in schedules": lambda: store.add_schedule(a_schedule()),

@@ -9,7 +9,7 @@ from pymongo import MongoClient
 
 from cronlite.daemon.due import due
 from cronlite.documents.runs import FAILED, QUEUED, RUNNING, SUCCEEDED, TIMED_OUT
-from cronlite.store.contract import RunQuery, Store
+from cronlite.store.contract import ClaimQuery, RunQuery, ScheduleQuery, Store, UnsentQuery
 from cronlite.store.mongo import MongoStore
 from tests.services.mongod import with_database
 from tests.store.overheard import Commands, overhear
@@ -78,15 +78,15 @@ def stages(plan: Any) -> Iterator[str]:
 
 READS: dict[str, Callable[[Store], object]] = {
     "due": lambda store: list(due(store, TICK)),
-    "claim": lambda store: store.claim_runs("d1", ["extract", "load", "none"], NOW - MINUTE, 10),
+    "claim": lambda store: store.claim_runs("d1", ClaimQuery(["extract", "load", "none"], NOW - MINUTE, 10)),
     "at work": lambda store: store.at_work(["queued", "running", "waiting", "long", "lane1"]),
     "release": lambda store: store.release_lanes(NOW),
     "release of a lane": lambda store: store.release_lanes(NOW, ["long", "waiting"]),
     "key": lambda store: store.run_with_key("held"),
     "next": lambda store: store.next_run_at(["extract", "load"]),
-    "unsent": lambda store: store.unsent_runs(NOW, 10),
-    "sent long ago": lambda store: store.unsent_runs(NOW, 10, sent_before=NOW - MINUTE),
-    "claim of named runs": lambda store: store.claim_runs("d1", ["extract"], NOW, 3, ids=["a", "b", "c"]),
+    "unsent": lambda store: store.unsent_runs(UnsentQuery(NOW, 10)),
+    "sent long ago": lambda store: store.unsent_runs(UnsentQuery(NOW, 10, sent_before=NOW - MINUTE)),
+    "claim of named runs": lambda store: store.claim_runs("d1", ClaimQuery(["extract"], NOW, 3, ids=["a", "b", "c"])),
     "count": lambda store: store.count_runs(),
     "owners": lambda store: store.owners(),
     "of a rare user": lambda store: list(store.runs(RunQuery(user="rare", limit=10))),
@@ -100,13 +100,13 @@ READS: dict[str, Callable[[Store], object]] = {
     "last of each schedule": lambda store: store.last_runs([f"lane{n}" for n in range(20)]),
     "of several schedules": lambda store: list(store.runs(RunQuery(schedules=["lane1", "lane2", "long"], limit=10))),
     "counted": lambda store: store.count_listed(RunQuery(schedule="lane1", limit=100)),
-    "schedules by name": lambda store: list(store.schedules(by_name=True, limit=10)),
+    "schedules by name": lambda store: list(store.schedules(ScheduleQuery(by_name=True, limit=10))),
     "at work, listed": lambda store: list(store.runs(RunQuery(states=[QUEUED, RUNNING], limit=20))),
     "of a daemon": lambda store: list(store.runs(RunQuery(daemon="d1", states=[RUNNING]))),
     "by id": lambda store: list(store.runs(RunQuery(prefix="running@"))),
-    "by user": lambda store: list(store.schedules(user="u77")),
-    "by name": lambda store: list(store.schedules(name="nobody")),
-    "schedules by id": lambda store: list(store.schedules(prefix="due")),
+    "by user": lambda store: list(store.schedules(ScheduleQuery(user="u77"))),
+    "by name": lambda store: list(store.schedules(ScheduleQuery(name="nobody"))),
+    "schedules by id": lambda store: list(store.schedules(ScheduleQuery(prefix="due"))),
 }
 
 
@@ -132,8 +132,8 @@ def test_what_is_read_follows_what_is_wanted_and_not_what_is_stored(
 @pytest.mark.parametrize("listed", ["schedules", "schedules by name", "runs"])
 def test_a_list_reads_on_only_as_far_as_somebody_looks(full: MongoStore, commands: Commands, listed: str) -> None:
     streams: dict[str, Iterator[object]] = {
-        "schedules": full.schedules(),
-        "schedules by name": full.schedules(by_name=True),
+        "schedules": full.schedules(ScheduleQuery()),
+        "schedules by name": full.schedules(ScheduleQuery(by_name=True)),
         "runs": full.runs(RunQuery()),
     }
     commands.sent.clear()

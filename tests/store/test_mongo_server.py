@@ -15,7 +15,7 @@ from cronlite.daemon.due import due
 from cronlite.documents import runs
 from cronlite.documents.runs import SUCCEEDED
 from cronlite.errors import StoreError, StoreTooSlow, StoreUnavailable
-from cronlite.store.contract import RunQuery
+from cronlite.store.contract import ClaimQuery, RunQuery, ScheduleQuery
 from cronlite.store.mongo import MongoStore
 from cronlite.store.mongo.failures import in_our_words
 from tests.faults.proxy import Proxy
@@ -103,7 +103,9 @@ def test_what_was_acknowledged_outlives_the_death_of_a_lone_server(start_mongod:
             assert store.add_runs([a_run(f"r{number:03}")]) == set()
         server.kill()
         server.start()
-        won = wait_until(lambda: reached(lambda: store.claim_runs("d1", ["extract"], NOW, 200)), what="it is back")
+        won = wait_until(
+            lambda: reached(lambda: store.claim_runs("d1", ClaimQuery(["extract"], NOW, 200))), what="it is back"
+        )
         assert sorted(run.id for run in won) == [f"r{number:03}" for number in range(100)]
 
 
@@ -127,7 +129,7 @@ def test_an_election_loses_nothing_and_repeats_nothing(replica_set: ReplicaSet) 
         wait_until(lambda: len(added) > before + 20, limit_seconds=60, what="more runs were added")
         stopped.set()
         thread.join()
-        claimed = wait_until(lambda: reached(lambda: store.claim_runs("d1", ["extract"], NOW, 100_000)))
+        claimed = wait_until(lambda: reached(lambda: store.claim_runs("d1", ClaimQuery(["extract"], NOW, 100_000))))
         won = [run.id for run in claimed]
         assert len(won) == len(set(won))
         assert set(added) <= set(won)
@@ -138,7 +140,7 @@ def test_an_election_loses_nothing_and_repeats_nothing(replica_set: ReplicaSet) 
 
 def test_a_server_that_is_not_there_is_told_within_seconds() -> None:
     with opened(f"mongodb://127.0.0.1:{free_port()}/app") as store:
-        for ask in (store.prepare, lambda: list(store.schedules())):
+        for ask in (store.prepare, lambda: list(store.schedules(ScheduleQuery()))):
             started = time.monotonic()
             with pytest.raises(StoreUnavailable, match=r"^mongodb://127.0.0.1:\d+/app cannot be reached: ") as failed:
                 ask()
@@ -162,7 +164,7 @@ def test_a_stalled_server_holds_nobody_longer_than_the_time_limit(start_mongod: 
     with opened(server.uri_of("cronlite")) as store:
         assert store.prepare() == []
         server.pause()
-        for ask in (lambda: store.add_runs([a_run()]), lambda: store.claim_runs("d1", ["extract"], NOW, 1)):
+        for ask in (lambda: store.add_runs([a_run()]), lambda: store.claim_runs("d1", ClaimQuery(["extract"], NOW, 1))):
             started = time.monotonic()
             with pytest.raises(StoreUnavailable):
                 ask()
@@ -181,7 +183,7 @@ def test_a_slow_answer_is_cut_off(store: MongoStore, mongod: Mongod) -> None:
 
 SEARCHES: dict[str, tuple[str, Callable[[MongoStore], object]]] = {
     "runs": ("find", lambda store: list(store.runs(RunQuery(user="ann")))),
-    "schedules": ("find", lambda store: list(store.schedules(user="ann"))),
+    "schedules": ("find", lambda store: list(store.schedules(ScheduleQuery(user="ann")))),
     "a count": ("aggregate", lambda store: store.count_runs()),
 }
 
@@ -203,10 +205,10 @@ def test_a_search_that_takes_too_long_is_not_called_a_store_out_of_reach(
 def test_a_search_of_a_stalled_server_finds_it_out_of_reach(start_mongod: StartMongod) -> None:
     server = start_mongod(replica_set=None)
     with opened(f"{server.uri_of('cronlite')}&timeoutMS=300") as store:
-        assert list(store.schedules()) == []
+        assert list(store.schedules(ScheduleQuery())) == []
         server.pause()
         with pytest.raises(StoreUnavailable):
-            list(store.schedules())
+            list(store.schedules(ScheduleQuery()))
         server.go_on()
 
 
@@ -239,7 +241,7 @@ def test_what_is_not_known_to_be_on_the_majority_is_not_called_done(store: Mongo
     unsure = {"code": 64, "errmsg": "waiting for replication timed out", "errInfo": {"wtimeout": True}}
     for command, ask in (
         ("insert", lambda: store.add_runs([run])),
-        ("update", lambda: store.claim_runs("d1", ["extract"], NOW, 1)),
+        ("update", lambda: store.claim_runs("d1", ClaimQuery(["extract"], NOW, 1))),
         ("findAndModify", lambda: store.join(a_daemon())),
     ):
         failing = mongod.failing(command, writeConcernError=unsure, appName="cronlite")
@@ -281,7 +283,7 @@ def test_a_claim_whose_answer_is_lost_is_won_all_the_same(proxied: tuple[MongoSt
     store, proxy = proxied
     assert store.add_runs([a_run(f"r{number}") for number in range(5)]) == set()
     proxy.lose_answers("update", 1)
-    won = store.claim_runs("d1", ["extract"], NOW, 10)
+    won = store.claim_runs("d1", ClaimQuery(["extract"], NOW, 10))
     assert proxy.lost == ["update"]
     assert [run.id for run in won] == [f"r{number}" for number in range(5)]
     assert all(run.attempt == 1 for run in won)

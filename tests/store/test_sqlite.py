@@ -13,7 +13,7 @@ from cronlite.documents import runs, schedules, ticks
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import Run
 from cronlite.errors import StoreError, StoreUnavailable
-from cronlite.store.contract import Clause, RunQuery
+from cronlite.store.contract import ClaimQuery, Clause, RunQuery, ScheduleQuery
 from cronlite.store.sqlite import SqliteStore
 from cronlite.store.sqlite.lanes import RELEASED, WAITING_LANES
 from cronlite.store.sqlite.schedules import due_query, expressions_query
@@ -66,7 +66,7 @@ def test_a_closed_store_says_so(path: Path) -> None:
 def test_a_stream_goes_on_whatever_is_written_meanwhile(store: SqliteStore, path: Path) -> None:
     for number in range(1_200):
         store.add_schedule({"_id": f"s{number:04}", "params": {}})
-    stream = store.schedules()
+    stream = store.schedules(ScheduleQuery())
     seen = [next(stream)["_id"]]
     for number in range(0, 1_200, 2):
         store.remove_schedule(f"s{number:04}")
@@ -77,8 +77,8 @@ def test_a_stream_goes_on_whatever_is_written_meanwhile(store: SqliteStore, path
 
 
 LISTS: dict[str, Callable[[SqliteStore], Iterator[object]]] = {
-    "schedules by id": lambda store: store.schedules(),
-    "schedules by name": lambda store: store.schedules(by_name=True),
+    "schedules by id": lambda store: store.schedules(ScheduleQuery()),
+    "schedules by name": lambda store: store.schedules(ScheduleQuery(by_name=True)),
     "runs of a user": lambda store: store.runs(RunQuery(user="")),
     "runs in a state": lambda store: store.runs(RunQuery(states=[runs.QUEUED])),
 }
@@ -129,7 +129,7 @@ def test_a_value_that_sqlite_cannot_hold_is_a_store_error(store: SqliteStore) ->
         store.schedule("\ud800")
     with pytest.raises(StoreError, match="cannot hold"):
         store.add_schedule(a_schedule() | {"retries": 2**70})
-    assert list(store.schedules()) == []
+    assert list(store.schedules(ScheduleQuery())) == []
 
 
 def test_lists_of_thousands_of_values_are_no_limit(store: SqliteStore) -> None:
@@ -140,7 +140,7 @@ def test_lists_of_thousands_of_values_are_no_limit(store: SqliteStore) -> None:
     store.add_schedule(a_schedule(minute=30))
     clause = Clause(zones=[*many, "UTC"], either_day=False, values={"minute": [*many, 30], "hour": [*many, "*"]})
     assert len(list(store.candidates([clause] * 100))) == 1
-    claimed = store.claim_runs("d1", many, NOW, 5_000)
+    claimed = store.claim_runs("d1", ClaimQuery(many, NOW, 5_000))
     assert len(claimed) == 5_000
     assert store.change_runs([(run, runs.closed(runs.SUCCEEDED, NOW)) for run in claimed]) == set()
     assert sum(store.prune_runs(NOW + runs.KEPT) for _ in range(11)) == 5_000
@@ -150,7 +150,9 @@ def test_many_are_written_with_few_statements(store: SqliteStore) -> None:
     statements: list[str] = []
     store._connected().set_trace_callback(statements.append)
     store.add_runs([a_run(f"r{number}") for number in range(1_000)])
-    store.change_runs([(run, runs.closed(runs.SUCCEEDED, NOW)) for run in store.claim_runs("d1", HANDLERS, NOW, 1_000)])
+    store.change_runs(
+        [(run, runs.closed(runs.SUCCEEDED, NOW)) for run in store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 1_000))]
+    )
     assert {run.state for run in store.runs(RunQuery())} == {runs.SUCCEEDED}
     assert len(statements) < 60, "while a handler computes, each may stand in line for the interpreter for 5 ms"
 
@@ -203,7 +205,7 @@ def test_what_daemons_ask_all_the_time_reads_no_whole_table(store: SqliteStore, 
         store._read("ANALYZE")
     asked: list[str] = []
     store._connected().set_trace_callback(asked.append)
-    store.claim_runs("d1", HANDLERS, NOW, 10)
+    store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 10))
     store.change_runs([(a_running("lane7"), runs.closed(runs.FAILED, NOW))])
     store.release_lanes(NOW)
     store.at_work(["lane1", "lane2"])

@@ -17,7 +17,7 @@ import pytest
 
 from cronlite.documents import runs
 from cronlite.errors import StoreUnavailable
-from cronlite.store.contract import RunQuery
+from cronlite.store.contract import ClaimQuery, RunQuery
 from cronlite.store.sqlite import SqliteStore, opening
 from tests.store.by_hand import by_hand, run_ids
 from tests.store.samples import NOW, a_daemon, a_run
@@ -77,7 +77,7 @@ def _claim_runs(path: Path, daemon: str, expected: int) -> list[str]:
     with contextlib.closing(SqliteStore(path)) as store:
 
         def all_are_claimed() -> bool:
-            claimed.extend(run.id for run in store.claim_runs(daemon, HANDLERS, NOW, 7))
+            claimed.extend(run.id for run in store.claim_runs(daemon, ClaimQuery(HANDLERS, NOW, 7)))
             return len(list(store.runs(RunQuery(states=[runs.RUNNING])))) == expected
 
         wait_until(all_are_claimed, limit_seconds=60, what="every run is claimed", instead=store.count_runs)

@@ -12,6 +12,7 @@ import pytest
 from cronlite.daemon.due import due
 from cronlite.documents import runs, schedules
 from cronlite.errors import InvalidInput
+from cronlite.store.contract import ClaimQuery, ScheduleQuery
 from cronlite.store.sqlite import SqliteStore
 from tests.store.by_hand import by_hand, run_ids
 from tests.store.samples import NOW, TICK, a_run
@@ -86,14 +87,14 @@ def test_a_row_of_nonsense_is_set_aside_and_harms_no_other(
     by_hand(path, "INSERT INTO schedules (_id, params) VALUES ('whole', '{}')")
     row = {"_id": "'broken'", "params": "'{}'", column: value}
     by_hand(path, f"INSERT INTO schedules ({', '.join(row)}) VALUES ({', '.join(row.values())})")
-    assert len(list(store.schedules())) == 2
-    broken = next(document for document in store.schedules() if document.get("_id") != "whole")
+    assert len(list(store.schedules(ScheduleQuery()))) == 2
+    broken = next(document for document in store.schedules(ScheduleQuery()) if document.get("_id") != "whole")
     with pytest.raises(InvalidInput, match=column):
         schedules.read(broken)
     aside: list[Any] = []
     assert [s.id for s in due(store, TICK, lambda *told: aside.append(told[0]))] == ["whole"]
     assert aside in ([], [broken])
-    assert len(list(store.schedules(tag="x", user="y", handler="z"))) == 0
+    assert len(list(store.schedules(ScheduleQuery(tag="x", user="y", handler="z")))) == 0
 
 
 @pytest.mark.parametrize(
@@ -117,8 +118,8 @@ def test_a_run_edited_into_nonsense_is_abandoned_and_clogs_nothing(
     store.add_runs([a_run("broken", run_at=NOW - timedelta(hours=1)), a_run("whole")])
     by_hand(path, f"UPDATE runs SET {column} = {value} WHERE _id = 'broken'")
     with caplog.at_level(logging.WARNING):
-        assert [run.id for run in store.claim_runs("d1", HANDLERS, NOW, 1)] == ["whole"]
-    assert store.claim_runs("d1", HANDLERS, NOW, 1) == []
+        assert [run.id for run in store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 1))] == ["whole"]
+    assert store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 1)) == []
     [(state, reason, expires_at)] = by_hand(path, "SELECT state, reason, expires_at FROM runs WHERE _id <> 'whole'")
     assert state == runs.ABANDONED
     assert reason.startswith("it cannot be read: ")
@@ -131,14 +132,14 @@ def test_the_oldest_are_claimed_first_whatever_their_handlers(store: SqliteStore
     ages = {"c": 3, "a": 1, "d": 4, "b": 2}
     store.add_runs([a_run(id, handler=f"h-{id}", run_at=NOW - timedelta(hours=age)) for id, age in ages.items()])
     handlers = [f"h-{id}" for id in ages]
-    assert [run.id for run in store.claim_runs("d1", handlers, NOW, 2)] == ["d", "c"]
-    assert [run.id for run in store.claim_runs("d1", handlers, NOW, 9)] == ["b", "a"]
+    assert [run.id for run in store.claim_runs("d1", ClaimQuery(handlers, NOW, 2))] == ["d", "c"]
+    assert [run.id for run in store.claim_runs("d1", ClaimQuery(handlers, NOW, 9))] == ["b", "a"]
 
 
 def test_an_attempt_that_somebody_deleted_counts_as_none(store: SqliteStore, path: Path) -> None:
     store.add_runs([a_run("one")])
     by_hand(path, "UPDATE runs SET attempt = NULL")
-    [won] = store.claim_runs("d1", HANDLERS, NOW, 1)
+    [won] = store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 1))
     assert won.attempt == 1
     assert store.change_runs([(won, runs.closed(runs.SUCCEEDED, NOW))]) == set()
 

@@ -6,6 +6,7 @@ import pytest
 
 from cronlite.errors import ConfigurationError
 from cronlite.store import open_store
+from cronlite.store.contract import ScheduleQuery
 from cronlite.store.mongo import MongoStore
 from cronlite.store.sqlite import SqliteStore
 from tests.store.samples import a_schedule
@@ -45,7 +46,7 @@ def test_memory_leaves_no_file(uri: str, tmp_path: Path) -> None:
     store = open_store(uri)
     store.prepare()
     store.add_schedule(a_schedule())
-    assert len(list(store.schedules())) == 1
+    assert len(list(store.schedules(ScheduleQuery()))) == 1
     store.close()
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -15,6 +15,7 @@ from cronlite.documents import runs
 from cronlite.documents.runs import AT_WORK, DEFAULT_QUEUE, QUEUED, RUNNING, Changes, Run
 from cronlite.documents.schedules import Document
 from cronlite.logger import logger
+from cronlite.store.contract import ClaimQuery, UnsentQuery
 from cronlite.store.grouping import TELLING, SharedChange, batches, shared
 from cronlite.store.mongo.changes import shows, written_at_once, written_singly
 from cronlite.store.mongo.documents import (
@@ -66,58 +67,39 @@ class Runs(Readable, Turns):
             self._runs.insert_one(run_to_store(replace(run, params={}, **closed)))
 
     @translated
-    def claim_runs(
-        self,
-        daemon: str,
-        handlers: Collection[str],
-        now: datetime,
-        limit: int,
-        *,
-        queues: Collection[str] | None = None,
-        ids: Collection[str] | None = None,
-        users: Sequence[str] = (),
-        count: Callable[[Sequence[Run]], int] = len,
-    ) -> list[Run]:
-        named = {} if ids is None else {"_id": {"$in": list(ids)}}
-        ready = {"state": QUEUED, "handler": {"$in": list(handlers)}, "run_at": {"$lte": now}}
-        ready |= {**of_queues(queues), **named}
+    def claim_runs(self, daemon: str, query: ClaimQuery) -> list[Run]:
+        named = {} if query.ids is None else {"_id": {"$in": list(query.ids)}}
+        ready = {"state": QUEUED, "handler": {"$in": list(query.handlers)}, "run_at": {"$lte": query.now}}
+        ready |= {**of_queues(query.queues), **named}
         claimed: list[Run] = []
-        for _ in range(limit // _BATCH + _FRUITLESS_ROUNDS):
-            page = min(limit - len(claimed), _BATCH)
+        for _ in range(query.limit // _BATCH + _FRUITLESS_ROUNDS):
+            page = min(query.limit - len(claimed), _BATCH)
             if page <= 0:
                 break
-            found = self._oldest(ready, page, users)
-            first, behind = _first_in_lane(self._read_or_abandon(found, now))
+            oldest = self._oldest(ready, page, query.users)
+            first, behind = _first_in_lane(self._read_or_abandon(oldest, query.now))
             self._let_wait([run.id for run in behind])
-            wanted = first[: count(first)]
-            claimed += self._claim(daemon, wanted, now)
-            if len(found) < page or len(wanted) < len(first):
+            wanted = first[: query.count(first)]
+            claimed += self._claim(daemon, wanted, query.now)
+            if len(oldest) < page or len(wanted) < len(first):
                 break
         return claimed
 
     @translated
-    def unsent_runs(
-        self,
-        now: datetime,
-        limit: int,
-        *,
-        sent_before: datetime | None = None,
-        queues: Collection[str] | None = None,
-    ) -> list[Run]:
-        sent = None if sent_before is None else {"$lt": sent_before}
-        ready = {"state": QUEUED, "sent_at": sent, "run_at": {"$lte": now}, **of_queues(queues)}
-        return list(
-            self._read_or_abandon(self._runs.find(ready).sort([("sent_at", 1), ("run_at", 1)]).limit(limit), now)
-        )
+    def unsent_runs(self, query: UnsentQuery) -> list[Run]:
+        sent = None if query.sent_before is None else {"$lt": query.sent_before}
+        ready = {"state": QUEUED, "sent_at": sent, "run_at": {"$lte": query.now}, **of_queues(query.queues)}
+        unsent = self._runs.find(ready).sort([("sent_at", 1), ("run_at", 1)]).limit(query.limit)
+        return list(self._read_or_abandon(unsent, query.now))
 
-    def _claim(self, daemon: str, found: Sequence[Run], now: datetime) -> list[Run]:
-        if not found:
+    def _claim(self, daemon: str, wanted: Sequence[Run], now: datetime) -> list[Run]:
+        if not wanted:
             return []
         # Marks what this very call wins; the daemon alone would not, with two calls at the same time.
         token = ObjectId()
         taken = {"state": RUNNING, "daemon": daemon, "started_at": now, "claim": token}
         by_attempt: dict[int, list[str]] = defaultdict(list)
-        for run in found:
+        for run in wanted:
             by_attempt[run.attempt].append(run.id)
         matched, blocked = self._update(
             [
@@ -126,15 +108,15 @@ class Runs(Readable, Turns):
             ]
         )
         self._let_wait(blocked)
-        won = found if matched == len(found) else self._holding(token, found)
+        won = wanted if matched == len(wanted) else self._holding(token, wanted)
         for run in won:
             runs.claim(run, daemon, now)
         return list(won)
 
-    def _holding(self, token: ObjectId, found: Sequence[Run]) -> list[Run]:
-        mine = {"_id": {"$in": [run.id for run in found]}, "claim": token}
+    def _holding(self, token: ObjectId, wanted: Sequence[Run]) -> list[Run]:
+        mine = {"_id": {"$in": [run.id for run in wanted]}, "claim": token}
         won = {document["_id"] for document in self._runs.find(mine, {"_id": True})}
-        return [run for run in found if run.id in won]
+        return [run for run in wanted if run.id in won]
 
     def _let_wait(self, ids: Collection[str]) -> None:
         if ids:
@@ -179,18 +161,18 @@ class Runs(Readable, Turns):
     @translated
     def abandon_unreadable(self, daemon: str, now: datetime) -> int:
         owned = {"state": RUNNING, "$or": [{"daemon": daemon}, {"daemon": {"$not": {"$type": "string"}}}]}
-        found = list(self._runs.find(owned))
-        return len(found) - sum(1 for _ in self._read_or_abandon(found, now))
+        running = list(self._runs.find(owned))
+        return len(running) - sum(1 for _ in self._read_or_abandon(running, now))
 
     @translated
     def run(self, id: str) -> Run | None:
-        found = self._runs.find_one({"_id": id})
-        return None if found is None else runs.read(run_from_store(found))
+        document = self._runs.find_one({"_id": id})
+        return None if document is None else runs.read(run_from_store(document))
 
     @translated
     def run_with_key(self, key: str) -> Run | None:
-        found = self._runs.find_one({"key": key, "state": QUEUED, "attempt": 0})
-        return None if found is None else runs.read(run_from_store(found))
+        document = self._runs.find_one({"key": key, "state": QUEUED, "attempt": 0})
+        return None if document is None else runs.read(run_from_store(document))
 
     @translated_search
     def count_runs(self) -> dict[tuple[str, str], int]:
@@ -207,8 +189,8 @@ class Runs(Readable, Turns):
     @translated
     def next_run_at(self, handlers: Collection[str]) -> datetime | None:
         timed = {"state": QUEUED, "handler": {"$in": list(handlers)}, "run_at": {"$gt": _EPOCH}}
-        found = self._runs.find_one(timed, {"_id": False, "run_at": True}, sort=[("run_at", 1)])
-        run_at = found and found["run_at"]
+        earliest = self._runs.find_one(timed, {"_id": False, "run_at": True}, sort=[("run_at", 1)])
+        run_at = earliest and earliest["run_at"]
         return run_at.replace(tzinfo=timezone.utc) if isinstance(run_at, datetime) else None
 
     @translated
@@ -222,12 +204,12 @@ class Runs(Readable, Turns):
         return 0  # the index on expires_at lets MongoDB do it
 
 
-def _first_in_lane(found: Iterable[Run]) -> tuple[list[Run], list[Run]]:
+def _first_in_lane(ready: Iterable[Run]) -> tuple[list[Run], list[Run]]:
     """Part the first run of each lane, and those without a lane, from the runs behind them."""
     first: list[Run] = []
     behind: list[Run] = []
     lanes: set[str | None] = set()
-    for run in found:
+    for run in ready:
         if run.lane is not None and run.lane in lanes:
             behind.append(run)
         else:

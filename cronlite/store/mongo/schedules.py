@@ -12,7 +12,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from cronlite.documents.runs import Changes
 from cronlite.documents.schedules import Document, taken
-from cronlite.store.contract import MAX_TEXTS, Clause, Uncommon
+from cronlite.store.contract import MAX_TEXTS, Clause, ScheduleQuery, Uncommon
 from cronlite.store.mongo import failures
 from cronlite.store.mongo.connection import Collections
 from cronlite.store.mongo.documents import id_prefix, id_to_store, schedule_from_store, schedule_to_store, update
@@ -57,38 +57,30 @@ class Schedules(Collections):
 
     @translated
     def schedule(self, id: str) -> Document | None:
-        found = self._schedules.find_one({"_id": id_to_store(id)})
-        return None if found is None else schedule_from_store(found)
+        document = self._schedules.find_one({"_id": id_to_store(id)})
+        return None if document is None else schedule_from_store(document)
 
     @translated_search
-    def schedules(
-        self,
-        *,
-        name: str | None = None,
-        prefix: str | None = None,
-        user: str | None = None,
-        handler: str | None = None,
-        tag: str | None = None,
-        limit: int | None = None,
-        by_name: bool = False,
-    ) -> Iterator[Document]:
-        asked = {"user": user, "handler": handler, "tags": tag}
+    def schedules(self, query: ScheduleQuery) -> Iterator[Document]:
+        asked = {"user": query.user, "handler": query.handler, "tags": query.tag}
         restricted: Document = {field: value for field, value in asked.items() if value is not None}
-        if name is not None:
-            restricted["name"] = {"$eq": name, "$type": "string"}  # the type as in the index, or else it does not serve
-        if prefix:
-            restricted |= id_prefix(prefix)
-        if limit == 0:  # which MongoDB takes for no limit
+        if query.name is not None:
+            # The type as in the index, or else it does not serve.
+            restricted["name"] = {"$eq": query.name, "$type": "string"}
+        if query.prefix:
+            restricted |= id_prefix(query.prefix)
+        limit = query.limit or 0
+        if query.limit == 0:  # which MongoDB takes for no limit
             return
-        if by_name and name is None:
+        if query.by_name and query.name is None:
             # Each by an index, where one sort of all would read them all into memory before the first is at hand.
             text = {"$type": "string"}
-            named = self._schedules.find({**restricted, "name": text}, batch_size=_PAGE, limit=limit or 0).sort("name")
-            nameless = self._schedules.find({**restricted, "name": {"$not": text}}, batch_size=_PAGE, limit=limit or 0)
-            yield from map(schedule_from_store, islice(chain(named, nameless.sort("_id")), limit))
+            named = self._schedules.find({**restricted, "name": text}, batch_size=_PAGE, limit=limit).sort("name")
+            nameless = self._schedules.find({**restricted, "name": {"$not": text}}, batch_size=_PAGE, limit=limit)
+            yield from map(schedule_from_store, islice(chain(named, nameless.sort("_id")), query.limit))
             return
-        found = self._schedules.find(restricted, batch_size=_PAGE, limit=limit or 0).sort("_id")
-        yield from map(schedule_from_store, found)
+        by_id = self._schedules.find(restricted, batch_size=_PAGE, limit=limit).sort("_id")
+        yield from map(schedule_from_store, by_id)
 
     @translated_search
     def expressions(self) -> dict[str, list[Any]]:

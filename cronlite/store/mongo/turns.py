@@ -51,9 +51,9 @@ class Turns(Collections):
         of_each: dict[str, list[Document]] = defaultdict(list)
         for document in self._runs.aggregate([*first, *unions]):
             of_each[document["user"]].append(document)
-        found = in_turns([of_each[user] for user in users], limit)
-        if len(found) < limit:  # some have fewer than their share: the rest is for whoever came first
-            known = {document["_id"] for document in found}
+        oldest = in_turns([of_each[user] for user in users], limit)
+        if len(oldest) < limit:  # some have fewer than their share: the rest is for whoever came first
+            known = {document["_id"] for document in oldest}
             more = self._runs.find(ready).sort(sort).limit(limit)
-            found += [document for document in more if document["_id"] not in known][: limit - len(found)]
-        return found
+            oldest += [document for document in more if document["_id"] not in known][: limit - len(oldest)]
+        return oldest

@@ -6,11 +6,12 @@ import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timezone
 from itertools import chain
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from cronlite.documents import runs
 from cronlite.documents.runs import DEFAULT_QUEUE, Changes, Run
 from cronlite.documents.schedules import Document
+from cronlite.store.contract import ClaimQuery, UnsentQuery
 from cronlite.store.grouping import SharedChange, after, batches, shared
 from cronlite.store.sqlite.columns import instant, milliseconds
 from cronlite.store.sqlite.readable import read_or_abandon, readable
@@ -58,45 +59,26 @@ class Runs(Turns):
 
             return {row[0] for page in batches(rows, RUNS.rows_at_once) for row in _refused(insert, page)}
 
-    def claim_runs(
-        self,
-        daemon: str,
-        handlers: Collection[str],
-        now: datetime,
-        limit: int,
-        *,
-        queues: Collection[str] | None = None,
-        ids: Collection[str] | None = None,
-        users: Sequence[str] = (),
-        count: Callable[[Sequence[Run]], int] = len,
-    ) -> list[Run]:
-        asked = _Ready(handlers, now, queues, ids, users)
-        earliest = self.next_run_at(handlers)
-        if earliest is None or earliest > now:
+    def claim_runs(self, daemon: str, query: ClaimQuery) -> list[Run]:
+        earliest = self.next_run_at(query.handlers)
+        if earliest is None or earliest > query.now:
             return []  # asked without a lock, because most daemons ask in vain most of the time
         claimed: list[Run] = []
         with self._write() as connection:
             # Every run that is found is claimed, set to wait or abandoned, so this comes to an end.
-            while len(claimed) < limit and (found := _queued(connection, asked, limit - len(claimed))):
-                readable = read_or_abandon(connection, found, now)
-                wanted = readable[: count([run for _, run in readable])]
-                claimed += _claimed(connection, wanted, daemon, now)
+            while len(claimed) < query.limit and (oldest := _oldest(connection, query, query.limit - len(claimed))):
+                readable = read_or_abandon(connection, oldest, query.now)
+                wanted = readable[: query.count([run for _, run in readable])]
+                claimed += _claimed(connection, wanted, daemon, query.now)
                 if len(wanted) < len(readable):
                     break
         return claimed
 
-    def unsent_runs(
-        self,
-        now: datetime,
-        limit: int,
-        *,
-        sent_before: datetime | None = None,
-        queues: Collection[str] | None = None,
-    ) -> list[Run]:
-        of_queues, queue_list = _restricted(queues)
-        sent = [] if sent_before is None else [milliseconds(sent_before)]
+    def unsent_runs(self, query: UnsentQuery) -> list[Run]:
+        of_queues, queues = _restricted(query.queues)
+        sent = [] if query.sent_before is None else [milliseconds(query.sent_before)]
         statement = _UNSENT.format("< ?" if sent else "IS NULL", of_queues)
-        rows = self._read(statement, [*sent, milliseconds(now), *queue_list, limit])
+        rows = self._read(statement, [*sent, milliseconds(query.now), *queues, query.limit])
         return list(readable(map(RUNS.document, rows)))
 
     def change_runs(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
@@ -107,16 +89,16 @@ class Runs(Turns):
         owned = "WHERE state = 'running' AND (daemon = ? OR typeof(daemon) != 'text')"
         with self._write() as connection:
             rows = connection.execute(f"SELECT rowid, {RUNS.names} FROM runs {owned}", [daemon])
-            found = [(rowid, RUNS.document(row)) for rowid, *row in rows]
-            return len(found) - len(read_or_abandon(connection, found, now))
+            running = [(rowid, RUNS.document(row)) for rowid, *row in rows]
+            return len(running) - len(read_or_abandon(connection, running, now))
 
     def run(self, id: str) -> Run | None:
-        found = self._read(f"{RUNS.select} WHERE _id = ?", [id])
-        return runs.read(RUNS.document(found[0])) if found else None
+        rows = self._read(f"{RUNS.select} WHERE _id = ?", [id])
+        return runs.read(RUNS.document(rows[0])) if rows else None
 
     def run_with_key(self, key: str) -> Run | None:
-        found = self._read(f"{RUNS.select} WHERE state = 'queued' AND attempt = 0 AND key = ?", [key])
-        return next(readable(map(RUNS.document, found)), None)
+        rows = self._read(f"{RUNS.select} WHERE state = 'queued' AND attempt = 0 AND key = ?", [key])
+        return next(readable(map(RUNS.document, rows)), None)
 
     def count_runs(self) -> dict[tuple[str, str], int]:
         counted = "SELECT state, handler, count(*) FROM runs WHERE state = '{}' GROUP BY handler"
@@ -130,9 +112,9 @@ class Runs(Turns):
 
     def next_run_at(self, handlers: Collection[str]) -> datetime | None:
         rows = self._read(_EARLIEST, [milliseconds(_LAST_INSTANT), listed(handlers)])
-        found = [instant(run_at) for (run_at,) in rows if run_at is not None]
+        earliest = [instant(run_at) for (run_at,) in rows if run_at is not None]
         # A number that is no instant has come: the claim that finds it abandons its run.
-        return min((run_at if isinstance(run_at, datetime) else _FIRST_INSTANT for run_at in found), default=None)
+        return min((run_at if isinstance(run_at, datetime) else _FIRST_INSTANT for run_at in earliest), default=None)
 
     def owners(self) -> set[str]:
         rows = self._read(
@@ -145,36 +127,26 @@ class Runs(Turns):
         return self._change(statement, [milliseconds(now), _PRUNED_AT_ONCE])
 
 
-class _Ready(NamedTuple):
-    """Which queued runs a claim is for."""
-
-    handlers: Collection[str]
-    now: datetime
-    queues: Collection[str] | None
-    ids: Collection[str] | None
-    users: Sequence[str]
-
-
 def _restricted(queues: Collection[str] | None) -> tuple[str, list[str]]:
     """Return the term that restricts runs to some queues, and its variable."""
     return ("", []) if queues is None else (_OF_QUEUES, [listed(queues)])
 
 
-def _queued(connection: sqlite3.Connection, asked: _Ready, limit: int) -> list[tuple[int, Document]]:
-    """Return the oldest of the queued runs that are asked for, each with its row's number."""
+def _oldest(connection: sqlite3.Connection, query: ClaimQuery, limit: int) -> list[tuple[int, Document]]:
+    """Return the oldest of the queued runs that a claim is for, each with its row's number."""
     oldest: list[tuple[Any, ...]] = []
-    of_queues, queues = _restricted(asked.queues)
-    until = milliseconds(asked.now)
-    if asked.ids is not None:
-        named = [listed(asked.ids), listed(asked.handlers), until, *queues, limit]
+    of_queues, queues = _restricted(query.queues)
+    until = milliseconds(query.now)
+    if query.ids is not None:
+        named = [listed(query.ids), listed(query.handlers), until, *queues, limit]
         oldest += connection.execute(_NAMED.format(of_queues), named)
     else:
-        for handler in asked.handlers:  # one by one, the index gives them in order; together, all would be sorted
+        for handler in query.handlers:  # one by one, the index gives them in order; together, all would be sorted
             oldest += connection.execute(_OLDEST_QUEUED.format(of_queues), [handler, until, *queues, limit])
-    oldest.sort(key=lambda found: (found[0], str(found[1])))
+    oldest.sort(key=lambda row: (row[0], str(row[1])))
     rowids = [rowid for _, _, rowid in oldest[:limit]]
-    if asked.users and asked.ids is None:
-        first = oldest_in_turns(connection, asked.users, asked.handlers, until, (of_queues, queues), limit)
+    if query.users and query.ids is None:
+        first = oldest_in_turns(connection, query.users, query.handlers, until, (of_queues, queues), limit)
         rowids = list(dict.fromkeys(first + rowids))[:limit]
     rows = {row[0]: row[1:] for row in connection.execute(RUNS.select_rows, [listed(rowids)])}
     return [(rowid, RUNS.document(rows[rowid])) for rowid in rowids]
@@ -216,8 +188,8 @@ def _not_changed(connection: sqlite3.Connection, change: SharedChange) -> list[s
     values = RUNS.values(change.changes)
     try:
         statement = f"{RUNS.update(change.changes)} WHERE _id {IN_LIST} AND state = ? AND daemon IS ? AND attempt = ?"
-        found = connection.execute(statement, [*values, listed(change.ids), *change.fence.values()]).rowcount
-        if found == len(change.ids):
+        changed = connection.execute(statement, [*values, listed(change.ids), *change.fence.values()]).rowcount
+        if changed == len(change.ids):
             return []
     except sqlite3.IntegrityError:  # the lane, or the key, of one of them is another's
         if len(change.ids) == 1:

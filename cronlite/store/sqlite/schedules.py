@@ -10,7 +10,7 @@ from typing import Any
 
 from cronlite.documents.runs import Changes
 from cronlite.documents.schedules import Document, taken
-from cronlite.store.contract import MAX_TEXTS, Clause, Uncommon
+from cronlite.store.contract import MAX_TEXTS, Clause, ScheduleQuery, Uncommon
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import BY_ID, BY_NAME, Tables
 from cronlite.store.sqlite.tables import (
@@ -59,29 +59,20 @@ class Schedules(Tables):
         return self._change("DELETE FROM schedules WHERE _id = ?", [id]) == 1
 
     def schedule(self, id: str) -> Document | None:
-        found = self._read(f"{SCHEDULES.select} WHERE _id = ?", [id])
-        return SCHEDULES.document(found[0]) if found else None
+        rows = self._read(f"{SCHEDULES.select} WHERE _id = ?", [id])
+        return SCHEDULES.document(rows[0]) if rows else None
 
-    def schedules(
-        self,
-        *,
-        name: str | None = None,
-        prefix: str | None = None,
-        user: str | None = None,
-        handler: str | None = None,
-        tag: str | None = None,
-        limit: int | None = None,
-        by_name: bool = False,
-    ) -> Iterator[Document]:
-        asked: dict[str, Any] = {"name = ?": name, "user = ?": user, "handler = ?": handler, "_id >= ?": prefix or None}
-        asked["_id < ?"] = prefix + LAST_CHARACTER if prefix else None
+    def schedules(self, query: ScheduleQuery) -> Iterator[Document]:
+        asked = {"name = ?": query.name, "user = ?": query.user, "handler = ?": query.handler}
+        asked |= {"_id >= ?": query.prefix, "_id < ?": query.prefix + LAST_CHARACTER} if query.prefix else {}
         terms = {term: value for term, value in asked.items() if value is not None}
         # The plus keeps SQLite from sorting all the nameless ones for each page.
-        parts = [("name IS NOT NULL", BY_NAME), ("+name IS NULL", BY_ID)] if by_name else [("true", BY_ID)]
-        found = chain.from_iterable(
+        parts = [("name IS NOT NULL", BY_NAME), ("+name IS NULL", BY_ID)] if query.by_name else [("true", BY_ID)]
+        documents = chain.from_iterable(
             self._pages(SCHEDULES, [part, *terms], list(terms.values()), order, _PAGE) for part, order in parts
         )
-        return islice((document for document in found if tag is None or tag in _tags(document)), limit)
+        tagged = (document for document in documents if query.tag is None or query.tag in _tags(document))
+        return islice(tagged, query.limit)
 
     def expressions(self) -> dict[str, list[Any]]:
         return {column: [value for (value,) in self._read(expressions_query(column))] for column in EXPRESSIONS}
@@ -134,8 +125,8 @@ def uncommon_query(uncommon: Uncommon) -> tuple[str, list[str]]:
 
 
 def _plain(column: str, values: Sequence[Any]) -> list[Any]:
-    given = (DUE_DEFAULTS[column] if value is None else value for value in values)
-    return [value for value in given if isinstance(value, (str, int, float))]
+    stored = (DUE_DEFAULTS[column] if value is None else value for value in values)
+    return [value for value in stored if isinstance(value, (str, int, float))]
 
 
 def _tags(document: Document) -> list[Any]:

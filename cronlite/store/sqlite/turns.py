@@ -27,8 +27,8 @@ class Turns(Tables):
     """The contract's methods on users."""
 
     def queued_users(self, after: str | None, limit: int) -> list[str]:
-        found = self._read(_USERS.format(">=" if after is None else ">"), [after or "", limit])
-        return [user for (user,) in found if isinstance(user, str)]
+        rows = self._read(_USERS.format(">=" if after is None else ">"), [after or "", limit])
+        return [user for (user,) in rows if isinstance(user, str)]
 
     def count_queued(self, user: str, limit: int) -> int:
         return self._up_to(limit, "runs WHERE state = 'queued' AND user = ?", user)
@@ -57,5 +57,5 @@ def oldest_in_turns(
         for handler in handlers:
             values = [user, handler, until, *queues, share(limit, users)]
             oldest += connection.execute(_OLDEST_OF_USER.format(term), values)
-        of_each.append([rowid for _, _, rowid in sorted(oldest, key=lambda found: (found[0], str(found[1])))])
+        of_each.append([rowid for _, _, rowid in sorted(oldest, key=lambda row: (row[0], str(row[1])))])
     return in_turns([rowids[: share(limit, users)] for rowids in of_each], limit)
