@@ -25,8 +25,8 @@ def open_store(uri: str) -> Store:
 
     A server is not asked yet. Raises ConfigurationError for a URI that cannot be used; its text shows no password.
     """
-    found = _SCHEME.match(uri)
-    kind = found[0].lower() if found else ""
+    scheme = _SCHEME.match(uri)
+    kind = scheme[0].lower() if scheme else ""
     if kind in ("mongodb", "mongodb+srv"):
         from cronlite.store.mongo import MongoStore  # pymongo is slow to import, and the other stores go without
 
@@ -54,18 +54,18 @@ def from_anywhere(uri: str) -> str:
 
 
 def _path(uri: str) -> Path | None:
-    kind, _, given = uri.partition(":")
+    kind, _, path = uri.partition(":")
     if kind.lower() == "memory":
-        if given.strip("/"):
+        if path.strip("/"):
             raise ConfigurationError("memory: is followed by nothing; give sqlite:PATH to keep the data in a file")
         return None
-    if given.startswith("//"):
-        given = given[2:]
-        if not given.startswith("/"):
+    if path.startswith("//"):
+        path = path[2:]
+        if not path.startswith("/"):
             raise ConfigurationError("sqlite:// is followed by an absolute path; give sqlite:PATH for a relative one")
-    if not given or given.startswith(":") or "\0" in given:
+    if not path or path.startswith(":") or "\0" in path:
         raise ConfigurationError("sqlite: names no file; give sqlite:PATH, or memory: to keep nothing")
     try:
-        return Path(f"/{given.lstrip('/')}" if given.startswith("/") else given).expanduser()
+        return Path(f"/{path.lstrip('/')}" if path.startswith("/") else path).expanduser()
     except RuntimeError:
         raise ConfigurationError("the store's URI names the home of a user who has none; give the whole path") from None

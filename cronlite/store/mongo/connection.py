@@ -84,8 +84,8 @@ def connect(uri: str) -> tuple[MongoClient[Document], str, str]:
         database = client.get_default_database().name if path else ""
     except (OSError, PyMongoError, ValueError, TypeError) as refused:
         if files := _unusable_files(uri):
-            told = f"give {files} as a readable PEM file"
-            raise ConfigurationError(f"a file that the MongoDB URI names cannot be used; {told}") from None
+            remedy = f"give {files} as a readable PEM file"
+            raise ConfigurationError(f"a file that the MongoDB URI names cannot be used; {remedy}") from None
         reason = "" if "@" in uri else f": {refused}"
         raise ConfigurationError(f"the MongoDB URI cannot be read{reason}; {_ESCAPE}") from None
     if not database or "@" in unquote_plus(path):

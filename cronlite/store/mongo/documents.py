@@ -65,10 +65,10 @@ def run_from_store(document: Document) -> Document:
 def update(changes: Changes) -> Document:
     """Return the update that sets fields, and removes those that are None."""
     stored = _with_schedule_ids(dict(changes), id_to_store)
-    given = {name: value for name, value in stored.items() if value is not None}
+    present = {name: value for name, value in stored.items() if value is not None}
     removed = {name: "" for name, value in stored.items() if value is None}
     # An empty operator is an error to MongoDB before 5.0.
-    return {operator: fields for operator, fields in (("$set", given), ("$unset", removed)) if fields}
+    return {operator: fields for operator, fields in (("$set", present), ("$unset", removed)) if fields}
 
 
 def id_prefix(prefix: str) -> Document:

@@ -157,9 +157,9 @@ def build(index: Index, collection: Collection[Document]) -> str | None:
 
 def built_as(index: Index, present: Iterable[Mapping[str, Any]]) -> str | None:
     """Return the name under which an index is among a collection's, if it is."""
-    for one in present:
-        if list(one["key"].items()) == list(index.keys) and _options(one) == dict(index.options):
-            name: str = one["name"]
+    for built in present:
+        if list(built["key"].items()) == list(index.keys) and _options(built) == dict(index.options):
+            name: str = built["name"]
             return name
     return None
 
@@ -171,7 +171,7 @@ def _options(present: Mapping[str, Any]) -> dict[str, Any]:
 
 def _reason(refused: OperationFailure, index: Index, collection: Collection[Document]) -> str:
     if refused.code in (failures.INDEX_OPTIONS_CONFLICT, failures.INDEX_KEY_SPECS_CONFLICT):
-        names = [one["name"] for one in collection.list_indexes() if _in_the_way(index, one)]
+        names = [other["name"] for other in collection.list_indexes() if _in_the_way(index, other)]
         drop = " and ".join(f"db.{index.collection}.dropIndex({name!r})" for name in names) or "drop it"
         return f"another one is in its place; {drop}, and start again"
     if refused.code == failures.CANNOT_INDEX_PARALLEL_ARRAYS:

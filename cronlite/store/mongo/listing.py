@@ -30,9 +30,9 @@ class Listing(Readable):
         # All states, where none is named: the index of the states then also serves the list of all runs.
         wanted = {"state": {"$in": STATES}} | _filter(query)
         order = ("_id", ASCENDING) if query.prefix else ("queued_at", DESCENDING)
-        found = self._runs.find(wanted, limit=query.limit or 0, batch_size=_PAGE).sort([order])
+        listed = self._runs.find(wanted, limit=query.limit or 0, batch_size=_PAGE).sort([order])
         # An index gives the order; where it is lacking, the sort may need more than memory.
-        yield from readable(found.allow_disk_use(True))
+        yield from readable(listed.allow_disk_use(True))
 
     @translated_search
     def count_listed(self, query: RunQuery) -> int:
@@ -50,8 +50,7 @@ class Listing(Readable):
                 {"$group": {"_id": "$schedule", "run": {"$first": "$$ROOT"}}},
             ]
             groups = self._runs.aggregate(newest, allowDiskUse=True)
-            found = readable(group["run"] for group in groups)
-            last |= {run.schedule: run for run in found if run.schedule}
+            last |= {run.schedule: run for run in readable(group["run"] for group in groups) if run.schedule}
         return last
 
 

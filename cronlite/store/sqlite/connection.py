@@ -123,8 +123,8 @@ class Tables:
         elif rows is None:
             yield from map(table.document, (row[1:] for row in self._read(table.select_rows, [listed(page)])))
         else:
-            found = {row[0]: row[1:] for row in rows}
-            yield from (table.document(found[rowid]) for rowid in page if rowid in found)
+            stored = {row[0]: row[1:] for row in rows}
+            yield from (table.document(stored[rowid]) for rowid in page if rowid in stored)
 
     def _read_some(self, query: str, values: Sequence[Any]) -> Rows | None:
         """Return all rows of a query, unless they are too large to be in memory together."""
@@ -162,8 +162,8 @@ class Tables:
             self._connection = open_database(self._path)
             self._opener = os.getpid()
             if self._path is not None:
-                found = _found(self._path)
-                self._file, self._size = _identity(found), found.st_size
+                status = _status(self._path)
+                self._file, self._size = _identity(status), status.st_size
         return self._connection
 
     def _look_at_file(self, path: Path) -> None:
@@ -172,13 +172,13 @@ class Tables:
             raise StoreUnavailable(
                 f"{self.address} was open when this process was forked by other means than os.fork; open it afterwards"
             )
-        found = _found(path)
-        if _identity(found) != self._file:
+        status = _status(path)
+        if _identity(status) != self._file:
             log.warning("%s was replaced while in use; what is there now counts", self.address)
             self._disconnect()
-        elif found.st_size < self._size:
-            self._require_whole(path, found.st_size)
-        self._size = found.st_size
+        elif status.st_size < self._size:
+            self._require_whole(path, status.st_size)
+        self._size = status.st_size
 
     def _require_whole(self, path: Path, size: int) -> None:
         """Raise StoreUnavailable for a file that is shorter than before, unless somebody packed it (VACUUM).
@@ -197,7 +197,7 @@ class Tables:
             self._connection = None
 
 
-def _found(path: Path) -> os.stat_result:
+def _status(path: Path) -> os.stat_result:
     """Look at the file at a path; raise StoreUnavailable when none is there."""
     try:
         return path.stat()
@@ -208,9 +208,9 @@ def _found(path: Path) -> os.stat_result:
         ) from None
 
 
-def _identity(found: os.stat_result) -> tuple[int, int]:
+def _identity(status: os.stat_result) -> tuple[int, int]:
     """Tell one file at a path from the next."""
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _before_fork() -> None:

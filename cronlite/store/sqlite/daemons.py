@@ -18,10 +18,10 @@ class Daemons(Tables):
 
     def join(self, daemon: DaemonRecord) -> datetime:
         now = self.now()
-        given = {name: getattr(daemon, name) for name in _FIELDS}
+        fields = {name: getattr(daemon, name) for name in _FIELDS}
         queues = None if daemon.queues is None else list(daemon.queues)
         lists = {"handlers": list(daemon.handlers), "declared": list(daemon.declared), "queues": queues}
-        joined = given | lists | {"_id": daemon.id, "seen_at": now}
+        joined = fields | lists | {"_id": daemon.id, "seen_at": now}
         self._change(DAEMONS.insert(replace=True), DAEMONS.row(joined))
         return now
 
@@ -29,9 +29,9 @@ class Daemons(Tables):
         self, id: str, *, running: int, stuck: int, trouble: str = "", ticked_at: datetime | None = None
     ) -> datetime | None:
         now = self.now()
-        told = {"seen_at": now, "running": running, "stuck": stuck, "trouble": trouble, "ticked_at": ticked_at}
+        seen = {"seen_at": now, "running": running, "stuck": stuck, "trouble": trouble, "ticked_at": ticked_at}
         beaten = self._change(
-            f"{DAEMONS.update(told)}, beat = beat + 1 WHERE _id = ? AND dead_at IS NULL", [*DAEMONS.values(told), id]
+            f"{DAEMONS.update(seen)}, beat = beat + 1 WHERE _id = ? AND dead_at IS NULL", [*DAEMONS.values(seen), id]
         )
         return now if beaten else None
 
@@ -39,8 +39,8 @@ class Daemons(Tables):
         self._change("DELETE FROM daemons WHERE _id = ?", [id])
 
     def daemons(self) -> list[DaemonRecord]:
-        found = map(DAEMONS.document, self._read(f"{DAEMONS.select} ORDER BY _id"))
-        return [record for document in found if (record := DaemonRecord.read({**document, "id": document["_id"]}))]
+        documents = map(DAEMONS.document, self._read(f"{DAEMONS.select} ORDER BY _id"))
+        return [record for document in documents if (record := DaemonRecord.read({**document, "id": document["_id"]}))]
 
     def mark_dead(self, id: str, beat: int) -> bool:
         seen = [milliseconds(self.now()), id, beat]

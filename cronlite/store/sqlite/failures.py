@@ -32,8 +32,8 @@ def translation(address: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        told = str(error)
-        kind, remedy = next(((kind, remedy) for words, kind, remedy in _KNOWN if words in told), (StoreError, ""))
-        raise kind(f"{address}: {told}; {remedy}" if remedy else f"{address}: {told}") from error
+        message = str(error)
+        kind, remedy = next(((kind, remedy) for words, kind, remedy in _KNOWN if words in message), (StoreError, ""))
+        raise kind(f"{address}: {message}; {remedy}" if remedy else f"{address}: {message}") from error
     except (UnicodeEncodeError, OverflowError) as error:
         raise StoreError(f"{address}: a value that SQLite cannot hold: {error}") from error

@@ -36,17 +36,17 @@ class Listing(Tables):
 
     def _count(self, query: RunQuery) -> int:
         terms, values = self._restrictions(query)
-        found = f"SELECT 1 FROM runs WHERE {' AND '.join(['true', *terms])} LIMIT ?"
+        matching = f"SELECT 1 FROM runs WHERE {' AND '.join(['true', *terms])} LIMIT ?"
         counted = [*values, -1 if query.limit is None else query.limit]
-        [(count,)] = self._read(f"SELECT count(*) FROM ({found})", counted)
+        [(count,)] = self._read(f"SELECT count(*) FROM ({matching})", counted)
         return int(count)
 
     def last_runs(self, schedules: Collection[str]) -> dict[str, Run]:
         last = "SELECT rowid FROM runs WHERE schedule = ids.value ORDER BY queued_at DESC, _id DESC LIMIT 1"
-        found = self._read(
+        rows = self._read(
             f"{RUNS.select} WHERE rowid IN (SELECT ({last}) FROM json_each(?) AS ids)", [listed(schedules)]
         )
-        return {run.schedule: run for run in readable(map(RUNS.document, found)) if run.schedule}
+        return {run.schedule: run for run in readable(map(RUNS.document, rows)) if run.schedule}
 
     def _in_order(self, query: RunQuery, order: Order) -> Iterator[Run]:
         size = _PAGE if query.limit is None else min(query.limit, _PAGE)
@@ -66,9 +66,9 @@ class Listing(Tables):
         asked[f"schedule {IN_LIST}"] = None if query.schedules is None else listed(query.schedules)
         asked |= {"queued_at < ?": milliseconds(query.until), "_id >= ?": query.prefix or None}
         asked["_id < ?"] = query.prefix + LAST_CHARACTER if query.prefix else None
-        given = {term: value for term, value in asked.items() if value is not None}
+        terms = {term: value for term, value in asked.items() if value is not None}
         states = [] if query.states is None or "state" in columns else [_one_of(query.states)]
-        return [*given, *states], list(given.values())
+        return [*terms, *states], list(terms.values())
 
     def _rarest(self, columns: dict[str, str]) -> str | None:
         """Return which of these columns has its value in the fewest runs; SQLite itself does not know."""

@@ -81,10 +81,10 @@ def damage(path: Path) -> list[str]:
     """Read a whole file, and return what SQLite finds wrong with it: the first few lines."""
     try:
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as another:  # which has nothing of it in memory
-            told = [str(line) for (line,) in another.execute(f"PRAGMA quick_check({_FAULTS})")]
+            lines = [str(line) for (line,) in another.execute(f"PRAGMA quick_check({_FAULTS})")]
     except sqlite3.DatabaseError as error:
-        told = [str(error)]
-    return [] if told == ["ok"] else [" ".join(line.split()) for line in told]
+        lines = [str(error)]
+    return [] if lines == ["ok"] else [" ".join(line.split()) for line in lines]
 
 
 def _text(stored: bytes) -> str | bytes:

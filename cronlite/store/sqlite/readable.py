@@ -28,12 +28,12 @@ def read_or_abandon(
     connection: sqlite3.Connection, rows: Sequence[tuple[int, Document]], now: datetime
 ) -> list[tuple[int, Run]]:
     """Read runs, each with its row's number; close those that cannot be read, which would be found first for ever."""
-    found = []
+    whole = []
     for rowid, document in rows:
         try:
-            found.append((rowid, runs.read(document)))
+            whole.append((rowid, runs.read(document)))
         except InvalidInput as fault:
             log.warning("run %s cannot be read, and is abandoned: %s", shown(document.get("_id")), fault)
             ended = runs.closed(ABANDONED, now, reason=f"it cannot be read: {fault}")
             connection.execute(f"{RUNS.update(ended)} WHERE rowid = ?", [*RUNS.values(ended), rowid])
-    return found
+    return whole

@@ -103,8 +103,8 @@ class Table:
             raise StoreError(f"the table {self.name} has no column for {unknown}")
 
 
-def _written(given: Iterable[tuple[Callable[[Any], Any] | None, Any]]) -> list[Any]:
-    return [write(value) if write and value is not None else value for write, value in given]
+def _written(cells: Iterable[tuple[Callable[[Any], Any] | None, Any]]) -> list[Any]:
+    return [write(value) if write and value is not None else value for write, value in cells]
 
 
 SCHEDULES = Table(

@@ -29,9 +29,9 @@ class Ticks(Tables):
         row = TICKS.row({name: getattr(tick, name) for name in FIELDS})
         with self._write() as connection:
             connection.execute(f"{TICKS.insert()} ON CONFLICT DO NOTHING", row)
-            [standing] = connection.execute(_ONE, [milliseconds(tick.minute)])
-            if found := ticks.read(TICKS.document(standing)):
-                return found
+            [other] = connection.execute(_ONE, [milliseconds(tick.minute)])
+            if standing := ticks.read(TICKS.document(other)):
+                return standing
             connection.execute(TICKS.insert(replace=True), row)
         return tick
 
