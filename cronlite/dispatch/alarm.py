@@ -1,4 +1,4 @@
-"""Who looks at the time, so that nothing else in a pool has to: one thread, started by who is going to need it."""
+"""Who looks at the time for a pool? One thread, which starts with the first run that needs it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Alarm:
     def start(self) -> None:
         """Start the thread, if it is not there yet. Raises RuntimeError where the system grants none.
 
-        Apart from `at`, which is called where it is too late to refuse a run.
+        `at` does not start it: that is called when it is too late to refuse a run.
         """
         if self._thread is not None:
             return

@@ -44,11 +44,11 @@ class Call:
         self.tail = Tail()
         self.thread: int | None = None
         self.loop: Loop | None = None
-        self.begun = False  # on a loop, where that may come long after it got its seat
+        self.begun = False  # whether its coroutine runs, perhaps long after it got its seat
         self.deadline = math.inf
         self.cut: Callable[[], object] | None = None
         self.cut_off = False  # at its time limit
-        self.cancel_heard = False  # by its loop
+        self.cancel_heard = False  # whether its loop has cancelled it, which a blocked loop does not
 
     def settle(self) -> bool:
         """Take it upon oneself to say how the run ended; only the first who asks may."""
@@ -71,12 +71,12 @@ class Call:
 
     @property
     def needs_clock(self) -> bool:
-        """Tell whether somebody has to look at the time for it."""
+        """Tell whether the alarm is needed for it: for its limit, for a loop that may block, for its child process."""
         apart = self.handler is not None and self.handler.isolation == "process"
         return apart or self.on_loop or self.run.timeout_seconds is not None
 
     def stack(self) -> str:
-        """Say where it hangs, as far as that is known: not of a coroutine that waits, nor of a child process."""
+        """Return the stack where it hangs; empty for a coroutine that waits and for a child process."""
         if self.loop is not None:
             return "" if self.cancel_heard else self.loop.stack()
         frame = sys._current_frames().get(self.thread or 0) if self.cut is None else None
@@ -85,10 +85,10 @@ class Call:
 
 @types.coroutine
 def stepwise(call: Call, awaited: Awaitable[Any]) -> Generator[Any, Any, Any]:
-    """Await something as `await` does, with its loop knowing at whose step it stands.
+    """Await something as `await` does, and note on the loop which call is taking a step.
 
-    A call that was told to have ended takes no further step: a loop that was blocked may come back to it when another
-    attempt is at work. It is cancelled instead.
+    A call that is settled takes no further step, but is cancelled: when a blocked loop comes back to it, another
+    attempt of its run may be at work.
     """
     from asyncio import CancelledError
 

@@ -147,10 +147,10 @@ class _Child:
 
 def _function(qualified: str) -> Callable[[Any], Any]:
     module, _, path = qualified.partition(":")
-    found: Any = importlib.import_module(module)
+    target: Any = importlib.import_module(module)
     for name in path.split("."):
-        found = getattr(found, name)
-    function: Callable[[Any], Any] = found
+        target = getattr(target, name)
+    function: Callable[[Any], Any] = target
     return function
 
 
@@ -163,7 +163,7 @@ class _Relay(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            told = {
+            fields = {
                 "name": record.name,
                 "levelno": record.levelno,
                 "levelname": record.levelname,
@@ -171,7 +171,7 @@ class _Relay(logging.Handler):
                 "msg": record.getMessage()[-MAX_LOGGED:],
             }
             if record.exc_info:
-                told["exc_text"] = logging.Formatter().formatException(record.exc_info)[-MAX_LOGGED:]
-            self._child.send(log=told)
+                fields["exc_text"] = logging.Formatter().formatException(record.exc_info)[-MAX_LOGGED:]
+            self._child.send(log=fields)
         except Exception:  # noqa: BLE001 - as every logging handler does
             self.handleError(record)

@@ -107,7 +107,7 @@ class Keeper:
 
 def _close(process: Popen[bytes]) -> None:
     assert process.stdin
-    with suppress(OSError):  # what was not written meets nobody
+    with suppress(OSError):  # the process is gone, and nobody reads what was not written
         process.stdin.close()
 
 

@@ -86,7 +86,7 @@ class Limits:
     def _lose_loop_of(self, call: Call, loop: Loop) -> None:
         """Give up on a call whose loop did not hear of its cancellation, and on the loop; all else on that goes back.
 
-        If another keeps the loop, with a later limit or none, that is left to it, and the call alone goes back.
+        If another call blocks the loop and is within its own limit, it keeps the loop, and this call alone goes back.
         """
         self._loops.leave(loop)
         blocking = loop.stands_at

@@ -1,4 +1,4 @@
-"""Where do coroutines run: on one asyncio loop in a thread of its own, started when first needed."""
+"""Where do coroutines run? On one asyncio loop in a thread of its own, which starts when it is first needed."""
 
 from __future__ import annotations
 

@@ -44,12 +44,12 @@ def raised(error: BaseException) -> Outcome:
 
 def timed_out(seconds: float | None, *, still_at: str | None = None) -> Outcome:
     """Return the outcome of a call that was cut off at its limit, or (`still_at`, a stack) that cannot be."""
-    message, told = f"ran longer than its {seconds:g} s", ""
+    message, stack = f"ran longer than its {seconds:g} s", ""
     if still_at is not None:
-        message, told = f"{message}, and goes on: it cannot be cut off", _tail(still_at)
+        message, stack = f"{message}, and goes on: it cannot be cut off", _tail(still_at)
     return Outcome(
         runs.TIMED_OUT,
-        error={"type": "TimedOut", "message": message, "traceback": told},
+        error={"type": "TimedOut", "message": message, "traceback": stack},
         retriable=still_at is None,
     )
 
@@ -65,13 +65,13 @@ def died(status: int | None) -> Outcome:
     None stands for one that fell silent, and had to be ended.
     """
     if status is None:
-        told = "its process closed its connection to the daemon before the handler was done, and was ended"
+        message = "its process closed its connection to the daemon before the handler was done, and was ended"
     elif status < 0:
-        told = f"its process was killed by {signal_name(-status)}"
-        told += " (out of memory, or by hand)" if status == -signal.SIGKILL else ""
+        message = f"its process was killed by {signal_name(-status)}"
+        message += " (out of memory, or by hand)" if status == -signal.SIGKILL else ""
     else:
-        told = f"its process exited with status {status} before the handler was done"
-    return Outcome(runs.FAILED, error={"type": "ProcessDied", "message": told, "traceback": ""})
+        message = f"its process exited with status {status} before the handler was done"
+    return Outcome(runs.FAILED, error={"type": "ProcessDied", "message": message, "traceback": ""})
 
 
 def signal_name(number: int) -> str:

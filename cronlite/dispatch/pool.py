@@ -1,4 +1,4 @@
-"""Which claimed runs execute now: seats in this process, and the outcome of each run by callback."""
+"""Which of the claimed runs execute now, and how does a seat go from one to the next?"""
 
 from __future__ import annotations
 
@@ -47,12 +47,13 @@ class Pool:
     ) -> None:
         self.seats = seats
         self._registry, self._done = registry, done
-        # While runs wait, a thread goes from one to the next by single operations on these two, which are atomic: with
-        # a lock it took four times as long, as threads queue up for it. All runs are present until they are done.
+        # A thread takes its next run by single operations on these two, which Python makes atomic: under a lock this
+        # took four times as long, as all threads queue for the lock. A run is present until it is done, and waits
+        # until it has a seat.
         self._waiting: deque[Call] = deque()
         self._present: dict[Call, None] = {}
-        # A seat is idle or taken by a call, which hands it to the next. The lock is for these, and for `present`
-        # growing or being found empty.
+        # A seat is idle, or a call has it and hands it to the next call. The lock guards what follows, and `_present`
+        # where it grows or is found to be empty.
         self._lock = threading.Lock()
         self._quiet = threading.Condition(self._lock)
         self._stuck: set[Call] = set()
@@ -60,7 +61,7 @@ class Pool:
         self._threads = 0
         self._parked = 0
         self._closed = False
-        self._handed: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self._handovers: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._loops = Loops(self._loop_ended)
         self._alarm = Alarm(self._check_limits)
         self._limits = Limits(self._seated, self._end, self._loops, self._alarm.at)
@@ -164,7 +165,7 @@ class Pool:
             self._closed = self._handling.is_closed = True
             self._waiting.clear()
             for _ in range(self._threads):
-                self._handed.put(None)
+                self._handovers.put(None)
         self._alarm.close()
         self._children.close()
         self._loops.close()
@@ -177,7 +178,7 @@ class Pool:
     # how a seat goes from run to run
 
     def _seated(self) -> list[Call]:
-        present = list(self._present)  # looked at before those that wait, or one between the two would be missed
+        present = list(self._present)  # read first, or a call that gets its seat between the two reads is missed
         waiting = set(self._waiting.copy())
         return [call for call in present if call not in waiting]
 
@@ -192,7 +193,7 @@ class Pool:
         return taken
 
     def _begin(self, call: Call) -> None:
-        """Start a call where it belongs, on a seat that is no thread's own; one that cannot be started goes back."""
+        """Start a call that was given a seat, in a thread or on a loop; one that cannot be started goes back."""
         try:
             if call.on_loop:
                 call.loop = self._loops.current
@@ -204,7 +205,7 @@ class Pool:
             self._shortage.note(refused)
             if call.settle():
                 self._tell(call, None)
-                with self._lock:  # the runs that wait are left to seats that have a thread, or to be withdrawn
+                with self._lock:  # no waiting run begins here: it waits for a seat with a thread, or is withdrawn
                     del self._present[call]
                     self._leave_seat()
 
@@ -214,7 +215,7 @@ class Pool:
                 return
             if self._parked:
                 self._parked -= 1
-                self._handed.put(call)
+                self._handovers.put(call)
                 return
             self._threads += 1
         try:
@@ -234,9 +235,9 @@ class Pool:
         return True
 
     def _next(self, call: Call, *, parking: bool = False) -> Call | None:
-        """End a call and return the next one for its seat, or leave that idle when there is none.
+        """Forget a call that has ended and return the next one for its seat; without a next one the seat is idle.
 
-        With `parking`, the calling thread counts as parked then.
+        With `parking`, the calling thread then counts as parked: it waits to be handed a call.
         """
         self._present.pop(call, None)
         try:
@@ -244,14 +245,14 @@ class Pool:
         except IndexError:
             pass
         with self._lock:
-            for following in self._take(1):  # submitted meanwhile, when this seat was not idle yet
+            for following in self._take(1):  # submitted since the look above, while this seat counted as taken
                 return following
             self._parked += parking
             self._leave_seat()
             return None
 
     def _leave_seat(self) -> None:
-        """Leave a seat idle; for one who has the lock."""
+        """Leave a seat idle. The caller holds the lock."""
         self._idle_seats += 1
         if not self._present:
             mend_streams()
@@ -259,9 +260,10 @@ class Pool:
             self._quiet.notify_all()
 
     def _end(self, call: Call, outcome: Outcome | None, *, stuck: bool = False) -> bool:
-        """Tell of a call's end in its place, and give its seat to the next; return False where it did so by itself.
+        """Tell how a call ended that does not tell so itself, and give its seat to the next call.
 
-        None is refused for a coroutine that has begun.
+        Return False if its end was told already. None says that the handler was not called, and is refused for a
+        coroutine that has begun.
         """
         with self._lock:
             if (outcome is None and call.begun) or not call.settle():
@@ -281,9 +283,9 @@ class Pool:
                 with self._lock:
                     self._parked += 1
                 self._begin(call)
-                call = self._handed.get()
+                call = self._handovers.get()
             elif self._report(call, self._handling.run(call)):
-                call = self._next(call, parking=True) or self._handed.get()
+                call = self._next(call, parking=True) or self._handovers.get()
             else:
                 return  # another thread has its seat
 
@@ -314,7 +316,7 @@ class Pool:
     # how a run's end is told
 
     def _report(self, call: Call, outcome: Outcome | None) -> bool:
-        """Say how a run ended, and tell whether it still has its seat: if not, its end was told at its time limit."""
+        """Tell how a run ended; return False if that was told at its time limit, when its seat went to another."""
         if not call.settle():
             with self._lock:
                 self._stuck.discard(call)

@@ -69,7 +69,7 @@ class Child:
             theirs.close()
             os.close(printing)
         self._received = b""
-        self._lock = threading.Lock()  # so that nobody kills what is at another call, or buried and its id reused
+        self._lock = threading.Lock()  # without it a late kill could hit another call, or whoever got the id
         self._calls = 0
         self._at_work = False
         self._ended = False
@@ -145,7 +145,7 @@ class Child:
         poll.register(self._channel, select.POLLIN)
         poll.register(self._output, select.POLLIN)
         while True:
-            # Asked before reading, so that its last words are read; its channel may live on in a fork of its own.
+            # Asked before reading, so that its last words are read. The channel does not tell: a fork may hold it open.
             dead = self._process.poll() is not None
             poll.poll(0 if dead else _LOOK_MILLISECONDS)
             messages = self._messages()
@@ -158,7 +158,7 @@ class Child:
                     raise NotStarted(message["lacking"])
                 elif "log" in message:
                     _log(message["log"])
-                elif outcome:  # asked by a thread that the handler left behind
+                elif outcome:  # so the question is from a thread that the handler left behind
                     with suppress(Died):
                         self._send(line({"mine": False}))
                 else:
@@ -204,7 +204,7 @@ class Child:
 def _own_path() -> list[str]:
     """List where this process imports from, the working directory last.
 
-    Somebody else may have put a `json.py` there: a child hears the real order when it has imported what it needs.
+    That may hold somebody's `json.py`: a child is sent the real order when it has imported what it needs.
     """
     here = {"", str(Path.cwd())}
     path = [entry for entry in sys.path if isinstance(entry, str)]
@@ -227,12 +227,12 @@ def line(message: Mapping[str, Any]) -> bytes:
     return json.dumps(message).encode() + b"\n"
 
 
-def _log(told: Mapping[str, Any]) -> None:
-    record = logging.makeLogRecord(dict(told))
-    logged = logging.getLogger(record.name)
+def _log(fields: Mapping[str, Any]) -> None:
+    record = logging.makeLogRecord(dict(fields))
+    receiver = logging.getLogger(record.name)
     with suppress(Exception):  # an application's own handler may raise; the run is no worse for it
-        if logged.isEnabledFor(record.levelno):
-            logged.handle(record)
+        if receiver.isEnabledFor(record.levelno):
+            receiver.handle(record)
 
 
 def _asked(still_mine: Callable[[], bool]) -> bool:

@@ -359,4 +359,28 @@ _LEASES = [
     Sabotage("what may not wait gets a seat first", ROOM, "if place >= self._free:", "if False:", WITH_DAEMONS),
 ]
 
-ACTS = [*_TIME, *_LEDGER, *_POLICIES, *_FENCES, *_LEASES]
+_ENDS = [
+    Sabotage(
+        "a stop waits until coroutines have ended",
+        "dispatch/pool.py",
+        "all(call.cut is None for call in self._seated())",
+        "True",
+        "tests/daemon/test_hard_stop.py",
+    ),
+    Sabotage(
+        "a blocked loop is told",
+        "dispatch/limits.py",
+        "map(_blocked_by, self._loops.blocked)",
+        "map(_blocked_by, ())",
+        "tests/dispatch/test_blocked_loop.py",
+    ),
+    Sabotage(
+        "a run is settled once",
+        "dispatch/calls.py",
+        "return self._settling.acquire(blocking=False)",
+        "return self._settling.acquire(blocking=False) or True",
+        "tests/dispatch/test_blocked_loop.py tests/dispatch/test_pool.py",
+    ),
+]
+
+ACTS = [*_TIME, *_LEDGER, *_POLICIES, *_FENCES, *_LEASES, *_ENDS]
