@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from cronlite.cli import render
 from cronlite.cli.parameters import Name, zone_names
 from cronlite.cli.render import Column
 from cronlite.cli.session import Session, pass_session
+from cronlite.cli.streams import say
+from cronlite.cli.visible import printable
 from cronlite.client.app import Cronlite
 from cronlite.client.schedules import change, declare
 from cronlite.crontab import IMPORTED, Entry, Known, Plan, Refusal, Remark
@@ -123,7 +126,11 @@ def export_crontab(session: Session, tag: str | None, user: str | None, system: 
     'import-crontab' finds the same schedules again by the comments '#cronlite: name NAME'.
     """
     found, broken = schedules.readable(session.cron.store.schedules(ScheduleQuery(tag=tag, user=user)))
-    click.echo(crontab.export(found, system=system), nl=False)
+    written = crontab.export(found, system=system)
+    if sys.stdout.isatty():
+        say(printable(written), end="")
+    else:
+        click.echo(written, nl=False)  # as it is: to be a crontab
     if broken:
         render.note(f"{len(broken)} cannot be read ({', '.join(broken[:3])}); 'cronlite doctor' tells why", "warning")
 
@@ -280,17 +287,17 @@ def _show(held: Import, now: datetime, stored: bool) -> None:
     if held.steps:
         columns = [Column("line", right=True), Column("becomes", True), Column("next run"), Column("when", True)]
         columns += [Column("user", True), Column("command", True), Column("schedule", True)]
-        click.echo(render.table(columns, [_row(step, now) for step in held.steps]))
+        say(render.table(columns, [_row(step, now) for step in held.steps]))
     for remark in held.plan.remarks:
-        click.echo(f"line {remark.line}: {render.one_line(remark.text)}")
+        say(f"line {remark.line}: {render.one_line(remark.text)}")
     for refusal in held.refusals:
-        click.echo(f"line {refusal.line} is refused: {render.one_line(refusal.text)}")
-        click.echo(f"    {render.one_line(refusal.reason)}; {render.one_line(refusal.remedy)}")
+        say(f"line {refusal.line} is refused: {render.one_line(refusal.text)}")
+        say(f"    {render.one_line(refusal.reason)}; {render.one_line(refusal.remedy)}")
     counted = Counter(step.action for step in held.steps)
     told = (
         f"{counted['add']} new, {counted['change']} changed, {counted['keep']} unchanged, {len(held.refusals)} refused"
     )
-    click.echo(f"{told}; times are on the clock of {held.tz} where no line says another")
+    say(f"{told}; times are on the clock of {held.tz} where no line says another")
     _note(held, counted["add"], stored)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from cronlite.cli.crontab import is_system, machine_zone
 from cronlite.errors import ConfigurationError
 from cronlite.handlers.registry import Registry
 from cronlite.handlers.shell import allow_shell
+from tests.cli.conftest import Typed
+from tests.cli.terminal import Terminal
 
 SERVER = Path(__file__).parent.parent / "crontab" / "server.crontab"
 
@@ -385,3 +389,16 @@ def test_a_zone_that_cannot_be_found_out_must_be_given(tmp_path: Path, named: st
         (tmp_path / "timezone").write_text(named)
     with pytest.raises(ConfigurationError, match="give --tz"):
         machine_zone(tmp_path)
+
+
+def test_an_export_is_exact_in_a_file_and_nothing_in_it_is_obeyed_by_a_terminal(
+    cron: Cronlite, typed: Typed, tmp_path: Path
+) -> None:
+    command = "echo '\u200f'"  # a mark that turns the direction of writing; control characters go into no crontab
+    cron.schedule(minute=0, handler="shell", params={"command": ["/bin/sh", "-c", command]}, name="right to left")
+    assert f"\n0 * * * * {command}\n" in typed("export-crontab").stdout
+    words = [sys.executable, "-m", "cronlite", "--uri", typed.uri, "export-crontab"]
+    with Terminal(words, {**os.environ, "TERM": "xterm"}, str(tmp_path)) as terminal:
+        shown = terminal.wait_for_end()
+    assert "0 * * * * echo '\\u200f'" in shown
+    assert "\u200f" not in shown
