@@ -21,11 +21,11 @@ class Daemons(Collections):
 
     @translated
     def join(self, daemon: DaemonRecord) -> datetime:
-        given = {name: getattr(daemon, name) for name in _FIELDS if name not in ("seen_at", "dead_at")}
-        given["handlers"], given["declared"] = list(daemon.handlers), list(daemon.declared)
-        given["queues"] = None if daemon.queues is None else list(daemon.queues)
+        fields = {name: getattr(daemon, name) for name in _FIELDS if name not in ("seen_at", "dead_at")}
+        fields["handlers"], fields["declared"] = list(daemon.handlers), list(daemon.declared)
+        fields["queues"] = None if daemon.queues is None else list(daemon.queues)
         joined: Document | None = self._daemons.find_one_and_update(
-            {"_id": daemon.id}, {"$set": given, **_STORES_CLOCK}, upsert=True, return_document=ReturnDocument.AFTER
+            {"_id": daemon.id}, {"$set": fields, **_STORES_CLOCK}, upsert=True, return_document=ReturnDocument.AFTER
         )
         assert joined is not None
         seen_at: datetime = joined["seen_at"]
@@ -35,10 +35,10 @@ class Daemons(Collections):
     def beat(
         self, id: str, *, running: int, stuck: int, trouble: str = "", ticked_at: datetime | None = None
     ) -> datetime | None:
-        told = {"running": running, "stuck": stuck, "trouble": trouble, "ticked_at": ticked_at}
+        seen = {"running": running, "stuck": stuck, "trouble": trouble, "ticked_at": ticked_at}
         beaten: Document | None = self._daemons.find_one_and_update(
             {"_id": id, "dead_at": None, "beat": {"$type": "number"}},
-            {"$inc": {"beat": 1}, "$set": told, **_STORES_CLOCK},
+            {"$inc": {"beat": 1}, "$set": seen, **_STORES_CLOCK},
             projection={"seen_at": True},
             return_document=ReturnDocument.AFTER,
         )
@@ -50,8 +50,8 @@ class Daemons(Collections):
 
     @translated
     def daemons(self) -> list[DaemonRecord]:
-        found = ({**document, "id": document["_id"]} for document in self._daemons.find().sort("_id"))
-        return [record for document in found if (record := DaemonRecord.read(document))]
+        documents = ({**document, "id": document["_id"]} for document in self._daemons.find().sort("_id"))
+        return [record for document in documents if (record := DaemonRecord.read(document))]
 
     @translated
     def mark_dead(self, id: str, beat: int) -> bool:

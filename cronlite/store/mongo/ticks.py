@@ -59,8 +59,8 @@ class Ticks(Collections):
 
 
 def _document(tick: Tick) -> Document:
-    given = {name: getattr(tick, name) for name in ticks.FIELDS if name != "minute"}
-    return {"_id": tick.minute} | {name: value for name, value in given.items() if value is not None}
+    fields = {name: getattr(tick, name) for name in ticks.FIELDS if name != "minute"}
+    return {"_id": tick.minute} | {name: value for name, value in fields.items() if value is not None}
 
 
 def _tick(document: Document) -> Tick | None:
