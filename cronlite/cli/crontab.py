@@ -255,8 +255,14 @@ def _store(cron: Cronlite, steps: Sequence[Step], tags: Sequence[str]) -> None:
 def _document(held: Import, now: datetime, stored: bool) -> dict[str, Any]:
     lines = [_line_document(step, now) for step in held.steps]
     lines += [
-        {"line": one.line, "action": "refuse", "text": one.text, "reason": one.reason, "remedy": one.remedy}
-        for one in held.refusals
+        {
+            "line": refused.line,
+            "action": "refuse",
+            "text": refused.text,
+            "reason": refused.reason,
+            "remedy": refused.remedy,
+        }
+        for refused in held.refusals
     ]
     return {
         "source": held.source,

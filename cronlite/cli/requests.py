@@ -144,8 +144,8 @@ def retry(session: Session, /, refs: Sequence[str], failed: bool, **filters: Any
     """
     cron = session.cron
     if failed == bool(refs) or (refs and any(filters.values())):
-        told = "name runs or schedules, or give --failed with --since, --tag, --match, --user or --handler"
-        raise click.UsageError(told, click.get_current_context())
+        remedy = "name runs or schedules, or give --failed with --since, --tag, --match, --user or --handler"
+        raise click.UsageError(remedy, click.get_current_context())
     if failed and filters["since"] is None:
         raise click.UsageError("say since when: --failed --since 22:00", click.get_current_context())
     asked = {ref: partial(_failed_of, cron, ref) for ref in refs}

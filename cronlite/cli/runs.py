@@ -88,7 +88,7 @@ def the_query(
     if schedule is not None:
         with suppress(NotFound):  # it may have been removed, and then its whole id still finds its runs
             schedule = schedule_id(cron, schedule)
-    of = None if tag is None and match is None else [str(one["_id"]) for one in Picked(cron, tag, match).documents()]
+    of = None if tag is None and match is None else [str(each["_id"]) for each in Picked(cron, tag, match).documents()]
     begin = since.past(now) if since else None
     # `--since 22:00 --until 06:00` is one night.
     clock_only = until is not None and until.day is None and until.span is None
@@ -143,8 +143,8 @@ def _rows(cron: Cronlite, found: Iterable[Run], now: datetime) -> Iterator[list[
 
 def _names(cron: Cronlite, ids: Iterable[str]) -> dict[str, str]:
     """Look up what some schedules are called now."""
-    found = (cron.store.schedule(id_) for id_ in ids)
-    return {one["_id"]: one["name"] for one in found if one and isinstance(one.get("name"), str)}
+    stored = (cron.store.schedule(id_) for id_ in ids)
+    return {each["_id"]: each["name"] for each in stored if each and isinstance(each.get("name"), str)}
 
 
 def _called(run: Run, names: Mapping[str, str]) -> str:

@@ -174,8 +174,8 @@ def why(session: Session, ref: str, at: Spoken, as_json: bool) -> None:
         render.print_json(documents.answer(answer, str(document["_id"]), tick))
         return
     clock_says = f" ({when})" if when and not when.endswith("UTC") else ""
-    told = render.one_line(named or str(document["_id"]))
-    say(f"{told} at {render.utc_minute(tick)}{clock_says}: {render.coloured(_spoken(answer.verdict))}")
+    subject = render.one_line(named or str(document["_id"]))
+    say(f"{subject} at {render.utc_minute(tick)}{clock_says}: {render.coloured(_spoken(answer.verdict))}")
     for reason in answer.reasons:
         say(f"  {render.one_line(reason)}")
 
