@@ -33,9 +33,12 @@ def unreadable(document: Document, faults: list[str]) -> dict[str, Any]:
     return {"id": document.get("_id"), "name": document.get("name"), "faults": faults, "document": document}
 
 
+_OWN = ("earlier_attempts", "ahead")
+
+
 def run(given: Run) -> dict[str, Any]:
     """Return a run: all its fields, and in `attempts` what was kept of each attempt."""
-    told = {field.name: getattr(given, field.name) for field in fields(given) if field.name != "earlier_attempts"}
+    told = {field.name: getattr(given, field.name) for field in fields(given) if field.name not in _OWN}
     return told | {"attempts": [asdict(attempt) for attempt in given.attempts]}
 
 
@@ -46,7 +49,7 @@ def upcoming(given: Schedule, tick: datetime) -> dict[str, Any]:
         "name": given.name,
         "handler": given.handler,
         "at": tick,
-        "local": tick.astimezone(given.timetable.zone).isoformat(timespec="minutes"),
+        "local": tick.astimezone(given.timetable.zone).isoformat(timespec="seconds" if tick.second else "minutes"),
         "tz": given.tz,
         "oddity": given.timetable.oddity(tick),
     }

@@ -39,6 +39,9 @@ _FIELD_HELP = {
 }
 _FIELDS = [
     click.option("--cron", metavar="LINE", help="All five fields, as in crontab(5): '30 2 * * mon-fri', @daily."),
+    click.option(
+        "--every", metavar="10s|90m|2h|1d", help="An interval, in place of the five fields; '' takes it away."
+    ),
     *(click.option(f"--{name}", metavar="EXPR", help=told) for name, told in _FIELD_HELP.items()),
     click.option(
         "--tz", type=Name(zone_names), metavar="ZONE", help="The clock to go by: an IANA name. [default: UTC]"
@@ -119,7 +122,8 @@ def edit(session: Session, /, ref: str, dry_run: bool, as_json: bool, **options:
         raise click.UsageError("nothing to change; name at least one field", click.get_current_context())
     given = _changes(options, options["tz"] or str(schedule_document(session.cron, ref).get("tz") or "UTC"))
     if dry_run:
-        changed = schedules.read(schedule_document(session.cron, ref) | given)
+        document = schedule_document(session.cron, ref)
+        changed = schedules.read(document | schedules.instead(document.get("every"), given))
     else:
         changed = session.cron.update(schedule_id(session.cron, ref), **given)
     _warn(session, given, changed)
@@ -146,8 +150,9 @@ def _changes(options: Mapping[str, Any], tz: str) -> dict[str, Any]:
             given[name] = None if given[name] == NO_DURATION else _instant(given[name], tz)
     if "params" in given:
         given["params"] = checks.check_params(given["params"])
-    if "name" in given:
-        given["name"] = given["name"] or None
+    for name in ("name", "every"):
+        if name in given:
+            given[name] = given[name] or None
     if "tags" in given:
         given["tags"] = [tag for tag in given["tags"] if tag]
     return given
@@ -163,7 +168,7 @@ def _instant(typed: Spoken, tz: str) -> datetime:
 
 
 def _from_line(line: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    named = [name for name in cron_language.FIELDS if name in given]
+    named = [name for name in (*cron_language.FIELDS, "every") if name in given]
     if named:
         raise click.UsageError(f"--cron says all five fields; leave --{named[0]} out", click.get_current_context())
     pattern = cron_language.parse_line(line)

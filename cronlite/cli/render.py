@@ -207,14 +207,19 @@ def when(instant: datetime, now: datetime, zone: tzinfo = timezone.utc) -> str:
 def minute(tick: datetime, zone: tzinfo) -> str:
     """Show a tick on the clock of a zone, such as `Sat 2026-11-21 02:30 CET`."""
     try:
-        return f"{tick.astimezone(zone):%a %Y-%m-%d %H:%M %Z}"
+        return f"{tick.astimezone(zone):%a %Y-%m-%d %H:%M{_seconds(tick)} %Z}"
     except OverflowError:
         return utc_minute(tick)
 
 
 def utc_minute(tick: datetime) -> str:
     """Show a tick in UTC."""
-    return f"{tick:%Y-%m-%d %H:%M}Z"
+    return f"{tick:%Y-%m-%d %H:%M{_seconds(tick)}}Z"
+
+
+def _seconds(tick: datetime) -> str:
+    """Return what shows the seconds, where there are some."""
+    return ":%S" if tick.second else ""
 
 
 def second(instant: datetime | None) -> str:

@@ -103,10 +103,13 @@ def _next_tick(timetable: Timetable, now: datetime) -> datetime | None:
 
 
 def expression(schedule: Schedule) -> str:
-    """Show the five fields as a crontab would, and what it would not say."""
+    """Show the five fields as a crontab would, and what it would not say; or the interval."""
+    zone = "" if schedule.tz == "UTC" else f" {schedule.tz}"
+    if schedule.every is not None:
+        return f"every {schedule.every}{zone}"
     line = " ".join(str(getattr(schedule, name)) for name in cron_language.FIELDS)
     both = schedule.either_day and "*" not in (schedule.day, schedule.weekday)
-    return f"{line}{' (either day)' if both else ''}{'' if schedule.tz == 'UTC' else f' {schedule.tz}'}"
+    return f"{line}{' (either day)' if both else ''}{zone}"
 
 
 @click.command()

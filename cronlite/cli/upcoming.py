@@ -167,7 +167,7 @@ def why(session: Session, ref: str, at: Spoken, as_json: bool) -> None:
         answer = Answer("unreadable", (f"it is set aside, and never due: {refused}",))
         named = when = ""
     else:
-        tick = clock.floor_minute(at.past(now, schedule.timetable.zone))
+        tick = schedule.timetable.begun_at(at.past(now, schedule.timetable.zone))
         answer = reasons.why(cron.store, schedule, tick)
         named, when = schedule.name or "", render.minute(tick, schedule.timetable.zone)
     if as_json:

@@ -97,11 +97,12 @@ class Cronlite:
         """Store a schedule and return it; with the `name` of one of the same user, update that one instead.
 
         Time fields take a number, `"*"`, an expression as crontab(5) has them, or a list of these, and all must match;
-        `cron` takes a whole line instead. `options` are the other fields of a schedule: handler, tz, enabled, overlap,
-        catch_up, retries, retry_delay_seconds, timeout_seconds, on_crash, queue, tags, note; active_from and
-        active_until, the first and the last instant at which it may be due; deadline_seconds, after which a run that
-        has not started is closed as missed. Declaring again leaves a paused schedule paused unless `enabled` is given,
-        and active from when it was. Inside a run, `user` is that run's unless it is given.
+        `cron` takes a whole line instead, and `every` an interval, such as "10s", "90m" or "1d". `options` are the
+        other fields of a schedule: handler, tz, enabled, overlap, catch_up, retries, retry_delay_seconds,
+        timeout_seconds, on_crash, queue, tags, note; active_from and active_until, the first and the last instant at
+        which it may be due; deadline_seconds, after which a run that has not started is closed as missed. Declaring
+        again leaves a paused schedule paused unless `enabled` is given, and active from when it was. Inside a run,
+        `user` is that run's unless it is given.
         Raises Conflict when the name is that of another user's schedule.
         """
         fields = {"minute": minute, "hour": hour, "day": day, "month": month, "weekday": weekday}

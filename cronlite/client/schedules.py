@@ -72,7 +72,9 @@ def change(opened: Opened, document: Document, changes: Mapping[str, Any], *, of
     already is not written.
     """
     schedules.refuse_unknown(changes)
+    asked = changes
     while True:
+        changes = schedules.instead(document.get("every"), asked)
         owner = document.get("user") or ""
         if of_user is not None and owner != of_user:
             raise Conflict(f"the name {shown(document.get('name'))} is that of another user's schedule; choose another")
@@ -90,7 +92,7 @@ def change(opened: Opened, document: Document, changes: Mapping[str, Any], *, of
         with _room_for(opened, changed, owner):
             made = opened.store.change_schedule(changed.id, wanted, document.get("updated_at"))
         if made:
-            return schedules.read(document | stored)
+            return schedules.read(document | wanted)
         document = find(opened, changed.id)
 
 

@@ -29,9 +29,12 @@ class Answer:
 
 
 def why(store: Store, schedule: Schedule, tick: datetime) -> Answer:
-    """Say why a schedule ran at the minute of an aware instant, or did not. Raises StoreError."""
-    tick = clock.floor_minute(tick)
-    run = store.run(runs.scheduled_id(schedule.id, tick))
+    """Say why a schedule ran at the minute of an aware instant, or did not. Raises StoreError.
+
+    Of one that is due below a minute, it is the last time that it was due up to that instant.
+    """
+    tick = schedule.timetable.begun_at(tick)
+    run = store.run(runs.scheduled_id(schedule.id, tick, by_the_second=schedule.timetable.by_the_second))
     if run is not None:
         return Answer(run.state, tuple(_of_run(store, run)), run)
     now = store.now()
@@ -70,6 +73,9 @@ def _not_due(schedule: Schedule, tick: datetime) -> Iterator[str]:
     if timetable.due(tick):
         return
     clock_says = f"the clock in {schedule.tz} showed {wall.minute:%a %Y-%m-%d %H:%M}"
+    if schedule.every is not None:
+        yield f"{clock_says}, and it is due {schedule.describe()}, counted from 1970-01-01 00:00 on"
+        return
     if timetable.pattern.matches(wall.minute):
         yield f"{clock_says} for the second time, and fixed times run the first time only"
         return
@@ -88,6 +94,7 @@ def _by_the_ledger(store: Store, schedule: Schedule, tick: datetime, now: dateti
     """Explain why a schedule that seems due at a past tick has no run of it."""
     if now - tick > runs.KEPT:
         return "unknown", f"runs are kept for {runs.KEPT.days} days only"
+    tick = clock.floor_minute(tick)
     entries = store.ledger(tick, tick + clock.MINUTE)  # a gap that begins with the tick has an id after it
     entry = next((entry for entry in entries if entry.first <= tick <= entry.last), None)
     if entry is None and not entries:

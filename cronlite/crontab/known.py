@@ -90,7 +90,7 @@ def _meaning(schedule: Schedule, name: str) -> object:
     if name not in cron.FIELDS:
         return getattr(schedule, name)
     field: cron.Field = getattr(pattern, name)
-    return field.values, field.specials, name in ("minute", "hour") and field.starts_with_star
+    return schedule.every, field.values, field.specials, name in ("minute", "hour") and field.starts_with_star
 
 
 def _when_and_what(schedule: Schedule) -> tuple[object, ...]:

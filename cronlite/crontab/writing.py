@@ -95,6 +95,8 @@ def _either_day(pattern: cron.Pattern) -> bool:
 
 
 def _when(schedule: Schedule) -> str:
+    if schedule.every is not None:
+        raise Refused(f"crontab has no intervals, such as every {schedule.every}")
     pattern, words = schedule.timetable.pattern, []
     for name in cron.FIELDS:
         expression: cron.Field = getattr(pattern, name)

@@ -192,7 +192,7 @@ class Claimer:
         return [
             run
             for run in new
-            if (run.state == runs.QUEUED and run.run_at and run.run_at <= now and run.may_wait)
+            if (run.state == runs.QUEUED and run.run_at and run.run_at <= now and run.may_wait and not run.ahead)
             and (run.handler in handlers and (not queues or run.queue in queues))
         ]
 

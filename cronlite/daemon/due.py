@@ -13,7 +13,8 @@ from cronlite.documents import schedules
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import InvalidInput
 from cronlite.store.contract import MAX_TEXTS, Clause, Store, Uncommon
-from cronlite.when import bits, clock, pattern
+from cronlite.when import bits, clock, interval, pattern
+from cronlite.when.interval import Interval
 
 # Texts of one field that are listed once for each zone, the shortest first, so that nobody's long ones displace
 # what others commonly write.
@@ -62,6 +63,7 @@ class Expressions:
 
     def __init__(self) -> None:
         self._fields = {name: _Texts(name) for name in pattern.FIELDS}
+        self._intervals = _Intervals()
         self._zones: list[str] = []
         self._unreadable: list[tuple[str, Any]] = []
 
@@ -72,7 +74,7 @@ class Expressions:
             # exactly str: BSON's Code is one by inheritance, but no query for text finds it
             texts = [value for value in values if type(value) is str]
             others = (value for value in values if type(value) is not str and value is not None)
-            unreadable = self._take_zones(texts) if name == "tz" else self._fields[name].take(texts)
+            unreadable = self._takers[name](texts)
             faulty = chain(unreadable, (value for value in islice(others, REPORTED) if refusal(name, value)))
             self._unreadable += [(name, value) for value in islice(faulty, REPORTED)]
 
@@ -82,7 +84,8 @@ class Expressions:
 
     def clauses(self, tick: datetime) -> list[Clause]:
         """Turn the texts that are common into the alternatives of the due query at a tick."""
-        return self._clauses(self._readings(tick), list(self._fields))
+        groups = self._readings(tick)
+        return [*self._clauses(groups, list(self._fields)), *self._intervals.clauses(tick, groups)]
 
     def uncommon(self, tick: datetime) -> list[Uncommon]:
         """Turn all other texts into further alternatives.
@@ -109,10 +112,17 @@ class Expressions:
         alternatives = []
         for readings, zones in groups.items():
             fitting = {name: self._fields[name].common_at(readings) for name in restricting}
+            fitting["every"] = [None]
             days_open = {name: values for name, values in fitting.items() if name not in _DAY_FIELDS}
             alternatives.append(Clause(zones=zones, either_day=False, values=fitting))
             alternatives.append(Clause(zones=zones, either_day=True, values=days_open))
         return alternatives
+
+    @property
+    def _takers(self) -> dict[str, Callable[[list[str]], Iterable[str]]]:
+        """What takes the texts of each field over, and returns some of those that cannot be read."""
+        of_fields = {name: texts.take for name, texts in self._fields.items()}
+        return {"tz": self._take_zones, "every": self._intervals.take, **of_fields}
 
     def _take_zones(self, texts: list[str]) -> Iterable[str]:
         if len(texts) < MAX_TEXTS:
@@ -130,6 +140,35 @@ class Expressions:
             readings = (wall.minute, *wall.skipped)
             groups[readings].append(name)
         return groups
+
+
+class _Intervals:
+    """The texts of `every`, which are few: all that can be read are some thousand."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[str, Interval]] = []
+
+    def take(self, texts: list[str]) -> Iterable[str]:
+        """Take over the texts that are stored now; return those that cannot be read."""
+        listed = texts if len(texts) < MAX_TEXTS else interval.spellings()
+        self._known = [(text, known) for text in listed if (known := interval.of_text(text))]
+        return (text for text in texts if interval.of_text(text) is None)
+
+    def clauses(self, tick: datetime, groups: Groups) -> Iterator[Clause]:
+        """Yield the alternatives for the intervals that end in the minute of a tick, or with a midnight of a zone."""
+        if texts := [text for text, known in self._known if not known.days and known.ends_in(tick)]:
+            yield from _of_texts(texts, None)
+        whole_days = [(text, known) for text, known in self._known if known.days]
+        for readings, zones in groups.items() if whole_days else ():
+            days = [minute.date() for minute in readings if minute.hour == minute.minute == 0]
+            if texts := [text for text, known in whole_days if any(map(known.ends_on, days))]:
+                yield from _of_texts(texts, zones)
+
+
+def _of_texts(texts: list[str], zones: list[str | None] | None) -> Iterator[Clause]:
+    """Yield the clauses for some texts of `every`; documents from elsewhere may have an `either_day` beside it."""
+    for either_day in (False, True):
+        yield Clause(zones=zones, either_day=either_day, values={"every": texts})
 
 
 class _Texts:
@@ -197,9 +236,12 @@ class _Texts:
 
 
 def refusal(field: str, value: Any) -> InvalidInput | None:
-    """Say why a stored value of a time field or of `tz` cannot be read, if it cannot."""
+    """Say why a stored value of a time field, of `every` or of `tz` cannot be read, if it cannot."""
     try:
-        clock.zone(value) if field == "tz" else pattern.parse_field(field, value)
+        if field == "every":
+            interval.parse(value)
+        else:
+            clock.zone(value) if field == "tz" else pattern.parse_field(field, value)
     except InvalidInput as refused:
         return refused
     return None

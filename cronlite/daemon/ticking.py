@@ -24,7 +24,7 @@ from cronlite.documents.schedules import Document, Schedule
 from cronlite.documents.ticks import Tick, oldest_in_grace, to_do
 from cronlite.errors import InvalidInput, shown
 from cronlite.logger import logger
-from cronlite.store.contract import Store
+from cronlite.store.contract import RunQuery, Store
 from cronlite.when.clock import MINUTE, floor_minute
 
 log = logger("cronlite.tick")
@@ -194,11 +194,12 @@ class Ticker:
         minute, expressions = last, self._expressions()
         while minute >= first:
             for schedule in due.due(self.store, minute, self._set_aside, expressions):
-                if made_up[schedule.id] < _allowed(schedule):
-                    made_up[schedule.id] += 1
-                    yield runs.of_schedule(schedule, minute, now)
-                else:
-                    count.left_out += 1
+                for instant in reversed(list(schedule.instants(minute))):
+                    if made_up[schedule.id] < _allowed(schedule):
+                        made_up[schedule.id] += 1
+                        yield runs.of_schedule(schedule, instant, now)
+                    else:
+                        count.left_out += 1
             minute -= MINUTE
 
     def _write(self, new: Iterator[Run], now: datetime) -> Count:
@@ -219,10 +220,11 @@ class Ticker:
     def _queue(self, new: list[Run], now: datetime) -> Count:
         """Write some runs, each as its `overlap` and the runs at work have it."""
         count = Count()
-        lanes = {run.lane for run in new if run.lane}
+        lanes = {run.lane for run in new if run.lane and not run.ahead}
         last = {run.lane: run for run in self.store.at_work(lanes)} if lanes else {}
+        self._close_missed({run.lane for run in new if run.lane and run.ahead}, now)
         for run in new:
-            if run.lane:
+            if run.lane and not run.ahead:  # those judge for themselves, when their instant comes
                 _fit_in(run, last.get(run.lane), now)
                 last[run.lane] = run
         refused = self.add_runs(new)
@@ -238,10 +240,17 @@ class Ticker:
                 count.queued += 1
         return count
 
+    def _close_missed(self, lanes: set[str], now: datetime) -> None:
+        """Close the runs that were made ahead, lost their lane to an earlier one, and have come to their deadline."""
+        if lanes:
+            recent = RunQuery(schedules=lanes, states=[runs.QUEUED], since=now - self.grace - MINUTE)
+            waiting = [run for run in self.store.runs(recent) if run.run_at is None]
+            self.store.change_runs([(run, change) for run in waiting if (change := runs.too_late(run, now))])
+
     def _due(self, minute: datetime, now: datetime) -> Iterator[Run]:
         """Make the runs of what is due in a minute, one by one."""
         found = due.due(self.store, minute, self._set_aside, self._expressions())
-        return (runs.of_schedule(schedule, minute, now) for schedule in found)
+        return chain.from_iterable(runs.of_minute(schedule, minute, now) for schedule in found)
 
     def _expressions(self) -> Expressions:
         """Return the expressions in use, and report those that keep schedules from ever being due."""

@@ -29,6 +29,7 @@ class ScheduleOptions(RunOptions, total=False):
     """What `schedule` takes besides its parameters."""
 
     handler: HandlerName
+    every: str | None
     tz: str
     either_day: bool
     enabled: bool
@@ -45,6 +46,7 @@ class Declaration(RunOptions, total=False):
     """What `@cronlite.handler(…)` takes besides the name, when a schedule is to call it."""
 
     cron: str
+    every: str | None
     tz: str
     user: str
     params: Mapping[str, Any]
@@ -90,6 +92,7 @@ class ScheduleChanges(TypedDict, total=False):
     month: TimeField | None
     weekday: TimeField | None
     cron: str | None
+    every: str | None
     either_day: bool | None
     tz: str | None
     enabled: bool | None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import lru_cache
 from operator import attrgetter
@@ -14,6 +14,7 @@ from cronlite.documents import attempts, checks, schedules
 from cronlite.documents.attempts import Attempt
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import Fault, InvalidInput
+from cronlite.when import clock
 from cronlite.when.clock import whole_milliseconds
 
 QUEUED: Final = "queued"
@@ -34,6 +35,7 @@ KEPT = timedelta(days=30)
 MAX_CRASHES = 3
 MAX_BACKOFF_SECONDS = 3_600.0
 LATE = timedelta(minutes=1)
+SOON = timedelta(seconds=3)
 
 Changes = dict[str, Any]
 """Fields of a run to set; None removes one."""
@@ -78,6 +80,8 @@ class Run:
     sent_at: datetime | None = None
     expires_at: datetime | None = None
     earlier_attempts: list[Mapping[str, Any]] | None = None
+    ahead: bool = field(default=False, repr=False, compare=False)
+    """Made with the others of its minute, before the instant at which it is due. Not stored."""
 
     @property
     def late(self) -> bool:
@@ -113,7 +117,7 @@ class Run:
         return stored
 
 
-_STORED = tuple(f.name for f in fields(Run) if f.name != "id")
+_STORED = tuple(f.name for f in fields(Run) if f.name not in ("id", "ahead"))
 _values = attrgetter(*_STORED)
 _RETRYING = ("retries", "retry_delay_seconds", "timeout_seconds", "on_crash")
 _POLICIES = ("user", "handler", "params", "queue", "overlap", *_RETRYING)
@@ -157,20 +161,20 @@ def check(run: Run) -> Run:
     return run
 
 
-def scheduled_id(schedule: str, tick: datetime) -> str:
+def scheduled_id(schedule: str, tick: datetime, *, by_the_second: bool = False) -> str:
     """Name the one run of a schedule at a tick; the store's refusal of a second is the once-only guarantee."""
-    return f"{schedule}@{_stamp(tick)}"
+    return f"{schedule}@{_stamp(tick, by_the_second)}"
 
 
-@lru_cache(maxsize=16)
-def _stamp(tick: datetime) -> str:
-    return f"{tick:%Y-%m-%dT%H:%MZ}"
+@lru_cache(maxsize=64)
+def _stamp(tick: datetime, by_the_second: bool) -> str:
+    return f"{tick:%Y-%m-%dT%H:%M:%SZ}" if by_the_second else f"{tick:%Y-%m-%dT%H:%MZ}"
 
 
 def of_schedule(schedule: Schedule, tick: datetime, now: datetime) -> Run:
     """Make the run of a schedule at a tick, with copies of all that it needs."""
     return Run(
-        id=scheduled_id(schedule.id, tick),
+        id=scheduled_id(schedule.id, tick, by_the_second=schedule.timetable.by_the_second),
         schedule=schedule.id,
         lane=None if schedule.overlap == "allow" else schedule.id,
         due_at=tick,
@@ -190,6 +194,24 @@ def of_schedule(schedule: Schedule, tick: datetime, now: datetime) -> Run:
         timeout_seconds=schedule.timeout_seconds,
         on_crash=schedule.on_crash,
     )
+
+
+def of_minute(schedule: Schedule, tick: datetime, now: datetime) -> Iterator[Run]:
+    """Make the run of a schedule at a tick, or, below a minute, one for each instant of the minute.
+
+    The latter start at their instants, by the next one at the latest: what a lane still at work, or a late tick, keeps
+    from that ends as missed. At least `SOON`, or the first of a minute could not be in time: ticks come a second late.
+    """
+    if not schedule.timetable.by_the_second:
+        yield of_schedule(schedule, tick, now)
+        return
+    instants = list(schedule.instants(tick))
+    step = clock.MINUTE / sum(1 for _ in schedule.timetable.instants(tick))
+    for instant in instants:
+        run = of_schedule(schedule, instant, now)
+        run.run_at, run.ahead = instant, True
+        run.deadline_at = min(filter(None, (run.deadline_at, instant + max(step, SOON))))
+        yield run
 
 
 def again(run: Run, id_: str, now: datetime, head_start: timedelta) -> Run:

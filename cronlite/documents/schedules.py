@@ -15,7 +15,7 @@ from cronlite.documents import ids
 from cronlite.documents.options import CatchUp, OnCrash, Overlap
 from cronlite.documents.words import word_of_schedules
 from cronlite.errors import Conflict, Fault, InvalidInput, shown
-from cronlite.when import clock
+from cronlite.when import clock, interval
 from cronlite.when import pattern as cron
 from cronlite.when.timetable import Timetable
 
@@ -49,6 +49,8 @@ class Schedule:
     day: Spelling = "*"
     month: Spelling = "*"
     weekday: Spelling = "*"
+    every: str | None = None
+    """An interval such as "10s" or "90m", in the place of the five fields."""
     either_day: bool = False
     tz: str = "UTC"
     enabled: bool = True
@@ -107,6 +109,10 @@ class Schedule:
         begun = self.active_from is None or tick >= self.active_from
         return begun and (self.active_until is None or tick <= self.active_until)
 
+    def instants(self, tick: datetime) -> Iterator[datetime]:
+        """Yield the instants of a tick at which it is due: the tick itself, or, below a minute, all in its minute."""
+        return filter(self.is_active, self.timetable.instants(tick))
+
     def next_runs(self, after: datetime | None = None, count: int = 5) -> list[datetime]:
         """List the next ticks strictly after an aware instant (default: now), at most `count`, in UTC."""
         after = datetime.now(timezone.utc) if after is None else clock.utc(after)
@@ -117,11 +123,18 @@ class Schedule:
     def ticks(self, after: datetime) -> Iterator[datetime]:
         """Yield the ticks strictly after an aware instant for as long as it is active, paused or not."""
         if self.active_from is not None:
-            after = max(after, self.active_from - timedelta(microseconds=1))
+            first = self.active_from
+            if self.timetable.by_the_second:  # a minute counts as a whole
+                first = clock.ceil_minute(first)
+            after = max(after, first - timedelta(microseconds=1))
         return takewhile(self.is_active, self.timetable.next_ticks(after))
 
     def describe(self) -> str:
         """Say in plain English when it is due."""
+        if self.every is not None:
+            interval_ = interval.parse(self.every)
+            told = interval_.described()
+            return told if self.tz == "UTC" or not interval_.days else f"{told} ({self.tz})"
         told = cron.describe(self.timetable.pattern)
         return told if self.tz == "UTC" else f"{told} ({self.tz})"
 
@@ -131,7 +144,7 @@ class Schedule:
         if (line := given.pop("cron", None)) is not None:
             given |= from_line(line, given)
         refuse_unknown(given)
-        return replace(self, **given)
+        return replace(self, **instead(self.every, given))
 
     def document(self) -> Document:
         """Return the document to store: `_id` and every field that has a value."""
@@ -145,7 +158,7 @@ FIELDS = tuple(f.name for f in fields(Schedule) if f.init)
 _SETTABLE = frozenset(FIELDS) - {"id"}
 _DEFAULTS = {f.name: f.default for f in fields(Schedule) if f.name in _SETTABLE and f.default is not MISSING}
 CODE = "code"  # the owner of what `@cronlite.handler(cron=…)` declares
-TIME_FIELDS = (*cron.FIELDS, "either_day", "tz")
+TIME_FIELDS = (*cron.FIELDS, "every", "either_day", "tz")
 
 
 def read(document: Mapping[str, Any]) -> Schedule:
@@ -211,7 +224,21 @@ def from_line(line: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         if fields.get(name) not in (None, "*"):
             remedy = "give either the line or the fields"
             raise InvalidInput(Fault(name, fields[name], "goes with no cron line", remedy))
+    if fields.get("every") is not None:
+        raise InvalidInput(Fault("every", fields["every"], "goes with no cron line", "give either of them"))
     return {**pattern.expressions(), "either_day": pattern.either_day}
+
+
+def instead(every: object, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return changes of a schedule that is due by an interval, or by none, so that it stops being due otherwise.
+
+    An interval takes the place of the five fields, and any of these the place of an interval.
+    """
+    if changes.get("every") is not None:
+        return {**dict.fromkeys(cron.FIELDS, "*"), "either_day": False, **changes}
+    if every is not None and "every" not in changes and any(name in changes for name in cron.FIELDS):
+        return {"every": None, **changes}
+    return dict(changes)
 
 
 def new(*, now: datetime, **given: Any) -> Schedule:
@@ -234,6 +261,10 @@ def _read_shared(*shared: Any) -> tuple[Timetable, dict[str, Spelling]]:
     except InvalidInput as refused:
         faults.extend(refused.faults)
     try:
+        every = _interval(given)
+    except InvalidInput as refused:
+        faults.extend(refused.faults)
+    try:
         zone = clock.zone(given["tz"])
     except InvalidInput as refused:
         faults.extend(refused.faults)
@@ -245,7 +276,32 @@ def _read_shared(*shared: Any) -> tuple[Timetable, dict[str, Spelling]]:
         for name, value in canonical
         if value != spelled[name] or type(value) is not type(spelled[name])  # 5.0 equals 5
     }
-    return Timetable(pattern, zone), respelled
+    if every is None:
+        return Timetable(pattern, zone), respelled
+    return Timetable.of_interval(every, pattern, zone), respelled | {"every": every.text}
+
+
+def _interval(given: Mapping[str, Any]) -> interval.Interval | None:
+    """Read `every`, which goes with nothing else that says when. Raises InvalidInput."""
+    if given["every"] is None:
+        return None
+    every = interval.parse(given["every"])
+    faults = [
+        Fault(name, given[name], "goes with no every", "give either the interval or the fields")
+        for name in cron.FIELDS
+        if given[name] not in ("*", None)
+    ]
+    if given["either_day"] is True:
+        faults.append(Fault("either_day", True, "goes with no every", "leave it out"))
+    if every.below_a_minute and given["overlap"] == "wait":
+        told = "is not for intervals below a minute: what waits would fall behind further and further"
+        faults.append(Fault("overlap", "wait", told, "say 'skip' or 'allow'"))
+    if every.below_a_minute and given["catch_up"] == "all":
+        told = "is not for intervals below a minute: a gap would end in a burst of thousands"
+        faults.append(Fault("catch_up", "all", told, "say 'skip' or 'latest'"))
+    if faults:
+        raise InvalidInput(*faults)
+    return every
 
 
 def _complaints(checks: Mapping[str, values.Check], given: Mapping[str, Any]) -> list[Fault]:
@@ -297,5 +353,5 @@ _OWN_CHECKS: dict[str, values.Check] = {
     "updated_at": values.instant,
 }
 CHECKS = _SHARED_CHECKS | _OWN_CHECKS
-_SHARED = (*cron.FIELDS, "tz", *_SHARED_CHECKS)
+_SHARED = (*cron.FIELDS, "every", "tz", *_SHARED_CHECKS)
 _shared = attrgetter(*_SHARED)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from cronlite.errors import suggestion
 
-_NO_SECONDS = "there are no seconds: a schedule is due at minutes"
+_NO_SECONDS = "there are no seconds: a schedule is due at minutes, or each so many seconds: say every='10s'"
 _SCHEDULE = {
     "day_of_week": "say weekday (0 and 7 are Sunday, 1 is Monday)",
     "dow": "say weekday (0 and 7 are Sunday, 1 is Monday)",
@@ -19,6 +19,7 @@ _SCHEDULE = {
     "second": _NO_SECONDS,
     "seconds": _NO_SECONDS,
     "crontab": "say cron",
+    "interval": "say every, such as every='90m'",
     "expression": "say cron",
     "at": "a schedule comes again and again: say cron, minute, hour … or, for once, enqueue(…, run_at=…)",
     "run_at": "a schedule comes again and again: for once, say enqueue(…, run_at=…)",

@@ -118,7 +118,8 @@ class Registry:
         changes it for all, except in a child.
 
         With `cron`, a schedule of the same name is stored at the start of each daemon that has the handler: `cron` is a
-        crontab line, `schedule` its other fields (tz, params, user, retries…). Raises what `add` raises.
+        crontab line, `schedule` its other fields (tz, params, user, retries…); or `every` is an interval instead.
+        Raises what `add` raises.
         """
         if callable(name):
             self.add(_own_name(name), name, isolation=isolation)
@@ -241,7 +242,7 @@ def awaited(result: Any) -> Any:
 def _declared(name: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the fields of a schedule that stands in the code. Raises InvalidInput with all that is wrong with them."""
     if not any(fields.get(when) is not None for when in _SAYS_WHEN):
-        raise InvalidInput(Fault("cron", None, "is missing", "say when it is due: cron='30 2 * * *'"))
+        raise InvalidInput(Fault("cron", None, "is missing", "say when it is due: cron='30 2 * * *', or every='90m'"))
     schedules.refuse_unknown({one: value for one, value in fields.items() if one != "cron"})
     schedules.Schedule(**{**fields, "name": name, "handler": name})
     if "params" in fields:

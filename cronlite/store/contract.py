@@ -25,10 +25,10 @@ from cronlite.documents.ticks import Tick
 class Clause:
     """One alternative of the due query: some zones that read alike, and the stored values that match in each field.
 
-    A field that is absent is not restricted.
+    A field that is absent is not restricted, and zones are not where they are None.
     """
 
-    zones: Sequence[str | None]
+    zones: Sequence[str | None] | None
     either_day: bool
     values: Mapping[str, Sequence[Any]]
 
@@ -157,7 +157,7 @@ class Store(Protocol):
         """Stream documents, foreign and broken ones among them."""
 
     def expressions(self) -> dict[str, list[Any]]:
-        """List the distinct texts in `tz` and in each of the five time fields of schedules that are not paused.
+        """List the distinct texts in `tz`, `every` and each of the five time fields of schedules that are not paused.
 
         They are in order, at most MAX_TEXTS, and none of more than 256 characters need be among them. Some texts of
         paused schedules, and some values that are no texts, may be.

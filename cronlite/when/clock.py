@@ -64,6 +64,12 @@ def floor_minute(instant: datetime) -> datetime:
     return utc(instant).replace(second=0, microsecond=0)
 
 
+def ceil_minute(instant: datetime) -> datetime:
+    """Return the first tick that is not before an aware instant."""
+    tick = floor_minute(instant)
+    return tick if tick == instant else tick + min(MINUTE, _LAST - tick)
+
+
 def whole_milliseconds(instant: datetime) -> datetime:
     """Return an instant as a store keeps it."""
     return instant.replace(microsecond=instant.microsecond // 1_000 * 1_000)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from cronlite.errors import InvalidInput
-from cronlite.when import clock
+from cronlite.when import clock, interval
 from cronlite.when.foreign_fields import QUARTZ_WEEKDAYS, Meant, plain_names, shifted
 from cronlite.when.foreign_fields import meant as meant_in_field
 from cronlite.when.limits import FIELDS, LIMITS
@@ -67,7 +67,13 @@ def _interval(words: list[str]) -> Meant | None:
         return None
     seconds = sum((int(number) if number.isdigit() else 1) * _UNITS[unit[0]] for number, unit in amounts)
     line = _line_of(seconds)
-    return Meant("is an interval", line, "" if line else f"{_NO_LINE}, which goes by the clock")
+    return Meant("is an interval", line, "" if line else f"{_NO_LINE}, which goes by the clock{_interval_of(seconds)}")
+
+
+def _interval_of(seconds: int) -> str:
+    """Say how to write an interval, where there is one so long."""
+    known = interval.of_seconds(seconds)
+    return f"; say --every {known.text} (every='{known.text}')" if known else ""
 
 
 def _line_of(seconds: int) -> str:
@@ -128,8 +134,18 @@ def _more_fields(words: list[str]) -> Meant | None:
         return Meant(f"has {len(words)} fields", remedy=remedy)
     notes = list(_notes(five, second, of_quartz))
     if not second.isdigit():
-        return Meant(f"has {len(words)} fields", remedy=f"there are no seconds here, and {_NO_LINE}")
+        return Meant(
+            f"has {len(words)} fields", remedy=f"there are no seconds here, and {_NO_LINE}{_each(second, five)}"
+        )
     return Meant(f"has {len(words)} fields", _as_cron(five, of_quartz), "; ".join(notes))
+
+
+def _each(second: str, five: list[str]) -> str:
+    """Say how to write what is due in every minute, each so many seconds."""
+    step = re.fullmatch(r"(?:\*|0)/(\d{1,2})|(\*)", second)
+    if not step or any(word not in ("*", "?") for word in five):
+        return ""
+    return _interval_of(int(step[1] or 1))
 
 
 def _notes(five: list[str], second: str, of_quartz: bool) -> Iterator[str]:

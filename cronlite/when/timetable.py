@@ -12,13 +12,32 @@ from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 
-from cronlite.when.clock import LARGEST_CHANGE, MINUTE, utc, wall
+from cronlite.when.clock import LARGEST_CHANGE, MINUTE, floor_minute, utc, wall
+from cronlite.when.interval import Interval
+from cronlite.when.limits import FIELDS
 from cronlite.when.pattern import Pattern
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 # The longest that a possible date keeps one waiting: 29 February on a given weekday, across the year 2100.
 _LONGEST_WAIT_YEARS = 41
+
+
+@dataclass(frozen=True, slots=True)
+class Midnights(Pattern):
+    """The midnights with which an interval of whole days ends: fixed times, to a clock that is put forward or back."""
+
+    interval: Interval
+
+    @classmethod
+    def of_interval(cls, interval: Interval) -> Midnights:
+        """Return those of an interval."""
+        any_day = Pattern.of(minute=0, hour=0)
+        return cls(**{name: getattr(any_day, name) for name in (*FIELDS, "either_day")}, interval=interval)
+
+    def matches_day(self, day: date) -> bool:
+        """Tell whether an interval ends with the midnight at which that day begins."""
+        return self.interval.ends_on(day)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,9 +47,27 @@ class Timetable:
     pattern: Pattern
     zone: tzinfo
 
+    @staticmethod
+    def of_interval(interval: Interval, pattern: Pattern, zone: tzinfo) -> Timetable:
+        """Return that of an interval: days end on the clock of the zone, all else in UTC, where `pattern` is open."""
+        return Timetable(Midnights.of_interval(interval), zone) if interval.days else Multiples(pattern, zone, interval)
+
+    @property
+    def by_the_second(self) -> bool:
+        """Tell whether it is due several times in each minute."""
+        return False
+
     def due(self, tick: datetime) -> bool:
         """Tell whether the pattern is due at a tick."""
         return _due(self, tick)
+
+    def instants(self, tick: datetime) -> Iterator[datetime]:
+        """Yield the instants that belong to a tick at which it is due: the tick itself, or several of its minute."""
+        yield tick
+
+    def begun_at(self, instant: datetime) -> datetime:
+        """Return the last instant up to a given one at which it might be due."""
+        return floor_minute(instant)
 
     def next_ticks(self, after: datetime) -> Iterator[datetime]:
         """Yield the ticks that are due, strictly after an aware instant.
@@ -106,6 +143,46 @@ class Timetable:
         put_back = self._lead(tick) - self._lead(tick + LARGEST_CHANGE)
         again = wall(tick + max(put_back, MINUTE), self.zone)
         return again.repeated and again.minute == wall(tick, self.zone).minute
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Multiples(Timetable):
+    """The multiples in UTC of an interval below a day, which no clock that is put forward or back moves."""
+
+    interval: Interval
+
+    @property
+    def by_the_second(self) -> bool:
+        """Tell whether it is due several times in each minute."""
+        return self.interval.below_a_minute
+
+    def due(self, tick: datetime) -> bool:
+        """Tell whether one of them is in the minute of a tick."""
+        return self.interval.ends_in(tick)
+
+    def instants(self, tick: datetime) -> Iterator[datetime]:
+        """Yield those in the minute of a tick at which it is due."""
+        length = min(self.length, MINUTE)
+        yield from (tick + n * length for n in range(MINUTE // length))
+
+    def begun_at(self, instant: datetime) -> datetime:
+        """Return the last one up to an aware instant, or its minute where they are further apart than that."""
+        return self.interval.begun_at(utc(instant)) if self.by_the_second else floor_minute(instant)
+
+    def next_ticks(self, after: datetime) -> Iterator[datetime]:
+        """Yield those strictly after an aware instant, up to the year 9998."""
+        following = self.interval.begun_at(utc(after)) + self.length
+        while following.year < MAXYEAR:
+            yield following
+            following += self.length
+
+    def oddity(self, tick: datetime) -> None:
+        """Say nothing: no clock changes anything about them."""
+
+    @property
+    def length(self) -> timedelta:
+        """How far they are apart."""
+        return timedelta(seconds=self.interval.seconds)
 
 
 @lru_cache(maxsize=4096)  # which a timetable is found in by its identity

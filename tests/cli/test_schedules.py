@@ -218,3 +218,23 @@ def test_all_of_stdout_is_one_document(typed: Typed) -> None:
     result = typed("add", "--hour", "2", "--json")
     assert json.loads(result.stdout)["hour"] == 2
     assert "warning" in result.stderr
+
+
+def test_an_interval_is_added_edited_and_shown(typed: Typed) -> None:
+    assert ": every 10 seconds" in typed("add", "--name", "n", "--every", "10s").stdout
+    assert "every 10s" in typed("list").stdout
+    [first, second] = typed.json("next", "n", "-n", "2")
+    assert {first["at"][-7:], second["at"][-7:]} < {f"{second}0.000Z" for second in range(6)}
+    assert typed("edit", "n", "--minute", "5").stdout.startswith("changed")
+    assert (typed.json("show", "n")["every"], typed.json("show", "n")["minute"]) == (None, 5)
+    assert "every 90 minutes" in typed("edit", "n", "--every", "90m", "--dry-run").stdout
+    typed("edit", "n", "--every", "24h")
+    assert (typed.json("show", "n")["every"], typed.json("show", "n")["minute"]) == ("1d", "*")
+    assert typed.json("why", "n", "--at", "2026-11-21 02:30")["verdict"] == "not_due"
+    typed("edit", "n", "--every", "", "--hour", "3")
+    assert typed.json("show", "n")["every"] is None
+
+
+def test_an_interval_that_is_none_is_refused_with_a_way_out(typed: Typed) -> None:
+    assert "every: '90s' is not of whole minutes" in typed("add", "--every", "90s", code=2).stderr
+    assert "leave --every out" in typed("add", "--every", "10s", "--cron", "* * * * *", code=2).stderr

@@ -646,3 +646,9 @@ def test_a_real_crontab_comes_back_as_it_was() -> None:
     assert "cannot be said" not in written
     again = plan_of(written, source="elsewhere")
     assert [entry.schedule for entry in again.entries] == [entry.schedule for entry in plan.entries]
+
+
+def test_an_interval_is_no_line_of_a_crontab() -> None:
+    schedule = Schedule(handler="shell", params={"command": ["/bin/sh", "-c", "true"]}, every="10s")
+    [told] = exported(schedule)
+    assert "cannot be said here (crontab has no intervals, such as every 10s): every 10 seconds" in told

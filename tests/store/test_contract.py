@@ -201,7 +201,7 @@ def test_expressions_lists_what_each_field_holds(store: Store) -> None:
     ):
         store.add_schedule(document)
     found = store.expressions()
-    assert set(found) == {"tz", "minute", "hour", "day", "month", "weekday"}
+    assert set(found) == {"tz", "every", "minute", "hour", "day", "month", "weekday"}
     assert {value for value in found["tz"] if value is not None} == {"UTC", "Europe/Berlin"}
     assert {value for value in found["weekday"] if value is not None} == {"*", "fri#2"}
     minutes = [value for value in found["minute"] if value is not None]
@@ -210,7 +210,7 @@ def test_expressions_lists_what_each_field_holds(store: Store) -> None:
 
 
 def test_an_empty_store_has_no_expressions_and_no_candidates(store: Store) -> None:
-    assert set(store.expressions()) == {"tz", "minute", "hour", "day", "month", "weekday"}
+    assert set(store.expressions()) == {"tz", "every", "minute", "hour", "day", "month", "weekday"}
     clause = Clause(zones=[None, "UTC"], either_day=False, values={"minute": [None, "*"]})
     assert list(store.candidates([clause])) == []
     assert list(store.candidates([])) == []
@@ -240,7 +240,7 @@ def test_candidates_fit_one_of_the_clauses_and_come_once(store: Store) -> None:
 
 
 def test_a_missing_field_and_null_are_alike_to_the_due_query(store: Store) -> None:
-    nulls = dict.fromkeys(("tz", "minute", "hour", "day", "month", "weekday", "enabled", "either_day"))
+    nulls = dict.fromkeys(("tz", "every", "minute", "hour", "day", "month", "weekday", "enabled", "either_day"))
     store.add_schedule(a_foreign_schedule(_id="missing"))
     store.add_schedule(a_foreign_schedule(_id="nulls", **nulls))
     assert sorted(schedule.id for schedule in due(store, TICK)) == ["missing", "nulls"]

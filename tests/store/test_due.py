@@ -81,6 +81,8 @@ class Writer:
             for field, value in shown.items()
             if field in fixed or chance.random() < 0.9
         }
+        if chance.random() < 0.2:
+            document = {"every": self.interval_near(tick), **{name: "*" for name in FIELDS if chance.random() < 0.5}}
         document |= {"_id": f"{int(LONG_AGO.timestamp()):08x}{chance.getrandbits(64):016x}", "params": {}}
         for field, rarely, value in (
             ("tz", 0, zone),
@@ -93,6 +95,15 @@ class Writer:
             if chance.random() >= rarely:
                 document[field] = value
         return self.with_one_array_at_most(document)
+
+    def interval_near(self, tick: datetime) -> Any:
+        """Spell an interval, as a rule one that ends at a tick, or with a midnight close by."""
+        chance = self.chance
+        if chance.random() < 0.1:
+            return chance.choice((*self.nonsense, "7s", "90s", "36h", "400d", "every", "01m"))
+        minutes = int(tick.timestamp()) // 60
+        dividing = [n for n in range(1, 1440) if minutes % n == 0]
+        return chance.choice(("10s", "1s", f"{chance.choice(dividing)}m", "60m", "90m", "2h", "1d", "2d", "24h", "1w"))
 
     def spelled(self, field: str, value: int) -> Any:
         """Spell a field so that it holds a value, as a rule."""
@@ -189,6 +200,8 @@ def features(schedule: Schedule, document: Document, tick: datetime) -> set[str]
     peculiar = {
         "either day": pattern.either_day and not (pattern.day.matches(wall) and pattern.weekday.matches(wall)),
         "skipped minute": not pattern.matches(wall),
+        "interval": schedule.every is not None and schedule.every[-1] != "d",
+        "whole days": schedule.every is not None and schedule.every[-1] == "d",
         "number as text": any(isinstance(value, str) and value.isdigit() for value in given),
         "fraction": any(isinstance(value, float) for value in given),
         "null": any(value is None for value in given),
@@ -208,7 +221,17 @@ def test_a_store_finds_what_the_rule_says_is_due(store: Store, seed: random.Rand
     for tick in chosen:
         rule.hold(store, tick)
     if not is_mongomock:
-        always = {"either day", "skipped minute", "number as text", "fraction", "null", "no zone", "set aside", "due"}
+        always = {
+            "interval",
+            "either day",
+            "skipped minute",
+            "number as text",
+            "fraction",
+            "null",
+            "no zone",
+            "set aside",
+            "due",
+        }
         always |= {"array"} if isinstance(store, MongoStore) else set()
         assert not [feature for feature in always if rule.seen[feature] < 10], (
             f"hardly any of these came up: {rule.seen}"
@@ -241,7 +264,9 @@ def test_what_is_edited_is_due_as_it_reads_now(store: Store, seed: random.Random
     writer.write(documents)
     for document in documents[::2]:
         other = writer.schedule_near(tick)
-        store.change_schedule(document["_id"], {field: other.get(field) for field in (*FIELDS, "tz", "enabled")}, None)
+        store.change_schedule(
+            document["_id"], {field: other.get(field) for field in (*FIELDS, "every", "tz", "enabled")}, None
+        )
     for document in documents[::5]:
         store.remove_schedule(document["_id"])
     Rule.of(store).hold(store, tick)

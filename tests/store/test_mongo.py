@@ -297,7 +297,7 @@ def test_our_index_under_another_name_will_do(new: MongoStore, raw_new: Database
     raw_new.schedules.create_index([(name, 1) for name, _ in indexes.DUE.keys], name="theirs")
     assert new.prepare() == []
     assert names_of(raw_new.schedules) >= {"theirs"}
-    assert "cronlite_due" not in names_of(raw_new.schedules)
+    assert "cronlite_due_every" not in names_of(raw_new.schedules)
     raw_new.schedules.insert_one({"_id": "every minute"})
     assert len(list(due(new, TICK))) == 1
 
@@ -313,7 +313,7 @@ def test_a_sparse_index_is_never_taken_for_ours(new: MongoStore, raw_new: Databa
 def test_the_tick_goes_on_when_the_index_is_dropped(new: MongoStore, raw_new: Database[Document]) -> None:
     assert new.prepare() == []
     raw_new.schedules.insert_one({"_id": "every minute"})
-    raw_new.schedules.drop_index("cronlite_due")
+    raw_new.schedules.drop_index("cronlite_due_every")
     assert len(list(due(new, TICK))) == 1
     assert len(list(due(new, TICK))) == 1
 

@@ -147,7 +147,7 @@ def test_a_list_reads_on_only_as_far_as_somebody_looks(full: MongoStore, command
 def test_the_expressions_in_use_are_found_by_skipping(full: MongoStore, commands: Commands) -> None:
     commands.sent.clear()
     full.expressions()
-    assert len(commands.sent) == 6
+    assert len(commands.sent) == 7
     for one in list(commands.sent):
         assert "DISTINCT_SCAN" in examined(full, one)[2], one
 
@@ -156,4 +156,19 @@ def test_the_due_query_names_its_index(full: MongoStore, commands: Commands) -> 
     commands.sent.clear()
     assert len(list(due(full, TICK))) == 10
     # Without, it is left to the planner's trials whether the index of a single field will do.
-    assert [sent.get("hint") for sent in commands.sent if "find" in sent] == ["cronlite_due"]
+    assert [sent.get("hint") for sent in commands.sent if "find" in sent] == ["cronlite_due_every"]
+
+
+def test_intervals_that_are_not_due_are_not_read(full: MongoStore, commands: Commands) -> None:
+    rare = ({"_id": f"rare{n}", "params": {}, "every": "300d", "minute": "*"} for n in range(500))
+    full._schedules.insert_many([*rare, {"_id": "often", "params": {}, "every": "10s"}])
+    commands.sent.clear()
+    try:
+        found = [schedule.id for schedule in due(full, TICK)]
+        [sent] = [sent for sent in commands.sent if "find" in sent]
+        keys, documents, _ = examined(full, sent)
+    finally:  # the store is shared
+        full._schedules.delete_many({"every": {"$gt": ""}})
+    assert "often" in found
+    assert documents == len(found)
+    assert keys < 100

@@ -101,7 +101,7 @@ def test_a_list_reads_on_only_as_far_as_somebody_looks(store: SqliteStore, liste
 
 def test_the_columns_are_the_fields() -> None:
     assert set(SCHEDULES.columns) == {*schedules.FIELDS, "_id"} - {"id"}
-    assert set(RUNS.columns) == {*(field.name for field in dataclasses.fields(Run)), "_id"} - {"id"}
+    assert set(RUNS.columns) == {*(field.name for field in dataclasses.fields(Run)), "_id"} - {"id", "ahead"}
     assert set(TICKS.columns) == set(ticks.FIELDS)
     assert set(DAEMONS.columns) == {*(field.name for field in dataclasses.fields(DaemonRecord)), "_id"} - {"id"}
 
@@ -178,10 +178,10 @@ def test_the_due_query_searches_its_index(store: SqliteStore, analyzed: bool) ->
     fill(store)
     if analyzed:
         store._read("ANALYZE")
-    fields = {field: ["*"] for field in FIELDS}
+    fields: dict[str, list[str | None]] = {"every": [None], **{field: ["*"] for field in FIELDS}}
     query, values = due_query(Clause(zones=["UTC"], either_day=False, values=fields))
     steps = plan(store, query)
-    assert "SEARCH schedules USING INDEX schedules_due (<expr>=? AND <expr>=? AND <expr>=?" in steps
+    assert "SEARCH schedules USING INDEX schedules_due_every (<expr>=? AND <expr>=? AND <expr>=?" in steps
     assert "SCAN schedules" not in steps
     assert store._read(query, values) == []
 

@@ -367,3 +367,12 @@ def test_the_module_level_functions_work_on_it_until_its_end(registry: Registry)
         cronlite.enqueue("act")
         outer.assert_enqueued(handler="act")
         assert outer.cron.schedules() == []
+
+
+def test_an_interval_below_a_minute_runs_at_each_of_its_instants(rehearsal: Rehearsal) -> None:
+    rehearsal.cron.schedule("ops", {}, handler="act", every="20s")
+    rehearsal.cron.schedule("ops", {}, handler="act", every="2m", name="slow")
+    ran = rehearsal.advance(minutes=3)
+    offsets = [round((run.due_at - START).total_seconds()) for run in ran]
+    assert offsets == [60, 80, 100, 120, 120, 140, 160, 180]
+    assert all(run.started_at == run.due_at for run in ran)

@@ -321,3 +321,12 @@ def test_nothing_that_repeats_takes_long(part: str) -> None:
         with pytest.raises(InvalidExpression):
             cron.parse_field(name, part * (240 // len(part)) + "!")
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("line", "interval"),
+    [("@every 10s", "10s"), ("every 90 minutes", "90m"), ("*/10 * * * * *", "10s"), ("* * * * * *", "1s")],
+)
+def test_what_no_line_says_is_said_as_an_interval(line: str, interval: str) -> None:
+    with pytest.raises(InvalidExpression, match=f"say --every {interval}"):
+        cron.parse_line(line)

@@ -169,7 +169,7 @@ def _alternative(clause: Clause) -> Document:
     return {
         "enabled": {"$in": [True, None]},
         "either_day": True if clause.either_day else {"$in": [False, None]},
-        "tz": {"$in": _plain(clause.zones)},
+        **({} if clause.zones is None else {"tz": {"$in": _plain(clause.zones)}}),
         **{field: {"$in": _plain(values)} for field, values in clause.values.items()},
     }
 

@@ -27,7 +27,7 @@ from cronlite.when.bits import LONGEST
 
 # SQLite looks into the index once for each combination of listed values. Behind a plus it compares a column of what it
 # finds by the rest, still in the index: always the days, and from the right on whatever would make too many looks.
-_LOOKED_UP = ("tz", "month", "minute", "hour")
+_LOOKED_UP = ("every", "tz", "month", "minute", "hour")
 _LOOKS = 20_000
 _OTHERS = 100
 _PAGE = 250  # small enough that the first ones are soon at hand
@@ -97,7 +97,7 @@ def expressions_query(column: str) -> str:
 
 def due_query(clause: Clause) -> tuple[str, list[str]]:
     """Return the query for the enabled schedules of one alternative, and its variables."""
-    lists = {"tz": clause.zones, **clause.values}
+    lists = _lists(clause)
     looks, looked_up = 1, set()
     for column in _LOOKED_UP:
         looks *= len(lists.get(column, ()))
@@ -108,20 +108,25 @@ def due_query(clause: Clause) -> tuple[str, list[str]]:
     terms += [f"{'' if column in looked_up else '+'}{or_default(column)} {IN_LIST}" for column in lists]
     variables = [listed(_plain(column, values)) for column, values in lists.items()]
     # Left alone after an ANALYZE, SQLite may well read the whole table instead.
-    return f"SELECT rowid FROM schedules INDEXED BY schedules_due WHERE {' AND '.join(terms)}", variables
+    return f"SELECT rowid FROM schedules INDEXED BY schedules_due_every WHERE {' AND '.join(terms)}", variables
 
 
 def uncommon_query(uncommon: Uncommon) -> tuple[str, list[str]]:
     """Return the query for the enabled schedules of a further alternative, and its variables."""
     alternatives, variables = [], [listed(uncommon.texts) if uncommon.after is None else uncommon.after]
     for clause in uncommon.clauses:
-        lists = {"tz": clause.zones, **clause.values}
+        lists = _lists(clause)
         terms = [f"+{or_default(column)} {IN_LIST}" for column in lists]
         alternatives.append(" AND ".join([*terms, f"+{or_default('either_day')} = {int(clause.either_day)}"]))
         variables += [listed(_plain(column, values)) for column, values in lists.items()]
     texts = f"{uncommon.field} {IN_LIST}" if uncommon.after is None else f"{uncommon.field} > ?"
     where = f"{or_default('enabled')} = 1 AND {texts} AND ({' OR '.join(alternatives)})"
     return f"SELECT rowid FROM schedules INDEXED BY schedules_enabled_{uncommon.field} WHERE {where}", variables
+
+
+def _lists(clause: Clause) -> dict[str, Sequence[Any]]:
+    """Return the values that are listed for each column that a clause restricts."""
+    return {**({} if clause.zones is None else {"tz": clause.zones}), **clause.values}
 
 
 def _plain(column: str, values: Sequence[Any]) -> list[Any]:

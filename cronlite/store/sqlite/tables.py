@@ -121,6 +121,7 @@ SCHEDULES = Table(
         "day": SPELLING,
         "month": SPELLING,
         "weekday": SPELLING,
+        "every": SPELLING,
         "either_day": BOOL,
         "tz": TEXT,
         "enabled": BOOL,
@@ -225,6 +226,7 @@ TABLES = (SCHEDULES, RUNS, TICKS, DAEMONS)
 DUE_DEFAULTS: dict[str, int | str] = {
     "enabled": 1,
     "either_day": 0,
+    "every": "",
     "tz": "UTC",
     "month": "*",
     "minute": "*",
@@ -232,7 +234,7 @@ DUE_DEFAULTS: dict[str, int | str] = {
     "day": "*",
     "weekday": "*",
 }
-EXPRESSIONS = ("tz", "minute", "hour", "day", "month", "weekday")
+EXPRESSIONS = ("tz", "every", "minute", "hour", "day", "month", "weekday")
 
 
 def or_default(column: str) -> str:
@@ -250,7 +252,7 @@ LISTED = {
 _QUEUED_LANE = "(lane, due_at, _id) WHERE state = 'queued' AND lane IS NOT NULL AND run_at IS"
 INDEXES = {
     "schedules_name": "UNIQUE INDEX schedules_name ON schedules (name)",
-    "schedules_due": f"INDEX schedules_due ON schedules ({', '.join(map(or_default, DUE_DEFAULTS))})",
+    "schedules_due_every": f"INDEX schedules_due_every ON schedules ({', '.join(map(or_default, DUE_DEFAULTS))})",
     **{
         f"schedules_enabled_{name}": f"INDEX schedules_enabled_{name} ON schedules ({or_default('enabled')}, {name})"
         for name in EXPRESSIONS
@@ -274,7 +276,7 @@ INDEXES = {
     "runs_user": "INDEX runs_user ON runs (user, queued_at, _id)",
     "ticks_undone": "INDEX ticks_undone ON ticks (daemon) WHERE done_at IS NULL",
 }
-# Of versions before this one.
+# Of versions before this one. They ask for schedules_due by its name, so that it stays where it is.
 OBSOLETE = ("runs_newest", *(f"schedules_{name}" for name in EXPRESSIONS))
 
 
