@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cronlite.errors import ConfigurationError, shown, suggestion
-from cronlite.store.contract import ScheduleQuery
 
 if TYPE_CHECKING:
     from cronlite.client.app import Cronlite
@@ -88,6 +87,8 @@ pass_session = click.make_pass_decorator(Session)
 
 def schedule_names(context: click.Context) -> list[str]:
     """List names and ids of schedules, for a shell that completes; nothing when the store does not answer at once."""
+    from cronlite.store.contract import ScheduleQuery  # with it comes what help and most completions do without
+
     some = ScheduleQuery(limit=1_000)
     return _in_time(lambda cron: [s.get("name") or s["_id"] for s in cron.store.schedules(some)], context)
 

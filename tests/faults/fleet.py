@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cronlite.documents import schedules
+from cronlite.documents.checks import PARAMS_VARIABLE
 from cronlite.store import open_store
 from cronlite.store.contract import Store
 from cronlite.when.clock import floor_minute
@@ -41,7 +42,8 @@ class Node:
         self.folder.mkdir()
         self.log = self.folder / "log"
         self._scratch = scratch
-        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        kept = ("PATH", "HOME", "LANG", PARAMS_VARIABLE)
+        environment = {name: os.environ[name] for name in kept if name in os.environ}
         self.process = scratch.spawn(
             [sys.executable, "-m", "tests.faults.node", settings.as_json()],
             log=self.log,
