@@ -147,7 +147,7 @@ def test_a_list_reads_on_only_as_far_as_somebody_looks(full: MongoStore, command
 def test_the_expressions_in_use_are_found_by_skipping(full: MongoStore, commands: Commands) -> None:
     commands.sent.clear()
     full.expressions()
-    assert len(commands.sent) == 7
+    assert len(commands.sent) == 8
     for one in list(commands.sent):
         assert "DISTINCT_SCAN" in examined(full, one)[2], one
 
