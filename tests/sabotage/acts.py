@@ -247,8 +247,8 @@ _FENCES = [
     Sabotage(
         "who lost a race claims nothing (MongoDB)",
         IN_MONGO,
-        "won = found if matched == len(found) else self._holding(token, found)",
-        "won = found",
+        "won = wanted if matched == len(wanted) else self._holding(token, wanted)",
+        "won = wanted",
         ON_MONGODB,
     ),
     Sabotage(
