@@ -354,3 +354,28 @@ def test_a_claim_can_be_undone() -> None:
 
 def _raise(*_: object) -> set[str]:
     raise StoreUnavailable("the store is away")
+
+
+def test_a_handler_starts_under_the_name_and_the_lease_of_its_claim_only(
+    claimer: MakeClaimer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claiming = claimer()
+    membership = claiming._membership
+    assert claiming._may_start(a_running("s1", membership.id))
+    assert not claiming._may_start(a_running("s2", "its name before"))
+    monkeypatch.setattr(membership, "_beaten", float("-inf"))
+    assert not claiming._may_start(a_running("s3", membership.id)), "it may have been taken for dead"
+
+
+@pytest.mark.parametrize(
+    "edited", [{"daemon": "another"}, {"attempt": 2}, {"state": QUEUED, "daemon": None, "started_at": None}]
+)
+def test_a_run_is_still_mine_while_it_is_under_the_fence_of_this_attempt(
+    claimer: MakeClaimer, store: Store, edited: dict[str, Any]
+) -> None:
+    claiming = claimer()
+    run = a_running("s1", claiming._membership.id)
+    add(store, run)
+    assert claiming._still_mine(replace(run))
+    assert not store.change_runs([(replace(run), edited)])
+    assert not claiming._still_mine(run)

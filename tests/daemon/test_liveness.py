@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -195,3 +196,24 @@ def test_one_observer_at_a_time_takes_over(store: Store, steady: Steady) -> None
     assert second.is_dead(one.id)
     assert watch(second, steady, 5, owners=owners) == {one.id}  # the first did not bring it to an end
     assert first.observe("first", owners) == {one.id}
+
+
+def test_a_lease_counts_from_before_the_beat_was_sent(
+    store: Store, steady: Steady, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, beat = member(store), store.beat
+
+    def slow(id: str, **what: Any) -> datetime | None:
+        steady.seconds += 10
+        return beat(id, **what)
+
+    monkeypatch.setattr(store, "beat", slow)
+    one.beat(running=0, stuck=0)
+    steady.seconds += 16
+    assert not one.holds_lease(), "others may have seen the beat 26 s ago"
+
+
+def test_a_daemon_does_not_watch_itself(store: Store, steady: Steady) -> None:
+    one, peers = member(store), Peers(store)
+    assert watch(peers, steady, 120, me=one.id, owners=frozenset({one.id})) == set()
+    assert not peers.is_dead(one.id)

@@ -127,3 +127,19 @@ def test_a_run_with_a_field_gone_is_refused() -> None:
     del document["due_at"]
     with pytest.raises(InvalidInput, match="due_at"):
         runs.read(document)
+
+
+def test_a_deadline_is_for_the_first_start() -> None:
+    late = NOW + timedelta(minutes=1)
+    missed = runs.too_late(run(deadline_at=NOW), late)
+    assert missed is not None
+    assert missed["state"] == runs.MISSED
+    assert runs.too_late(run(deadline_at=NOW), NOW) is None
+    assert runs.too_late(run(deadline_at=NOW, failures=1), late) is None, "it was begun in time"
+    assert runs.too_late(run(deadline_at=NOW, crashes=1), late) is None
+
+
+def test_a_run_that_is_cut_off_goes_back_unless_it_must_not_be_repeated() -> None:
+    working = {"state": runs.RUNNING, "daemon": "d1", "attempt": 1, "started_at": NOW}
+    assert runs.cut_off(run(**working), NOW, "a stop")["state"] == runs.QUEUED
+    assert runs.cut_off(run(**working, on_crash="abandon"), NOW, "a stop")["state"] == runs.ABANDONED
