@@ -12,18 +12,18 @@ from typing import Any
 from unittest.mock import patch
 
 from cronlite.daemon.room import Room
-from cronlite.dispatch.pool import Pool
+from cronlite.dispatch.handling import Handling
 from cronlite.documents import runs, schedules
 from cronlite.store import Store
 
-_SEAMS: list[tuple[str, object, str]] = [
+SEAMS: list[tuple[str, object, str]] = [
     ("read schedule", schedules, "read"),
     ("is it due", schedules.Schedule, "is_due"),
     ("make run", runs, "of_schedule"),
     ("run document", runs.Run, "document"),
     ("read run", runs, "read"),
-    ("call, whole", Pool, "_attempt"),
-    ("call, handler", Pool, "_call"),
+    ("call, whole", Handling, "run"),
+    ("call, handler", Handling, "_run"),
     ("settle", runs, "settled"),
     ("room", Room, "for_queue"),
 ]
@@ -42,7 +42,7 @@ class Stages(AbstractContextManager["Stages"]):
         self._end = ExitStack()
 
     def __enter__(self) -> Stages:
-        for told, owner, name in _SEAMS:
+        for told, owner, name in SEAMS:
             self._end.enter_context(patch.object(owner, name, self._timed(told, getattr(owner, name))))
         for name in _OF_STORE:
             timed = self._timed(f"store.{name}", getattr(self._store, name))

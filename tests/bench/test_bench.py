@@ -12,7 +12,7 @@ import pytest
 
 from cronlite.daemon.store_clock import steady
 from tests.bench import __main__ as main
-from tests.bench import profiled
+from tests.bench import profiled, stages
 from tests.bench.__main__ import BENCHMARKS
 from tests.bench.children import ChildFailed
 from tests.bench.peers import CannotInstall, install
@@ -64,6 +64,10 @@ def test_a_benchmark_runs_and_says_what_it_measured(name: str, mongod: Mongod, s
         assert json.dumps(row.as_json())
     with mongod.client() as client:
         assert [left for left in client.list_database_names() if left.startswith("bench_")] == []
+
+
+def test_the_stopwatch_finds_every_seam() -> None:
+    assert [seam for seam, owner, name in stages.SEAMS if not hasattr(owner, name)] == []
 
 
 @pytest.mark.slow
