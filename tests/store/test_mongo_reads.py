@@ -148,7 +148,7 @@ def test_a_list_reads_on_only_as_far_as_somebody_looks(full: MongoStore, command
 def test_the_expressions_in_use_are_found_by_skipping(full: MongoStore, commands: Commands) -> None:
     commands.sent.clear()
     full.expressions()
-    skips = list(commands.sent)
+    skips = [command for command in commands.sent if "distinct" in command]
     assert {skip["key"] for skip in skips} == set(EXPRESSIONS)
     for skip in skips:
         assert "DISTINCT_SCAN" in examined(full, skip)[2], skip
