@@ -262,6 +262,11 @@ def _foreign(value: object) -> str:
         return shown(value)
 
 
+def dated(instant: datetime | None, now: datetime) -> str:
+    """Show when something is or was, and how far from now; nothing for None."""
+    return f"{second(instant)}, {relative(instant, now)}" if instant else ""
+
+
 def iso(instant: datetime) -> str:
     """Write an instant as ISO 8601 in UTC with milliseconds; one without a zone is taken for UTC."""
     aware = instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)

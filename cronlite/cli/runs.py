@@ -204,14 +204,14 @@ def shown(run: Run, now: datetime) -> str:
         ("queue", "" if run.queue == runs.DEFAULT_QUEUE else run.queue),
         ("key", render.one_line(run.key or "")),
         ("retry of", render.one_line(run.retry_of or "")),
-        ("due", _dated(run.due_at, now)),
-        ("deadline", _dated(run.deadline_at, now)),
-        ("queued", _dated(run.queued_at, now)),
-        ("sent", _dated(run.sent_at, now)),
-        ("started", _dated(run.started_at, now)),
-        ("ended", _dated(run.finished_at, now)),
+        ("due", render.dated(run.due_at, now)),
+        ("deadline", render.dated(run.deadline_at, now)),
+        ("queued", render.dated(run.queued_at, now)),
+        ("sent", render.dated(run.sent_at, now)),
+        ("started", render.dated(run.started_at, now)),
+        ("ended", render.dated(run.finished_at, now)),
         ("took", labels.took(run)),
-        ("next try", _dated(run.run_at, now) if run.state == runs.QUEUED else ""),
+        ("next try", render.dated(run.run_at, now) if run.state == runs.QUEUED else ""),
         ("attempts", ", ".join(attempts)),
         ("daemon", run.daemon or ""),
         ("result", "" if run.result is None else render.json_text(run.result, indent=None)),
@@ -227,9 +227,9 @@ def _earlier(run: Run, now: datetime) -> Iterator[str]:
     for attempt in run.attempts:
         if attempt.number < run.attempt or run.state == runs.QUEUED:
             how = render.one_line(attempt.state.replace("_", " "))
-            yield f"attempt {attempt.number}: {how} {_dated(attempt.ended_at, now)}".rstrip()
+            yield f"attempt {attempt.number}: {how} {render.dated(attempt.ended_at, now)}".rstrip()
             daemon = render.one_line(attempt.daemon or "")
-            yield render.pairs([("daemon", daemon), ("started", _dated(attempt.started_at, now))])
+            yield render.pairs([("daemon", daemon), ("started", render.dated(attempt.started_at, now))])
             yield from _told(attempt.error, attempt.output)
 
 
@@ -242,7 +242,3 @@ def _told(error: Mapping[str, str] | None, output: str | None) -> Iterator[str]:
 
 def _block(text: str) -> str:
     return "\n".join(f"  {line}" for line in render.printable(str(text)).rstrip("\n").split("\n"))
-
-
-def _dated(instant: datetime | None, now: datetime) -> str:
-    return f"{render.second(instant)}, {render.relative(instant, now)}" if instant else ""

@@ -161,10 +161,10 @@ def _shown(schedule: Schedule, now: datetime) -> str:
         ("deadline", render.span(deadline) if deadline is not None else "none"),
         ("on crash", schedule.on_crash),
         ("note", render.printable(schedule.note)),
-        ("active from", _dated(schedule.active_from, now)),
-        ("active until", _dated(schedule.active_until, now) if schedule.active_until else "no end"),
-        ("created", _dated(schedule.created_at, now)),
-        ("updated", _dated(schedule.updated_at, now)),
+        ("active from", render.dated(schedule.active_from, now)),
+        ("active until", render.dated(schedule.active_until, now) if schedule.active_until else "no end"),
+        ("created", render.dated(schedule.created_at, now)),
+        ("updated", render.dated(schedule.updated_at, now)),
     ]
     return render.pairs(rows)
 
@@ -187,10 +187,6 @@ def tick_row(schedule: Schedule, tick: datetime, now: datetime) -> list[str]:
     zone = schedule.timetable.zone
     utc = "" if schedule.tz == "UTC" else render.utc_minute(tick)
     return [render.minute(tick, zone), utc, render.relative(tick, now), schedule.timetable.oddity(tick) or ""]
-
-
-def _dated(instant: datetime | None, now: datetime) -> str:
-    return f"{render.second(instant)}, {render.relative(instant, now)}" if instant else ""
 
 
 @click.command()
