@@ -9,29 +9,11 @@ from typing import Any
 
 import pytest
 
-from cronlite.daemon import liveness, store_clock
 from cronlite.daemon.liveness import Membership, Peers
 from cronlite.daemon.store_clock import StoreClock
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.store.contract import Store
-
-
-class Steady:
-    """The host's steady clock, cranked by hand."""
-
-    def __init__(self) -> None:
-        self.seconds = 1_000.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-@pytest.fixture
-def steady(monkeypatch: pytest.MonkeyPatch) -> Steady:
-    clock = Steady()
-    for module in (liveness, store_clock):
-        monkeypatch.setattr(module, "steady", clock)
-    return clock
+from tests.daemon.conftest import Steady
 
 
 def describe(name: str) -> DaemonRecord:

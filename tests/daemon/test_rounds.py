@@ -4,28 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cronlite.daemon import rounds, store_clock
+from cronlite.daemon import rounds
 from cronlite.daemon.rounds import Rounds
 from cronlite.daemon.store_clock import StoreClock
 from cronlite.errors import StoreError, StoreUnavailable
-
-
-class Steady:
-    """The host's steady clock, cranked by hand."""
-
-    def __init__(self) -> None:
-        self.seconds = 1_000.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-@pytest.fixture
-def steady(monkeypatch: pytest.MonkeyPatch) -> Steady:
-    clock = Steady()
-    monkeypatch.setattr(store_clock, "steady", clock)
-    monkeypatch.setattr(rounds, "steady", clock)
-    return clock
+from tests.daemon.conftest import Steady
 
 
 @pytest.fixture
