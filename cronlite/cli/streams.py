@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from typing import IO, Any
 
 import click
 
@@ -56,11 +57,13 @@ def say(text: str = "", *, end: str = "\n") -> None:
 
 def remark(text: str) -> None:
     """Print a line on stderr; no command fails because nobody hears what it says beside its answer."""
-    with suppress(OSError, ValueError):
+    try:
         click.echo(visible.but_colours(text), err=True)
+    except (OSError, ValueError):
+        hush(sys.stderr)
 
 
-def hush() -> None:
-    """Send what is still to be written to nowhere, so that the interpreter's own last flush does not fail."""
+def hush(stream: IO[Any] | None = None) -> None:
+    """Send what a stream (stdout) still has to write to nowhere, so that the interpreter's last flush does not fail."""
     with suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (stream or sys.stdout).fileno())

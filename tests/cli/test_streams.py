@@ -107,7 +107,10 @@ def uri(uri: str) -> str:
 
 def ends(uri: str, state: str) -> dict[str, tuple[int, str]]:
     arguments = [uri, state, json.dumps(WORDS)]
-    done = subprocess.run([sys.executable, "-c", DRIVER, *arguments], capture_output=True, text=True, check=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, *arguments], env=environment, capture_output=True, text=True, check=True
+    )
     return {name: tuple(end) for name, end in json.loads(done.stdout).items()}
 
 

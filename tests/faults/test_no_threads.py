@@ -49,10 +49,13 @@ def test_seats_that_find_no_thread_cost_no_run(folder: Path) -> None:
             cron.enqueue("nap", timeout_seconds=5)
     (folder / "jobs.db").chmod(0o666)
     user = 100_000 + os.getpid()  # nobody else's processes count
+    nobody = (
+        f"--reuid={user} --clear-groups --inh-caps=+dac_read_search --ambient-caps=+dac_read_search"  # the checkout
+    )
     daemon = f"{sys.executable} -m cronlite --uri {uri} -A app run --seats 20"
     with log.open("wb") as said:
         process = subprocess.Popen(
-            ["bash", "-c", f"umask 0; ulimit -u {THREADS}; exec setpriv --reuid={user} --clear-groups {daemon}"],
+            ["bash", "-c", f"umask 0; ulimit -u {THREADS}; exec setpriv {nobody} {daemon}"],
             cwd=folder,
             env=os.environ | {"HOME": str(folder), "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,49 @@
+"""What must a store do? One contract, kept by MongoDB and by SQLite.
+
+Documents cross this seam in one form on every store: ids are strings (an ObjectId as its 24 digits), instants aware
+UTC datetimes of whole milliseconds. What a store cannot turn into that form, it hands over as it is, for the reader
+to refuse.
+
+Every method raises StoreUnavailable when the store cannot be reached within its time limit, and StoreError when it
+refuses. Whatever loses a race answers so; nothing here raises because somebody else was faster.
+
+A module for each kind of document; `Store` is all of them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from cronlite.store.contract.daemons import Daemons
+from cronlite.store.contract.runs import ClaimQuery, RunQuery, Runs, UnsentQuery
+from cronlite.store.contract.schedules import MAX_TEXTS, Clause, ScheduleQuery, Schedules, Uncommon
+from cronlite.store.contract.ticks import Ticks
+
+__all__ = ["MAX_TEXTS", "ClaimQuery", "Clause", "RunQuery", "ScheduleQuery", "Store", "Uncommon", "UnsentQuery"]
+
+
+class Store(Schedules, Ticks, Runs, Daemons, Protocol):
+    """Where schedules, runs, ticks and daemons are kept. Safe to share between threads."""
+
+    @property
+    def address(self) -> str:
+        """The store's URI without its password."""
+
+    def prepare(self) -> list[str]:
+        """Make the tables and indexes that are missing; say in sentences what could not be made, and the remedy."""
+
+    def damage(self) -> list[str]:
+        """Read everything where the store is a file; say what is damaged, if anything is."""
+
+    def close(self) -> None:
+        """Give back connections. The store is not used again."""
+
+    def now(self) -> datetime:
+        """Ask the store's clock."""
+
+    def watch(self, seconds: float) -> bool:
+        """Wait up to `seconds` for a run that somebody queued; tell whether the store can tell at all.
+
+        A store that cannot returns False at once.
+        """
