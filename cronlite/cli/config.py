@@ -20,12 +20,12 @@ def load(path: str, group: click.Group, context: click.Context) -> dict[str, Any
 
     Raises ConfigurationError for a file, a key or a value that cannot be used.
     """
-    found = parsed(path)
-    if found.get("quota") is not None:
-        context.meta[QUOTA] = quota_of(path, found).document()
-        del found["quota"]
+    settings = parsed(path)
+    if settings.get("quota") is not None:
+        context.meta[QUOTA] = quota_of(path, settings).document()
+        del settings["quota"]
     values: dict[str, Any] = {}
-    for key, value in found.items():
+    for key, value in settings.items():
         if isinstance(value, Mapping):
             values[key] = dict(_section(path, key, value, _command(path, group, context, key)))
         else:

@@ -36,22 +36,22 @@ def unreadable(document: Document, faults: list[str]) -> dict[str, Any]:
 _OWN = ("earlier_attempts", "ahead")
 
 
-def run(given: Run) -> dict[str, Any]:
+def run(run: Run) -> dict[str, Any]:
     """Return a run: all its fields, and in `attempts` what was kept of each attempt."""
-    told = {field.name: getattr(given, field.name) for field in fields(given) if field.name not in _OWN}
-    return told | {"attempts": [asdict(attempt) for attempt in given.attempts]}
+    document = {field.name: getattr(run, field.name) for field in fields(run) if field.name not in _OWN}
+    return document | {"attempts": [asdict(attempt) for attempt in run.attempts]}
 
 
-def upcoming(given: Schedule, tick: datetime) -> dict[str, Any]:
+def upcoming(schedule: Schedule, tick: datetime) -> dict[str, Any]:
     """Return an upcoming run: `schedule` (the id), `name`, `handler`, `at`, `local`, `tz`, and a DST `oddity`."""
     return {
-        "schedule": given.id,
-        "name": given.name,
-        "handler": given.handler,
+        "schedule": schedule.id,
+        "name": schedule.name,
+        "handler": schedule.handler,
         "at": tick,
-        "local": tick.astimezone(given.timetable.zone).isoformat(timespec="seconds" if tick.second else "minutes"),
-        "tz": given.tz,
-        "oddity": given.timetable.oddity(tick),
+        "local": tick.astimezone(schedule.timetable.zone).isoformat(timespec="seconds" if tick.second else "minutes"),
+        "tz": schedule.tz,
+        "oddity": schedule.timetable.oddity(tick),
     }
 
 
@@ -61,33 +61,33 @@ def answer(given: Answer, of: str, at: datetime) -> dict[str, Any]:
     return {"schedule": of, "at": at, "verdict": given.verdict, "reasons": given.reasons, "run": told}
 
 
-def status(given: Status) -> dict[str, Any]:
+def status(seen: Status) -> dict[str, Any]:
     """Return `address`, `now`, `next_wake`, `daemons`, `ticks`, `gaps`, `queue`, `unknown_handlers` and `failing`."""
     return {
-        "address": given.address,
-        "now": given.now,
-        "next_wake": given.next_wake,
-        "daemons": [_daemon(one, True) for one in given.alive] + [_daemon(one, False) for one in given.dead],
-        "ticks": [_tick(one) for one in given.ticks],
-        "gaps": [_tick(one) for one in given.gaps],
-        "queue": [{"state": state, "handler": handler, "runs": n} for (state, handler), n in given.queue.items()],
-        "unknown_handlers": given.unknown_handlers,
-        "failing": [_failing(one) for one in given.failing],
+        "address": seen.address,
+        "now": seen.now,
+        "next_wake": seen.next_wake,
+        "daemons": [_daemon(one, True) for one in seen.alive] + [_daemon(one, False) for one in seen.dead],
+        "ticks": [_tick(one) for one in seen.ticks],
+        "gaps": [_tick(one) for one in seen.gaps],
+        "queue": [{"state": state, "handler": handler, "runs": n} for (state, handler), n in seen.queue.items()],
+        "unknown_handlers": seen.unknown_handlers,
+        "failing": [_failing(one) for one in seen.failing],
     }
 
 
-def finding(given: Finding) -> dict[str, Any]:
+def finding(finding: Finding) -> dict[str, Any]:
     """Return `severity` ("error" or "warning"), `subject`, `problem` and `remedy`."""
-    return {field.name: getattr(given, field.name) for field in fields(given)}
+    return {field.name: getattr(finding, field.name) for field in fields(finding)}
 
 
-def _failing(given: Failing) -> dict[str, Any]:
-    return {"schedule": given.schedule, "name": given.name, "times": given.times, "last": given.last.id}
+def _failing(failing: Failing) -> dict[str, Any]:
+    return {"schedule": failing.schedule, "name": failing.name, "times": failing.times, "last": failing.last.id}
 
 
-def _daemon(given: DaemonRecord, alive: bool) -> dict[str, Any]:
-    return {"alive": alive, **{field.name: getattr(given, field.name) for field in fields(given)}}
+def _daemon(record: DaemonRecord, alive: bool) -> dict[str, Any]:
+    return {"alive": alive, **{field.name: getattr(record, field.name) for field in fields(record)}}
 
 
-def _tick(given: Tick) -> dict[str, Any]:
-    return {field.name: getattr(given, field.name) for field in fields(given)}
+def _tick(tick: Tick) -> dict[str, Any]:
+    return {field.name: getattr(tick, field.name) for field in fields(tick)}

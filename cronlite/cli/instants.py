@@ -52,15 +52,15 @@ class Spoken:
         """Return the latest instant that fits and is not after now; a length of time counts back."""
         if self.span is not None:
             return _moved(now, -self.span)
-        found = self._on(now, zone)
-        return found if self.day is not None or found <= now else self._on(now - _DAY, zone)
+        instant = self._on(now, zone)
+        return instant if self.day is not None or instant <= now else self._on(now - _DAY, zone)
 
     def coming(self, now: datetime, zone: tzinfo | None = None) -> datetime:
         """Return the earliest instant that fits and is not before now; a length of time counts ahead."""
         if self.span is not None:
             return _moved(now, self.span)
-        found = self._on(now, zone)
-        return found if self.day is not None or found >= now else self._on(now + _DAY, zone)
+        instant = self._on(now, zone)
+        return instant if self.day is not None or instant >= now else self._on(now + _DAY, zone)
 
     def _on(self, now: datetime, zone: tzinfo | None) -> datetime:
         zone = self.zone or zone
@@ -119,7 +119,7 @@ def _zone(typed: str | None) -> tzinfo | None:
 
 def tell_clock(**typed: tuple[Spoken | None, datetime | None]) -> None:
     """Say on stderr which instants were meant, where this machine's clock decided that and is not on UTC."""
-    told = []
+    readings = []
     for option, (spoken, instant) in typed.items():
         if (
             spoken is not None
@@ -127,9 +127,9 @@ def tell_clock(**typed: tuple[Spoken | None, datetime | None]) -> None:
             and instant is not None
             and (local := instant.astimezone()).utcoffset()
         ):
-            told.append(f"{option} {local:%a %Y-%m-%d %H:%M %Z} ({render.clock_time(instant, instant)})")
-    if told:
-        render.note(f"{', '.join(told)}, on this machine's clock")
+            readings.append(f"{option} {local:%a %Y-%m-%d %H:%M %Z} ({render.clock_time(instant, instant)})")
+    if readings:
+        render.note(f"{', '.join(readings)}, on this machine's clock")
 
 
 def placed(instant: datetime, zone: tzinfo | None = None) -> datetime:

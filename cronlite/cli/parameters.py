@@ -57,7 +57,7 @@ class Params(ParamType):
         if isinstance(value, dict):
             return value
         try:
-            found = json.loads(_text_of(value))
+            parsed = json.loads(_text_of(value))
         except OSError as missing:
             self.fail(f"cannot read {shown(value[1:])}: {missing.strerror or missing}", param, ctx)
         except UnicodeError:
@@ -65,11 +65,11 @@ class Params(ParamType):
         except RecursionError:
             self.fail("it is nested too deeply; flatten it", param, ctx)
         except ValueError as refused:
-            told = str(refused).partition("; use sys.set_int")[0]
-            self.fail(f"{shown(value)} is no JSON: {told}; give an object such as {_EXAMPLE}", param, ctx)
-        if not isinstance(found, dict):
-            self.fail(f"{shown(found)} is no object; give one such as {_EXAMPLE}", param, ctx)
-        return found
+            reason = str(refused).partition("; use sys.set_int")[0]
+            self.fail(f"{shown(value)} is no JSON: {reason}; give an object such as {_EXAMPLE}", param, ctx)
+        if not isinstance(parsed, dict):
+            self.fail(f"{shown(parsed)} is no object; give one such as {_EXAMPLE}", param, ctx)
+        return parsed
 
 
 _EXAMPLE = '\'{"dataset": "sales"}\''

@@ -56,8 +56,8 @@ class Picked:
     def documents(self) -> Iterator[Document]:
         """Yield their documents, whether they can be read or not."""
         query = ScheduleQuery(tag=self.tag, user=self.user, handler=self.handler, by_name=self.by_name)
-        found = self.cron.store.schedules(query)
-        return (document for document in found if self.match is None or _fits(document, self.match))
+        documents = self.cron.store.schedules(query)
+        return (document for document in documents if self.match is None or _fits(document, self.match))
 
     def __iter__(self) -> Iterator[Schedule]:
         for document in self.documents():

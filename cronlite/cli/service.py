@@ -226,10 +226,10 @@ def _stuck(alive: Sequence[DaemonRecord]) -> str:
     return f"{stuck} threads in handlers over their time-out" if stuck else ""
 
 
-def _failing(one: Failing, now: datetime) -> str:
-    name = labels.called(one.name, one.schedule)
-    ago = render.relative(labels.at(one.last), now)
-    return f"{name} {one.times} times in a row, last {ago}: {labels.outcome(one.last)}"
+def _failing(failing: Failing, now: datetime) -> str:
+    name = labels.called(failing.name, failing.schedule)
+    ago = render.relative(labels.at(failing.last), now)
+    return f"{name} {failing.times} times in a row, last {ago}: {labels.outcome(failing.last)}"
 
 
 def _gap(gap: Tick) -> str:
@@ -243,16 +243,16 @@ def _daemons(seen: Status) -> str:
     columns += [Column("seats", right=True), Column("running", right=True), Column("seen"), Column("handlers", 8)]
     rows = [
         [
-            one.id,
-            ("alive" if one.ticks else "worker") if one in seen.alive else "dead",
-            one.host,
-            str(one.pid),
-            str(one.seats),
-            str(one.running),
-            render.relative(one.seen_at, seen.now),
-            ", ".join(one.handlers),
+            daemon.id,
+            ("alive" if daemon.ticks else "worker") if daemon in seen.alive else "dead",
+            daemon.host,
+            str(daemon.pid),
+            str(daemon.seats),
+            str(daemon.running),
+            render.relative(daemon.seen_at, seen.now),
+            ", ".join(daemon.handlers),
         ]
-        for one in [*seen.alive, *seen.dead]
+        for daemon in [*seen.alive, *seen.dead]
     ]
     return f"\n{render.table(columns, rows)}" if rows else ""
 
@@ -261,12 +261,12 @@ def _ticks(seen: Status) -> str:
     columns = [Column("last ticks"), Column("due", right=True), Column("done"), Column("by")]
     rows = [
         [
-            render.utc_minute(one.minute) if not one.is_gap else f"gap to {render.utc_minute(one.last)}",
-            str(one.due),
-            render.relative(one.done_at, seen.now) or "not yet",
-            one.daemon,
+            render.utc_minute(tick.minute) if not tick.is_gap else f"gap to {render.utc_minute(tick.last)}",
+            str(tick.due),
+            render.relative(tick.done_at, seen.now) or "not yet",
+            tick.daemon,
         ]
-        for one in seen.ticks
+        for tick in seen.ticks
     ]
     return f"\n{render.table(columns, rows)}" if rows else ""
 
@@ -290,9 +290,9 @@ def doctor(session: Session, as_json: bool) -> None:
     if as_json:
         render.print_json([documents.finding(finding) for finding in findings])
     else:
-        for one in findings:
-            say(f"{render.coloured(one.severity)}: {render.one_line(f'{one.subject}: {one.problem}')}")
-            say(f"  remedy: {render.one_line(one.remedy)}")
+        for finding in findings:
+            say(f"{render.coloured(finding.severity)}: {render.one_line(f'{finding.subject}: {finding.problem}')}")
+            say(f"  remedy: {render.one_line(finding.remedy)}")
         if not findings:
             say("nothing is wrong")
     if any(finding.severity == "error" for finding in findings):

@@ -77,11 +77,11 @@ def next_(
     if zone is None:
         tell_clock(**{"from": (start, begin), "until": (until, end)})
     limit = count or (LISTED if until else DEFAULT_COUNT)
-    found = nearest((schedule for schedule in chosen if schedule.enabled or ref is not None), begin, end, limit)
+    ticks = nearest((schedule for schedule in chosen if schedule.enabled or ref is not None), begin, end, limit)
     if as_json:
-        render.print_json_list(documents.upcoming(schedule, tick) for tick, schedule in found)
-    elif found:
-        say(_alone(found, now) if ref is not None else _beside_each_other(found, now))
+        render.print_json_list(documents.upcoming(schedule, tick) for tick, schedule in ticks)
+    elif ticks:
+        say(_alone(ticks, now) if ref is not None else _beside_each_other(ticks, now))
     else:
         render.note("nothing is due then" if until else "nothing is due from then on")
     if isinstance(chosen, Picked):
@@ -98,17 +98,17 @@ def _the_one(cron: Cronlite, ref: str, filters: Filters) -> list[Schedule]:
     return [schedule]
 
 
-def _alone(found: Sequence[Coming], now: datetime) -> str:
+def _alone(ticks: Sequence[Coming], now: datetime) -> str:
     columns = [Column("at"), Column("UTC"), Column(""), Column("note", 20)]
-    return render.table(columns, [tick_row(schedule, tick, now) for tick, schedule in found])
+    return render.table(columns, [tick_row(schedule, tick, now) for tick, schedule in ticks])
 
 
-def _beside_each_other(found: Sequence[Coming], now: datetime) -> str:
+def _beside_each_other(ticks: Sequence[Coming], now: datetime) -> str:
     """Show ticks of several schedules on one clock, as on their own they would not be in order."""
     columns = [Column("at"), Column(""), Column("schedule", 16, middle=True), Column("its clock")]
     columns += [Column("does", 12), Column("note", 20)]
     rows = []
-    for tick, schedule in found:
+    for tick, schedule in ticks:
         zone = schedule.timetable.zone
         local = "" if schedule.tz == "UTC" else f"{tick.astimezone(zone):%a %H:%M %Z}"
         row = [render.utc_minute(tick), render.relative(tick, now), labels.called(schedule.name, schedule.id), local]

@@ -17,8 +17,8 @@ def parsed(path: str) -> dict[str, Any]:
     try:
         toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
         with Path(path).open("rb") as file:
-            found: dict[str, Any] = toml.load(file)
-            return found
+            table: dict[str, Any] = toml.load(file)
+            return table
     except ModuleNotFoundError:
         raise ConfigurationError("--config needs the package tomli under Python 3.10: pip install tomli") from None
     except OSError as missing:

@@ -34,7 +34,7 @@ def doctor(store: Store) -> list[Finding]:
     """Look for all that keeps work from being done, errors first. Raises StoreUnavailable."""
     if damage := store.damage():  # then nothing else that it says can be relied on
         remedy = "stop the daemons and restore a copy, or mend it with .recover in SQLite's shell"
-        return [Finding("error", store.address, f"is damaged: {told}", remedy) for told in damage]
+        return [Finding("error", store.address, f"is damaged: {complaint}", remedy) for complaint in damage]
     asked = datetime.now(timezone.utc)
     seen = status(store)
     findings = [
@@ -55,8 +55,8 @@ def _clock_skew(asked: datetime, answered: datetime, received: datetime) -> Iter
     slack = timedelta(seconds=SKEW_SECONDS)
     if not asked - slack <= answered <= received + slack:
         off = (asked - answered).total_seconds()
-        told = f"is {abs(off):.1f} s {'ahead of' if off > 0 else 'behind'} the store's, which counts"
-        yield Finding("warning", "this host's clock", told, "mend its time service")
+        problem = f"is {abs(off):.1f} s {'ahead of' if off > 0 else 'behind'} the store's, which counts"
+        yield Finding("warning", "this host's clock", problem, "mend its time service")
 
 
 def _indexes(store: Store) -> Iterator[Finding]:
@@ -72,8 +72,8 @@ def _indexes(store: Store) -> Iterator[Finding]:
 def _streams(store: Store) -> Iterator[Finding]:
     if store.address.startswith("mongodb") and not store.watch(0.001):
         why = "a standalone server, a role without changeStream, or maxPoolSize=1 in the URI"
-        told = f"no change streams ({why}), so daemons poll each second"
-        yield Finding("warning", "MongoDB", told, "make it a replica set, of one member perhaps: rs.initiate()")
+        problem = f"no change streams ({why}), so daemons poll each second"
+        yield Finding("warning", "MongoDB", problem, "make it a replica set, of one member perhaps: rs.initiate()")
 
 
 def _daemons(store: Store, seen: Status) -> Iterator[Finding]:
@@ -95,8 +95,8 @@ def _daemons(store: Store, seen: Status) -> Iterator[Finding]:
             yield Finding("error", _named(daemon), wrong, "mend that; it goes on by itself then")
         if daemon.stuck:
             threads = _counted(daemon.stuck, "thread")
-            told = f"{threads} stuck in handlers that are over their time-out ({daemon.seats} seats)"
-            yield Finding("warning", _named(daemon), told, "restart it; give such handlers isolation='process'")
+            problem = f"{threads} stuck in handlers that are over their time-out ({daemon.seats} seats)"
+            yield Finding("warning", _named(daemon), problem, "restart it; give such handlers isolation='process'")
 
 
 def _handlers(seen: Status) -> Iterator[Finding]:
@@ -114,29 +114,29 @@ def _queues(store: Store, seen: Status) -> Iterator[Finding]:
     known = {queue for queues in served for queue in queues or ()}
     for queue, count in sorted(store.count_queues().items()):
         if queue not in known:
-            told = f"no daemon alive serves it: {_counted(count, 'queued run')}"
-            yield Finding("error", f"queue {queue}", told, f"start a worker for it: cronlite worker --queue {queue}")
+            problem = f"no daemon alive serves it: {_counted(count, 'queued run')}"
+            yield Finding("error", f"queue {queue}", problem, f"start a worker for it: cronlite worker --queue {queue}")
 
 
 def _gaps(seen: Status) -> Iterator[Finding]:
     for gap in seen.gaps:
         minutes = (gap.last - gap.first) // clock.MINUTE + 1
         left_out = f"; catch_up left {_counted(gap.skipped, 'run')} out" if gap.skipped else ""
-        told = f"no daemon ticked in {_counted(minutes, 'minute')}{left_out}"
+        problem = f"no daemon ticked in {_counted(minutes, 'minute')}{left_out}"
         span = f"{utc_minute(gap.first)} to {utc_minute(gap.last)}"
-        yield Finding("warning", span, told, "keep a second daemon running; see each schedule's catch_up")
+        yield Finding("warning", span, problem, "keep a second daemon running; see each schedule's catch_up")
 
 
 def _failing(seen: Status) -> Iterator[Finding]:
-    for one in seen.failing:
-        error = one.last.error or {}
-        ended = utc_second(one.last.finished_at or one.last.queued_at)
-        told = f"failed {one.times} times in a row, last at {ended}: {error.get('message', '')}"
+    for failing in seen.failing:
+        error = failing.last.error or {}
+        ended = utc_second(failing.last.finished_at or failing.last.queued_at)
+        problem = f"failed {failing.times} times in a row, last at {ended}: {error.get('message', '')}"
         yield Finding(
             "warning",
-            f"schedule {one.name or one.schedule}",
-            told,
-            f"see 'cronlite log {one.last.id}'; 'cronlite retry {one.last.id}' repeats it",
+            f"schedule {failing.name or failing.schedule}",
+            problem,
+            f"see 'cronlite log {failing.last.id}'; 'cronlite retry {failing.last.id}' repeats it",
         )
 
 
@@ -154,19 +154,19 @@ def _documents(store: Store, seen: Status) -> Iterator[Finding]:
         if schedule.enabled and schedule.active_until is not None and schedule.active_until < seen.now:
             ended.append(schedule.name or schedule.id)
         if schedule.owner == schedules.CODE and seen.alive and schedule.name not in declared:
-            told = "was declared by code that no daemon alive has any more"
+            problem = "was declared by code that no daemon alive has any more"
             remedy = f"'cronlite remove {schedule.id}', unless a daemon with that code comes back"
-            yield Finding("warning", f"schedule {schedule.name or schedule.id}", told, remedy)
+            yield Finding("warning", f"schedule {schedule.name or schedule.id}", problem, remedy)
         if schedule.enabled and seen.alive and schedule.handler not in seen.handlers:
             homeless[schedule.handler].append(schedule.name or schedule.id)
     if ended:
-        told = f"are past their active_until, and never due again: {_listed(ended)}"
+        problem = f"are past their active_until, and never due again: {_listed(ended)}"
         yield Finding(
-            "warning", "schedules", told, "'cronlite remove' them, or 'edit' them with a later --active-until"
+            "warning", "schedules", problem, "'cronlite remove' them, or 'edit' them with a later --active-until"
         )
     for handler, names in sorted(homeless.items()):
-        told = f"no daemon alive has it, but schedules name it: {_listed(names)}"
-        yield Finding("error", f"handler {handler}", told, how_to_register(handler, seen))
+        problem = f"no daemon alive has it, but schedules name it: {_listed(names)}"
+        yield Finding("error", f"handler {handler}", problem, how_to_register(handler, seen))
 
 
 def _made_in_the_future(schedule: Schedule, now: datetime) -> Iterator[Finding]:
@@ -174,9 +174,9 @@ def _made_in_the_future(schedule: Schedule, now: datetime) -> Iterator[Finding]:
     latest = now + timedelta(seconds=SKEW_SECONDS)
     made = [instant for instant in (schedule.created_at, schedule.updated_at, ids.made_at(schedule.id)) if instant]
     if schedule.enabled and schedule.active_from and schedule.active_from > latest and max(made, default=now) > latest:
-        told = f"is not due before {utc_second(schedule.active_from)}, when a clock that ran ahead says it was made"
+        problem = f"is not due before {utc_second(schedule.active_from)}, when a clock that ran ahead says it was made"
         remedy = f"'cronlite edit {schedule.id} --active-from now'"
-        yield Finding("error", f"schedule {schedule.name or schedule.id}", told, remedy)
+        yield Finding("error", f"schedule {schedule.name or schedule.id}", problem, remedy)
 
 
 def _listed(names: Sequence[str]) -> str:

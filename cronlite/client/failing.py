@@ -36,8 +36,8 @@ def failing(store: Store, now: datetime) -> list[Failing]:
     bad = store.runs(RunQuery(states=BAD, since=now - LOOKED_BACK, limit=LOOKED_AT))
     counts = Counter(run.schedule for run in bad if run.schedule is not None)
     often = [id_ for id_, count in counts.most_common() if count >= IN_A_ROW][:NAMED]
-    found = [one for id_ in often if (one := _failing(store, id_, counts[id_]))]
-    return sorted(found, key=lambda one: one.last.queued_at, reverse=True)
+    schedules = [schedule for id_ in often if (schedule := _failing(store, id_, counts[id_]))]
+    return sorted(schedules, key=lambda schedule: schedule.last.queued_at, reverse=True)
 
 
 def _failing(store: Store, id_: str, count: int) -> Failing | None:

@@ -61,20 +61,20 @@ class Quota:
         return {**asdict(self.each), "users": {user: asdict(own) for user, own in self.users.items()}}
 
 
-def _table(given: object, place: str) -> dict[str, Any]:
-    if isinstance(given, Mapping) and all(isinstance(name, str) for name in given):
-        return dict(given)
-    raise InvalidInput(Fault(place, given, "is no table", 'give one, such as {"schedules": 1000, "queued": 10000}'))
+def _table(table: object, place: str) -> dict[str, Any]:
+    if isinstance(table, Mapping) and all(isinstance(name, str) for name in table):
+        return dict(table)
+    raise InvalidInput(Fault(place, table, "is no table", 'give one, such as {"schedules": 1000, "queued": 10000}'))
 
 
 def _limits(table: Mapping[str, Any], place: str, otherwise: Limits) -> Limits:
-    known = [one.name for one in fields(Limits)]
-    unknown = [one for one in table if one not in known]
-    faults = [Fault(f"{place}.{one}", table[one], "is no quota", suggestion(one, known)) for one in unknown]
+    known = [limit.name for limit in fields(Limits)]
+    unknown = [limit for limit in table if limit not in known]
+    faults = [Fault(f"{place}.{limit}", table[limit], "is no quota", suggestion(limit, known)) for limit in unknown]
     faults += [
-        Fault(f"{place}.{one}", table[one], *complaint)
-        for one in known
-        if table.get(one) is not None and (complaint := _WHOLE(table[one]))
+        Fault(f"{place}.{limit}", table[limit], *complaint)
+        for limit in known
+        if table.get(limit) is not None and (complaint := _WHOLE(table[limit]))
     ]
     if faults:
         raise InvalidInput(*faults)
@@ -147,6 +147,6 @@ class Door:
             self._left.popitem(last=False)
 
     def _refuse(self, what: str, user: str, limit: int) -> NoReturn:
-        told = "schedules" if what == "schedules" else "queued runs"
+        things = "schedules" if what == "schedules" else "queued runs"
         remedy = "remove some" if what == "schedules" else "wait until some have run, or cancel some"
-        raise QuotaExceeded(f"user {shown(user)} has {limit} {told}, which is the quota; {remedy}")
+        raise QuotaExceeded(f"user {shown(user)} has {limit} {things}, which is the quota; {remedy}")

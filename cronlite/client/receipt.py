@@ -26,10 +26,10 @@ class Handle:
     @property
     def run(self) -> Run:
         """The run as it is now. Raises NotFound when it has expired."""
-        found = self.store.run(self.id)
-        if found is None:
+        run = self.store.run(self.id)
+        if run is None:
             raise NotFound(f"run {self.id} has expired or was deleted")
-        return found
+        return run
 
     @property
     def state(self) -> str:

@@ -82,8 +82,8 @@ def _not_due(schedule: Schedule, tick: datetime) -> Iterator[str]:
     failing = [name for name in pattern.FIELDS if not getattr(timetable.pattern, name).matches(wall.minute)]
     if timetable.pattern.matches_day(wall.minute):  # with either_day, one of its two fields may fail
         failing = [name for name in failing if name in ("minute", "hour")]
-    told = (f"{name} {_reading(name, wall.minute)} is not in {getattr(schedule, name)}" for name in failing)
-    yield f"{clock_says}: {', '.join(told)}"
+    misses = (f"{name} {_reading(name, wall.minute)} is not in {getattr(schedule, name)}" for name in failing)
+    yield f"{clock_says}: {', '.join(misses)}"
 
 
 def _reading(name: str, minute: datetime) -> str:

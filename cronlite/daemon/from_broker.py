@@ -106,9 +106,9 @@ class Feeding:
             self._consumer.beat()
 
     def _take(self, messages: Sequence[Message]) -> None:
-        told = [(message, id) for message in messages if (id := self._run_of(message)) is not None]
-        if self._claimer.claim_named({id for _, id in told if id}, self._clock.now() + AHEAD):
-            self._owed.extend((steady(), message) for message, _ in told)
+        ours = [(message, id) for message in messages if (id := self._run_of(message)) is not None]
+        if self._claimer.claim_named({id for _, id in ours if id}, self._clock.now() + AHEAD):
+            self._owed.extend((steady(), message) for message, _ in ours)
         else:
             self._let_go()
 
@@ -119,8 +119,8 @@ class Feeding:
     def _run_of(self, message: Message) -> str | None:
         """Return the id of the run that a message tells of, "" for one to leave; None where it is dealt with."""
         try:
-            found = message.read()
-            id, handler = found.get("run"), found.get("handler")
+            body = message.read()
+            id, handler = body.get("run"), body.get("handler")
             if not isinstance(id, str) or not 0 < len(id) <= 300 or not isinstance(handler, str):
                 raise ValueError("it names no run and handler")
         except ValueError as fault:
@@ -138,8 +138,8 @@ class Feeding:
     def _tell_unknown(self, handler: str, queue: str) -> None:
         if handler not in self._unknown and len(self._unknown) < 1_000:
             self._unknown.add(handler)
-            told = "the queue %s has runs of the handler %s, which this worker lacks; they are left to others, late"
-            log.warning(f"{told}: give them a queue of their own", queue, shown(handler))
+            problem = "the queue %s has runs of the handler %s, which this worker lacks; they are left to others, late"
+            log.warning(f"{problem}: give them a queue of their own", queue, shown(handler))
 
     def _poll(self, room: int) -> None:
         """Claim runs whose messages may have been lost."""

@@ -72,19 +72,19 @@ class _Text(logging.Formatter):
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         made = datetime.fromtimestamp(record.created, timezone.utc)
-        told: dict[str, object] = {
+        line: dict[str, object] = {
             "time": made.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
         known = {name: getattr(record, name, None) for name in _RUN_FIELDS}
-        told |= {name: value for name, value in known.items() if value is not None}
+        line |= {name: value for name, value in known.items() if value is not None}
         if record.exc_info:
-            told["exception"] = self.formatException(record.exc_info)
+            line["exception"] = self.formatException(record.exc_info)
         elif record.exc_text:
-            told["exception"] = record.exc_text
-        return json.dumps(told, default=str).replace("\x7f", "\\u007f")  # the one control character that JSON leaves
+            line["exception"] = record.exc_text
+        return json.dumps(line, default=str).replace("\x7f", "\\u007f")  # the one control character that JSON leaves
 
 
 class _Prioritized(logging.Formatter):

@@ -99,8 +99,8 @@ def load_amqp() -> ModuleType:
     try:
         return import_module("cronlite.dispatch.amqp")
     except ImportError as missing:
-        told = f"a broker needs the extra 'amqp': pip install 'cronlite[amqp]' ({missing})"
-        raise ConfigurationError(told) from None
+        problem = f"a broker needs the extra 'amqp': pip install 'cronlite[amqp]' ({missing})"
+        raise ConfigurationError(problem) from None
 
 
 def message(run: Run) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def message(run: Run) -> dict[str, Any]:
 
     `params` is left out where it is large: whoever needs it reads the run in the store.
     """
-    told = {
+    body = {
         "run": run.id,
         "handler": run.handler,
         "params": dict(run.params),
@@ -119,9 +119,9 @@ def message(run: Run) -> dict[str, Any]:
         "attempt": run.attempt + 1,
     }
     try:
-        fits = len(json.dumps(told["params"])) <= MAX_PARAMS
+        fits = len(json.dumps(body["params"])) <= MAX_PARAMS
     except (TypeError, ValueError):  # BSON has more kinds of values than JSON, and others write documents too
         fits = False
     if not fits:
-        del told["params"]
-    return told
+        del body["params"]
+    return body

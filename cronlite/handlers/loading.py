@@ -56,13 +56,13 @@ def _named_by(target: str) -> Any:
     module_name, _, path = target.partition(":")
     if not _MODULE.match(module_name) or (":" in target and not _MODULE.match(path)):
         raise ConfigurationError(f"{shown(target)} names no application; give module or module:object")
-    found = _imported(module_name)
+    named = _imported(module_name)
     for name in path.split(".") if path else ():
         try:
-            found = getattr(found, name)
+            named = getattr(named, name)
         except AttributeError:
-            raise ConfigurationError(f"{module_name!r} has no {path!r}{_meant(name, dir(found))}") from None
-    return found
+            raise ConfigurationError(f"{module_name!r} has no {path!r}{_meant(name, dir(named))}") from None
+    return named
 
 
 def _imported(name: str) -> ModuleType:
@@ -77,11 +77,11 @@ def _imported(name: str) -> ModuleType:
 
 
 def _not_found(name: str, missing: str) -> str:
-    told = f"no module named {missing!r} in {Path.cwd()} or on the import path"
+    problem = f"no module named {missing!r} in {Path.cwd()} or on the import path"
     if name.endswith(".py"):
-        return f"{told}; give the module, not the file: {name[:-3]!r}"
+        return f"{problem}; give the module, not the file: {name[:-3]!r}"
     neighbours = itertools.islice((module.name for module in pkgutil.iter_modules([str(Path.cwd())])), 1000)
-    return f"{told}{_meant(missing, neighbours)}"
+    return f"{problem}{_meant(missing, neighbours)}"
 
 
 def _meant(word: str, known: Iterable[str]) -> str:

@@ -116,8 +116,8 @@ class RunFields(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the fields that the record does not have; let every record pass."""
         run = current_run_or_none()
-        found = (run.id, run.schedule, run.attempt) if run else (None, None, None)
-        for name, value in zip(("run", "schedule", "attempt"), found, strict=True):
+        values = (run.id, run.schedule, run.attempt) if run else (None, None, None)
+        for name, value in zip(("run", "schedule", "attempt"), values, strict=True):
             if not hasattr(record, name):
                 setattr(record, name, value)
         return True

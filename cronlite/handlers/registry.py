@@ -93,12 +93,12 @@ class Registry:
     def name_of(self, function: Function) -> str:
         """Return the name under which a function is registered. Raises InvalidInput unless there is just one."""
         registered = list(self._handlers.values())
-        found = [one.name for one in registered if one.function == function]
-        found = found or [one.name for one in registered if _same(one, replace(one, function=function))]
-        if len(found) == 1:
-            return found[0]
-        problem = f"is registered as {' and '.join(found)}" if found else "is not registered"
-        remedy = "give one of these names" if found else "put @cronlite.handler on it, or give the name of a handler"
+        names = [handler.name for handler in registered if handler.function == function]
+        names = names or [handler.name for handler in registered if _same(handler, replace(handler, function=function))]
+        if len(names) == 1:
+            return names[0]
+        problem = f"is registered as {' and '.join(names)}" if names else "is not registered"
+        remedy = "give one of these names" if names else "put @cronlite.handler on it, or give the name of a handler"
         raise InvalidInput(Fault("handler", function, problem, remedy))
 
     @overload

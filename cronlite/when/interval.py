@@ -78,8 +78,8 @@ def parse(value: object) -> Interval:
 @lru_cache(maxsize=4096)
 def of_text(text: str) -> Interval | None:
     """Look a text up that may be an interval."""
-    found = _SPELLING.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
-    return of_seconds(int(found[1]) * _SECONDS[found[2]]) if found else None
+    spelled = _SPELLING.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
+    return of_seconds(int(spelled[1]) * _SECONDS[spelled[2]]) if spelled else None
 
 
 def of_seconds(seconds: int) -> Interval | None:
@@ -102,10 +102,10 @@ def _is_allowed(seconds: int) -> bool:
 
 def _complaint(text: str) -> tuple[str, str]:
     """Say what is wrong with a text that is no interval, and what to give instead."""
-    found = re.fullmatch(r"([0-9]{1,9})([smhdw])", text)
-    if found is None:
+    spelled = re.fullmatch(r"([0-9]{1,9})([smhdw])", text)
+    if spelled is None:
         return "is no interval", _EXAMPLES
-    seconds = int(found[1]) * _SECONDS[found[2]]
+    seconds = int(spelled[1]) * _SECONDS[spelled[2]]
     if not 0 < seconds <= LONGEST_DAYS * _DAY:
         return "is out of range", f"give 1s to {LONGEST_DAYS}d"
     if _is_allowed(seconds):

@@ -55,26 +55,26 @@ def enqueue_after_commit(
 @lru_cache(maxsize=1)
 def current() -> ProjectCronlite:
     """Return the project's Cronlite. Raises ImproperlyConfigured, with everything that is wrong with its settings."""
-    given = getattr(settings, "CRONLITE", {})
+    project = getattr(settings, "CRONLITE", {})
     try:
-        if not isinstance(given, Mapping):
-            raise InvalidInput(Fault("CRONLITE", given, "is not a dict", 'give one, such as {"SEATS": 8}'))
-        return ProjectCronlite(given.get("URI"), _options(given))
+        if not isinstance(project, Mapping):
+            raise InvalidInput(Fault("CRONLITE", project, "is not a dict", 'give one, such as {"SEATS": 8}'))
+        return ProjectCronlite(project.get("URI"), _options(project))
     except CronliteError as wrong:
         raise ImproperlyConfigured(f"settings.CRONLITE: {wrong}") from None
 
 
-def _options(given: Mapping[str, Any]) -> dict[str, Any]:
+def _options(named: Mapping[str, Any]) -> dict[str, Any]:
     known = ("URI", *_OPTIONS)
     faults = [
         Fault(str(name), value, "is no setting", suggestion(str(name).upper(), known))
-        for name, value in given.items()
+        for name, value in named.items()
         if name not in known
     ]
-    uri = given.get("URI")
+    uri = named.get("URI")
     if uri is not None and not isinstance(uri, str):
         faults.append(Fault("URI", uri, "is no text", "give mongodb://host/database, or sqlite: and str(path)"))
-    options = {name: given[setting] for setting, name in _OPTIONS.items() if setting in given}
+    options = {name: named[setting] for setting, name in _OPTIONS.items() if setting in named}
     try:
         read_options(options)
     except InvalidInput as refused:

@@ -46,12 +46,12 @@ class Message:
         if self.content_type != JSON:
             raise ValueError(f"its content type is {shown(self.content_type)}, not {JSON}")
         try:
-            found = json.loads(self.raw)
+            body = json.loads(self.raw)
         except (ValueError, RecursionError) as broken:
             raise ValueError(f"it is no JSON: {shown(str(broken))}") from None
-        if not isinstance(found, dict):
+        if not isinstance(body, dict):
             raise ValueError("it is no JSON object")
-        return found
+        return body
 
 
 class Consumer(Link):
@@ -88,8 +88,8 @@ class Consumer(Link):
 
     def receive(self, limit: int, seconds: float) -> list[Message]:
         """Wait up to `seconds` for messages that fit in with the unsettled ones, `limit` of them all together."""
-        found: list[Message] = self._guarded(lambda: self._receive(limit, seconds))
-        return found
+        messages: list[Message] = self._guarded(lambda: self._receive(limit, seconds))
+        return messages
 
     def settle(self, messages: Iterable[Message]) -> None:
         """Acknowledge messages: the broker forgets them. Raises BrokerUnavailable where it has taken them back."""
@@ -124,8 +124,8 @@ class Consumer(Link):
             self._serve(limit)
         while self._received and self.coming > 0 and self._drain(GATHER_SECONDS):
             pass
-        found, self._received = self._received, []
-        return found
+        received, self._received = self._received, []
+        return received
 
     def _serve(self, limit: int) -> None:
         """See to it that so many messages may come that there are `limit` unsettled ones, from queues that have some.
@@ -188,17 +188,17 @@ class Consumer(Link):
 
     def _closed(self, messages: Iterable[Message]) -> set[int]:
         """Count messages as settled, and return their tags."""
-        given = list(messages)
-        if any(message.channel is not self._channel for message in given):  # on a new one, a tag may be another's
+        settled = list(messages)
+        if any(message.channel is not self._channel for message in settled):  # on a new one, a tag may be another's
             raise ConnectionError("the connection that a message came by is gone; it will be delivered again")
-        tags = {message.tag for message in given} & self._open
+        tags = {message.tag for message in settled} & self._open
         self._open -= tags
         return tags
 
     def _take(self, queue: str, message: Any) -> None:
-        told, tag = message.delivery_info, message.delivery_tag
+        delivery, tag = message.delivery_info, message.delivery_tag
         self._last = tag
         self._open.add(tag)
         content_type = message.properties.get("content_type")
         raw = bytes(message.body or b"")  # an empty one comes as a str
-        self._received.append(Message(queue, raw, content_type, tag, self._channel, bool(told["redelivered"])))
+        self._received.append(Message(queue, raw, content_type, tag, self._channel, bool(delivery["redelivered"])))

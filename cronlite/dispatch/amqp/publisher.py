@@ -52,17 +52,17 @@ class Publisher(link.Link):
     def _send(self, messages: Sequence[Raw]) -> None:
         for queue in {message.queue for message in messages}:  # each time: somebody may have deleted it
             self._declare(queue)
-        for given in messages:
+        for raw in messages:
             message = amqp.Message(
-                given.body,
-                content_type=given.content_type,
+                raw.body,
+                content_type=raw.content_type,
                 delivery_mode=_PERSISTENT,
-                application_headers=dict(given.headers),
+                application_headers=dict(raw.headers),
             )
             self._sent += 1
             self._unconfirmed.add(self._sent)
             self._channel.basic_publish(
-                message, routing_key=link.queue_of(given.queue), mandatory=True, timeout=link.STEP_SECONDS
+                message, routing_key=link.queue_of(raw.queue), mandatory=True, timeout=link.STEP_SECONDS
             )
         self._wait_confirmed()
 

@@ -89,14 +89,14 @@ class Schedules(Collections):
     def _texts(self, field: str) -> list[Any]:
         """List the values of a field: of all schedules while they are few, and else of those that are not paused."""
         if field not in self._crowded:
-            found = self._distinct(field)
-            if found is not None and len(found) <= _FEW:
-                return found
+            texts = self._distinct(field)
+            if texts is not None and len(texts) <= _FEW:
+                return texts
             self._crowded.add(field)
         if self._holds_arrays(field):
             # An index with arrays in it lets nothing but a distinct over all of it skip.
-            found = self._distinct(field)
-            return self._grouped(field, {"enabled": {"$ne": False}}, unwind=True) if found is None else found
+            texts = self._distinct(field)
+            return self._grouped(field, {"enabled": {"$ne": False}}, unwind=True) if texts is None else texts
         return [
             *self._grouped(field, {"enabled": True}),
             *self._grouped(field, {"enabled": {"$nin": [True, False]}}),  # written elsewhere
@@ -203,10 +203,10 @@ def _size(restriction: Any) -> int:
     return sum(12 + len(value) if isinstance(value, str) else 20 for value in listed)
 
 
-def _in_order(found: list[Any]) -> list[Any]:
+def _in_order(values: list[Any]) -> list[Any]:
     others: list[Any] = []
     texts: set[str] = set()
-    for value in found:
+    for value in values:
         if type(value) is str:
             texts.add(value)
         elif len(others) < _OTHERS:

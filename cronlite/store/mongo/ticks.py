@@ -18,13 +18,13 @@ class Ticks(Collections):
 
     @translated
     def ledger(self, since: datetime, until: datetime) -> list[Tick]:
-        found: list[Tick] = []
+        ticks: list[Tick] = []
         for document in self._ticks.find({"_id": {"$lte": until}}).sort("_id", -1):
             if tick := _tick(document):
-                found.append(tick)
+                ticks.append(tick)
                 if tick.minute < since:
                     break
-        return found[::-1]
+        return ticks[::-1]
 
     @translated
     def claim_tick(self, tick: Tick) -> Tick:

@@ -23,8 +23,8 @@ class Command(BaseCommand):
         taken = CommandParser(add_help=False, allow_abbrev=False)
         taken.add_argument("--settings")
         taken.add_argument("--pythonpath")
-        _, given = taken.parse_known_args(argv[2:])
-        _run(given, f"{argv[0]} {argv[1]}")
+        _, typed = taken.parse_known_args(argv[2:])
+        _run(typed, f"{argv[0]} {argv[1]}")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take everything, for `call_command`."""
@@ -39,10 +39,10 @@ class Command(BaseCommand):
                 raise CommandError("cronlite failed, as said above", returncode=int(ended.code)) from None
 
 
-def _run(given: list[str], name: str) -> None:
+def _run(typed: list[str], name: str) -> None:
     cron = current()
     # The settings count before the environment here, as they do in the web processes; an option behind them, more.
-    arguments = ["--uri", cron.uri, "-A", "cronlite.contrib.django:cron", *given]
+    arguments = ["--uri", cron.uri, "-A", "cronlite.contrib.django:cron", *typed]
     cli.main(arguments, prog_name=name, default_map={"run": dict(_of_run(cron.options))})
 
 
