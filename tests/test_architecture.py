@@ -22,7 +22,7 @@ FLOORS = [
     ["when"],
     ["documents"],
     ["store", "handlers"],
-    ["dispatch", "crontab"],
+    ["dispatch", "crontab", "wording"],
     ["daemon"],
     ["client"],
     ["cli", "testing"],

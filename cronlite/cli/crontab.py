@@ -18,7 +18,6 @@ from cronlite.cli.parameters import Name, zone_names
 from cronlite.cli.render import Column
 from cronlite.cli.session import Session, pass_session
 from cronlite.cli.streams import say
-from cronlite.cli.visible import printable
 from cronlite.client.app import Cronlite
 from cronlite.client.schedules import change, declare
 from cronlite.crontab import IMPORTED, Entry, Known, Plan, Refusal, Remark
@@ -28,6 +27,7 @@ from cronlite.errors import ConfigurationError, InvalidInput
 from cronlite.handlers.shell import NAME as SHELL_HANDLER
 from cronlite.store.contract import ScheduleQuery
 from cronlite.when import clock
+from cronlite.wording.text import printable
 
 LARGEST_FILE = 16 * 1024 * 1024
 LEFTOVERS_SHOWN = 5

@@ -10,13 +10,13 @@ from collections.abc import Collection
 from contextlib import suppress
 from itertools import islice
 
-from cronlite.cli.labels import called
 from cronlite.client.app import Cronlite
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document
 from cronlite.errors import Conflict, InvalidInput, NotFound, shown, suggestion
 from cronlite.handlers.shell import NAME as SHELL
 from cronlite.store.contract import RunQuery, ScheduleQuery
+from cronlite.wording.labels import called
 
 SHORTEST_PREFIX = 4
 _NAMES_LOOKED_AT = 10_000

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Any
 
 import click
 
 from cronlite.cli import streams
-from cronlite.cli.visible import one_line as one_line
-from cronlite.cli.visible import printable as printable
-from cronlite.errors import shown
+from cronlite.wording.instants import clock_time as clock_time
+from cronlite.wording.instants import dated as dated
+from cronlite.wording.instants import iso as iso
+from cronlite.wording.instants import minute as minute
+from cronlite.wording.instants import relative as relative
+from cronlite.wording.instants import second as second
+from cronlite.wording.instants import span as span
+from cronlite.wording.instants import utc_minute as utc_minute
+from cronlite.wording.instants import when as when
+from cronlite.wording.text import one_line as one_line
+from cronlite.wording.text import printable as printable
+from cronlite.wording.values import json_text as json_text
+from cronlite.wording.values import plain as plain
 
 GAP = "  "
-DEEPEST = 100  # a store that cronlite writes to holds 90 levels at most
-_UNITS = ((1.0, 0.001, "ms"), (120.0, 1, "s"), (7_200.0, 60, "min"), (172_800.0, 3_600, "h"), (math.inf, 86_400, "d"))
 _COLOURS = {
     "succeeded": "green",
     "alive": "green",
@@ -167,114 +172,7 @@ def _joined(columns: Sequence[Column], widths: Sequence[int], line: Sequence[str
     return GAP.join(parts).rstrip()
 
 
-# instants
-
-
-def span(seconds: float) -> str:
-    """Say how long something is, in one unit."""
-    size, unit = next((size, unit) for limit, size, unit in _UNITS if seconds < limit)
-    return f"{seconds / size:.0f} {unit}"
-
-
-def relative(instant: datetime | None, now: datetime) -> str:
-    """Say how far an instant is from now: `in 3 min`, `2 h ago`."""
-    if instant is None:
-        return ""
-    seconds = round((instant - now).total_seconds())
-    if seconds == 0:
-        return "now"
-    return f"in {span(seconds)}" if seconds > 0 else f"{span(-seconds)} ago"
-
-
-def clock_time(instant: datetime, now: datetime, zone: tzinfo = timezone.utc) -> str:
-    """Show an instant on the clock of a zone, with as much of the day as it takes to know which one is meant."""
-    try:
-        local, today = instant.astimezone(zone), now.astimezone(zone)
-    except OverflowError:
-        return utc_minute(instant)
-    days = (local.date() - today.date()).days
-    day = "" if days == 0 else f"{local:%a} " if abs(days) < 7 else f"{local.day} {local:%b} "
-    if local.year != today.year and abs(days) >= 7:
-        day = f"{local:%Y-%m-%d} "
-    return f"{day}{local:%H:%M}{'Z' if zone == timezone.utc or str(zone) == 'UTC' else f' {local:%Z}'}"
-
-
-def when(instant: datetime, now: datetime, zone: tzinfo = timezone.utc) -> str:
-    """Show an instant on the clock of a zone, and how far it is from now: `02:30Z, in 9 h`."""
-    return f"{clock_time(instant, now, zone)}, {relative(instant, now)}"
-
-
-def minute(tick: datetime, zone: tzinfo) -> str:
-    """Show a tick on the clock of a zone, such as `Sat 2026-11-21 02:30 CET`."""
-    try:
-        return f"{tick.astimezone(zone):%a %Y-%m-%d %H:%M{_seconds(tick)} %Z}"
-    except OverflowError:
-        return utc_minute(tick)
-
-
-def utc_minute(tick: datetime) -> str:
-    """Show a tick in UTC."""
-    return f"{tick:%Y-%m-%d %H:%M{_seconds(tick)}}Z"
-
-
-def _seconds(tick: datetime) -> str:
-    """Return what shows the seconds, where there are some."""
-    return ":%S" if tick.second else ""
-
-
-def second(instant: datetime | None) -> str:
-    """Show an instant in UTC, to the second."""
-    return f"{instant:%Y-%m-%d %H:%M:%S}Z" if isinstance(instant, datetime) else ""
-
-
 # JSON
-
-
-def json_text(value: Any, *, indent: int | None = 2) -> str:
-    """Render a value as JSON that every reader takes: ASCII, instants as ISO 8601 in UTC, foreign values as text."""
-    # Of the control characters, this is the one that JSON's ASCII leaves as it is.
-    return json.dumps(plain(value), indent=indent, allow_nan=False).replace("\x7f", "\\u007f")
-
-
-def plain(value: Any, levels: int = DEEPEST) -> Any:
-    """Turn a value, foreign ones too, into what JSON can say; what is nested too deeply for that becomes text."""
-    if value is None or isinstance(value, (bool, str)):
-        return value
-    if isinstance(value, datetime):
-        return iso(value)
-    if type(value) in (int, float):
-        return value if isinstance(value, int) or math.isfinite(value) else str(value)
-    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
-        if levels == 0:
-            return f"[nested deeper than {DEEPEST} levels]"
-        if isinstance(value, Mapping):
-            return {str(key): plain(item, levels - 1) for key, item in value.items()}
-        return [plain(item, levels - 1) for item in value]
-    if isinstance(value, (bytes, timedelta, date)):
-        return str(value)
-    return _foreign(value)
-
-
-def _foreign(value: object) -> str:
-    try:
-        return str(value)
-    except Exception:  # noqa: BLE001 - a value from elsewhere, of any type
-        return shown(value)
-
-
-def dated(instant: datetime | None, now: datetime) -> str:
-    """Show when something is or was, and how far from now; nothing for None."""
-    return f"{second(instant)}, {relative(instant, now)}" if instant else ""
-
-
-def iso(instant: datetime) -> str:
-    """Write an instant as ISO 8601 in UTC with milliseconds; one without a zone is taken for UTC."""
-    aware = instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)
-    try:
-        aware = aware.astimezone(timezone.utc)
-    except OverflowError:
-        return str(instant)
-    return f"{aware.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def print_json(value: Any) -> None:

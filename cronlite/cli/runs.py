@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cronlite.cli import documents, labels, nobody, picking, render
+from cronlite.cli import documents, nobody, picking, render
 from cronlite.cli.instants import Instant, Spoken, tell_clock
 from cronlite.cli.parameters import Name
 from cronlite.cli.picking import Picked
@@ -26,6 +26,7 @@ from cronlite.documents.runs import Run
 from cronlite.errors import NotFound, StoreError
 from cronlite.store.contract import RunQuery
 from cronlite.store.grouping import batches
+from cronlite.wording import labels
 
 COUNTED = 10_000  # of the runs that a list leaves out
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cronlite.cli import documents, labels, nobody, picking, render
+from cronlite.cli import documents, nobody, picking, render
 from cronlite.cli.parameters import Name
 from cronlite.cli.picking import Filters, Picked
 from cronlite.cli.references import schedule_document, schedule_id
@@ -27,6 +27,7 @@ from cronlite.store.contract import ScheduleQuery
 from cronlite.store.grouping import batches
 from cronlite.when import pattern as cron_language
 from cronlite.when.timetable import Timetable
+from cronlite.wording import labels
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

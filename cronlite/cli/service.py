@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from cronlite.cli import documents, labels, render
+from cronlite.cli import documents, render
 from cronlite.cli.parameters import Duration
 from cronlite.cli.render import Column
 from cronlite.cli.schedules import as_json
@@ -24,6 +24,7 @@ from cronlite.daemon.options import CATCH_UP_WINDOW_SECONDS, DRAIN_SECONDS, GRAC
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.ticks import Tick
 from cronlite.logger import logger
+from cronlite.wording import labels
 
 if TYPE_CHECKING:
     from cronlite.daemon.options import Options

@@ -9,8 +9,8 @@ from typing import IO, Any
 
 import click
 
-from cronlite.cli import visible
 from cronlite.errors import CronliteError
+from cronlite.wording.text import but_colours
 
 _FLAGS = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)
 
@@ -45,7 +45,7 @@ def say(text: str = "", *, end: str = "\n") -> None:
     Raises BrokenPipeError when nobody reads it, and Unwritable when it goes nowhere for another reason.
     """
     try:
-        click.echo(f"{visible.but_colours(text)}{end}", nl=False)
+        click.echo(f"{but_colours(text)}{end}", nl=False)
     except BrokenPipeError:
         raise
     except (OSError, ValueError) as refused:  # a full disk, or a stream that the application has closed
@@ -58,7 +58,7 @@ def say(text: str = "", *, end: str = "\n") -> None:
 def remark(text: str) -> None:
     """Print a line on stderr; no command fails because nobody hears what it says beside its answer."""
     try:
-        click.echo(visible.but_colours(text), err=True)
+        click.echo(but_colours(text), err=True)
     except (OSError, ValueError):
         hush(sys.stderr)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cronlite.cli import documents, labels, nobody, picking, render
+from cronlite.cli import documents, nobody, picking, render
 from cronlite.cli.instants import Instant, Spoken, tell_clock
 from cronlite.cli.parameters import Name
 from cronlite.cli.picking import Filters, Picked
@@ -26,6 +26,7 @@ from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput
 from cronlite.when import clock
 from cronlite.when.timetable import Timetable
+from cronlite.wording import labels
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from cronlite.cli import render
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
 from cronlite.handlers.shell import NAME as SHELL
+from cronlite.wording.instants import span
+from cronlite.wording.values import json_text
 
 # What import-crontab calls a line: its crontab, and the digits that tell its lines apart.
 _LINE_OF_A_CRONTAB = re.compile(r"crontab:.+:([0-9a-f]{8,}(?:\.\d+)?)", re.DOTALL)
@@ -45,7 +46,7 @@ def took(run: Run) -> str:
     """Say how long the last attempt of a finished run took."""
     if not (run.started_at and run.finished_at):
         return ""
-    return render.span((run.finished_at - run.started_at).total_seconds())
+    return span((run.finished_at - run.started_at).total_seconds())
 
 
 def outcome(run: Run) -> str:
@@ -54,7 +55,7 @@ def outcome(run: Run) -> str:
         return run.reason
     if run.error:
         return failure(run.error)
-    return "" if run.result is None else render.json_text(run.result, indent=None)
+    return "" if run.result is None else json_text(run.result, indent=None)
 
 
 def failure(error: Mapping[str, Any]) -> str:
