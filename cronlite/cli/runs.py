@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +22,7 @@ from cronlite.cli.session import Session, handler_names, pass_session, run_ids, 
 from cronlite.cli.streams import say
 from cronlite.client.app import Cronlite
 from cronlite.client.failing import BAD
+from cronlite.client.following import LOOK_SECONDS, Follower
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
 from cronlite.errors import NotFound, StoreError
@@ -158,20 +160,40 @@ def _called(run: Run, names: Mapping[str, str]) -> str:
 
 @click.command()
 @click.argument("ref", metavar="RUN", type=Name(run_ids))
+@click.option("--follow", is_flag=True, help="Go on with what it prints, until it has ended.")
 @as_json
 @pass_session
-def log(session: Session, ref: str, as_json: bool) -> None:
+def log(session: Session, ref: str, as_json: bool, follow: bool) -> None:
     """Show a run: attempts, output, error.
 
     RUN is a run's id or a unique beginning of it, NAME@MINUTE as 'cronlite runs' shows it, or a schedule's id or name
-    for its last run.
+    for its last run. With --follow, what it prints comes as it is printed, and the rest when it has ended.
     --json prints the run: all its fields.
     """
     run = _run_of(session.cron, ref)
+    if follow:
+        run = _followed(session.cron, run, silently=as_json)
     if as_json:
         render.print_json(documents.run(run))
     else:
-        say(shown(run, session.cron.now()))
+        say(shown(run, session.cron.now(), without_output=follow))
+
+
+def _followed(cron: Cronlite, run: Run, *, silently: bool) -> Run:
+    """Print what a run prints until it has ended; return it as it is then."""
+    follower, line_ended = Follower(cron, run.id), True
+    if run.state in runs.AT_WORK:
+        render.note(f"run {run.id} is {run.state}; what it prints follows")
+    while True:
+        run, printed = follower.look()
+        if printed and not silently:
+            say(render.printable(printed), end="")
+            line_ended = printed.endswith("\n")
+        if run.state in runs.FINAL:
+            if not line_ended:
+                say()
+            return run
+        time.sleep(LOOK_SECONDS)
 
 
 def _run_of(cron: Cronlite, ref: str) -> Run:
@@ -187,7 +209,7 @@ def _run_of(cron: Cronlite, ref: str) -> Run:
     return last
 
 
-def shown(run: Run, now: datetime) -> str:
+def shown(run: Run, now: datetime, *, without_output: bool = False) -> str:
     """Show all of a run: attempts, times, result, error and output."""
     attempts = [str(run.attempt or "none yet")]
     if run.retries:
@@ -219,7 +241,9 @@ def shown(run: Run, now: datetime) -> str:
     ]
     parts = [render.pairs(rows, ""), *_earlier(run, now)]
     if not (run.state == runs.QUEUED and run.attempts):  # else they are those of the last attempt
-        parts += _told(run.error, run.output)
+        # While an attempt is at work, the run's own fields are of the one before it.
+        error, output = (None, run.live_output) if run.state == runs.RUNNING else (run.error, run.output)
+        parts += _told(error, None if without_output else output)
     return "\n".join(parts)
 
 

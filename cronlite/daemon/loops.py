@@ -12,6 +12,7 @@ from functools import partial
 from cronlite.daemon.claims import Claimer
 from cronlite.daemon.from_broker import Feeding
 from cronlite.daemon.handover import Handover
+from cronlite.daemon.live import LiveOutput
 from cronlite.daemon.liveness import BEATS_PER_SILENCE, Membership, Peers, host_and_pid
 from cronlite.daemon.minutes import Minutes
 from cronlite.daemon.options import Options
@@ -87,6 +88,7 @@ class Daemon:
         self._recorders = {
             f"record-{number}": recorder for number, recorder in enumerate(self.claimer.outcomes.recorders, start=1)
         }
+        self._live = LiveOutput(store, self.clock, self.claimer.pool.tails)
         self._feeding, self._sending = self._linked(worker)
         self._send_soon = threading.Event()
         self._stopping, self._drained, self._silent = threading.Event(), threading.Event(), threading.Event()
@@ -153,7 +155,7 @@ class Daemon:
         self._drained.set()
         self._silent.set()
         self.claimer.outcomes.end_waits()
-        self._threads.join(*self._recorders, "beat")
+        self._threads.join(*self._recorders, "show", "beat")
         left, going_on = self.claimer.close()
         self._threads.guarded("record", self.claimer.outcomes.record_all)
         if self._ready.is_set() and (hard or not going_on):
@@ -202,6 +204,7 @@ class Daemon:
         yield Loop("beat", self._beat, self._silent)
         for name, recorder in self._recorders.items():
             yield Loop(name, partial(self._write, recorder), self._drained)
+        yield Loop("show", self._live.show, self._drained, is_awaited=False)
         yield Loop("prune", self._prune, self._stopping, is_awaited=False)
         claim = self._feeding.feed if self._feeding else self._claim
         yield Loop("claim", claim, self._stopping, self.claimer.claim_soon)

@@ -20,7 +20,7 @@ from cronlite.dispatch.loop import Loop, Loops
 from cronlite.dispatch.shortage import SHORTAGES, Shortage
 from cronlite.documents.runs import Outcome, Run
 from cronlite.errors import CronliteError
-from cronlite.handlers.output import mend_streams
+from cronlite.handlers.output import Tail, mend_streams
 from cronlite.handlers.registry import Home, Registry
 from cronlite.logger import logger
 
@@ -121,6 +121,10 @@ class Pool:
     def executing(self) -> list[Run]:
         """List the runs that have a seat."""
         return [call.run for call in self._seated()]
+
+    def tails(self) -> list[tuple[Run, Tail]]:
+        """List the runs that have a seat, each with what its handler printed and logged so far."""
+        return [(call.run, call.tail) for call in self._seated() if not call.is_settled]
 
     # what the daemon does
 

@@ -80,6 +80,10 @@ class Run:
     sent_at: datetime | None = None
     expires_at: datetime | None = None
     earlier_attempts: list[Mapping[str, Any]] | None = None
+    watched_until: datetime | None = None
+    """Until when somebody follows its output, so that it is stored while it comes."""
+    output_attempt: int | None = None
+    """The attempt that `output` is of, where it was stored while that was at work."""
     ahead: bool = field(default=False, repr=False, compare=False)
     """Made with the others of its minute, before the instant at which it is due. Not stored."""
 
@@ -103,11 +107,18 @@ class Run:
         return self.crashes == MAX_CRASHES - 1
 
     @property
+    def live_output(self) -> str | None:
+        """What the attempt that is at work has printed so far, as far as the store was told."""
+        return self.output if self.output_attempt == self.attempt else None
+
+    @property
     def attempts(self) -> list[Attempt]:
         """List the attempts at it, the last one at the end: at most ten, and what was kept of them."""
         told = attempts.read(self.earlier_attempts)
         if self.started_at is not None and self.state != QUEUED:
-            told.append(_attempt(self, self.state, self.finished_at, self.error, self.output))
+            # While one is at work, these two are of the one before it.
+            last = (None, self.live_output) if self.state == RUNNING else (self.error, self.output)
+            told.append(_attempt(self, self.state, self.finished_at, *last))
         return told
 
     def document(self) -> Document:
@@ -317,7 +328,7 @@ def after_crash(run: Run, now: datetime) -> Changes:
         return closed(ABANDONED, now, crashes=crashes, reason="its daemon died, and on_crash is abandon")
     if crashes >= MAX_CRASHES:
         return closed(ABANDONED, now, crashes=crashes, reason=f"it took {crashes} daemons with it")
-    ended = _attempt(run, attempts.CRASHED, now, _told("Crashed", "its daemon died"))
+    ended = _attempt(run, attempts.CRASHED, now, _told("Crashed", "its daemon died"), run.live_output)
     return queued_again(now, crashes=crashes, **_with(run, ended))
 
 
@@ -370,5 +381,7 @@ _CHECKS: dict[str, checks.Check] = {
     **dict.fromkeys(("run_at", "started_at", "finished_at", "expires_at"), checks.instant),
     "deadline_at": checks.instant,
     "sent_at": checks.instant,
+    "watched_until": checks.instant,
+    "output_attempt": _if_any(checks.number(0, 2**31, whole=True)),
     "earlier_attempts": attempts.check,
 }

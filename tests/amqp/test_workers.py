@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from cronlite import Cronlite
 from cronlite.cli import cli
+from cronlite.client.following import Follower
 from cronlite.daemon import claims, from_broker, to_broker
 from cronlite.daemon.loops import Daemon
 from cronlite.daemon.options import Options
@@ -28,6 +29,7 @@ from cronlite.dispatch.amqp.frames import MAX_BODY
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import MISSED, QUEUED, SUCCEEDED, Run
 from cronlite.errors import ConfigurationError, InvalidInput
+from cronlite.handlers.output import capture_prints
 from cronlite.handlers.registry import Registry
 from tests.amqp.queues import empty
 from tests.services.rabbitmq import RabbitMQ
@@ -141,6 +143,23 @@ def test_a_worker_runs_what_a_daemon_without_seats_sends(cron: Cronlite, broker:
     assert (record.ticks, record.queues) == (False, ["default"])
     assert sum(record.ticks for record in records.values()) == 1
     assert cron.store.ledger(TICK - timedelta(days=9999), TICK + timedelta(days=9999)) is not None
+
+
+def test_what_a_workers_handler_prints_is_followed(cron: Cronlite, broker: RabbitMQ, start: Start) -> None:
+    go = threading.Event()
+
+    def work(_: object) -> None:
+        print("begun")
+        assert go.wait(60)
+
+    cron.registry.add("work", work)
+    start(broker.uri)
+    with capture_prints():
+        start(broker.uri, worker=True)
+        follower = Follower(cron, cron.enqueue("work").id)
+        wait_until(lambda: follower.look()[1] == "begun\n", what="its output", interval_seconds=0.1)
+        go.set()
+        all_done(cron, 1)
 
 
 def test_a_worker_takes_only_its_queues(cron: Cronlite, broker: RabbitMQ, start: Start) -> None:

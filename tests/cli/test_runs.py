@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from cronlite.client.app import Cronlite
-from cronlite.documents.runs import STATES, Run
+from cronlite.documents.runs import RUNNING, STATES, SUCCEEDED, Run, closed
 from tests.cli.conftest import Typed
-from tests.store.samples import a_run, add
+from tests.store.samples import NOW, a_run, add
 
 
 @pytest.fixture
@@ -131,6 +131,37 @@ def test_log_shows_the_error_and_the_output_of_every_attempt(typed: Typed, cron:
             assert told.count(line) == 1, told
     assert [attempt["state"] for attempt in typed.json("log", "ended")["attempts"]] == ["timed_out", "succeeded"]
     assert [attempt["output"] for attempt in typed.json("log", "again")["attempts"]] == ["one row\n"]
+
+
+def test_log_follows_a_run_to_its_end_and_then_tells_the_rest(
+    typed: Typed, cron: Cronlite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = a_run("r", state=RUNNING, attempt=1, daemon="d1", started_at=NOW)
+    add(cron.store, run)
+    steps = iter(
+        [
+            {"output": "one\n", "output_attempt": 1},
+            {"output": "one\ntwo\x1b", "output_attempt": 1},
+            closed(SUCCEEDED, NOW, output="one\ntwo\x1b\nthree", result=42),
+        ]
+    )
+    monkeypatch.setattr("cronlite.cli.runs.time.sleep", lambda _: cron.store.change_runs([(run, next(steps))]))
+    told = typed("log", "r", "--follow")
+    assert told.stdout.startswith("one\ntwo\\x1b\nthree\nrun ")
+    assert "what it prints follows" in told.stderr
+    assert told.stdout.count("three") == 1
+    assert re.search(r"^result +42$", told.stdout, re.MULTILINE)
+    assert cron.run_of("r").watched_until is not None
+    assert typed.json("log", "r", "--follow")["output"] == "one\ntwo\x1b\nthree"
+
+
+def test_log_shows_what_a_run_has_printed_so_far_and_nothing_of_an_attempt_before(typed: Typed, cron: Cronlite) -> None:
+    error = {"type": "ValueError", "message": "no luck", "traceback": "ValueError: no luck"}
+    left = {"attempt": 2, "state": "running", "daemon": "d1", "error": error, "started_at": NOW}
+    add(cron.store, a_run("told", output="so far\n", output_attempt=2, **left), a_run("not", output="old\n", **left))
+    assert "so far" in (told := typed("log", "told").stdout)
+    assert "no luck" not in told
+    assert "old" not in typed("log", "not").stdout
 
 
 def test_cancel_and_retry_refuse_what_they_cannot_do(typed: Typed) -> None:

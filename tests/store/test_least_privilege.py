@@ -160,7 +160,8 @@ def use_runs(store: Any) -> None:
     assert store.owners() >= {"d1"}
     assert store.change_runs([(claimed, runs.closed(runs.SUCCEEDED, NOW))]) == set()
     assert store.run(run.id).state == "succeeded"
-    store.add_runs([a_running("s1"), a_run(schedule="s2", lane="s2", run_at=None)])
+    running = a_running("s1")
+    store.add_runs([running, a_run(schedule="s2", lane="s2", run_at=None)])
     assert len(store.at_work(["s1"])) == 1
     assert store.release_lanes(NOW) == 1
     assert sum(store.count_runs().values()) == 2
@@ -168,6 +169,8 @@ def use_runs(store: Any) -> None:
     assert len(list(store.runs(RunQuery()))) == store.count_listed(RunQuery()) == 3
     assert list(store.last_runs(["s2"])) == ["s2"]
     assert [unsent.lane for unsent in store.unsent_runs(UnsentQuery(NOW, 10))] == ["s2"]
+    assert store.watch_output(running.id, NOW + SECOND)
+    assert store.watched([running.id], NOW) == {running.id}
     assert store.abandon_unreadable("d1", NOW) == 0
     store.prune_runs(NOW)
     assert store.damage() == []

@@ -95,6 +95,12 @@ class Runs(Protocol):
         answer counts as made.
         """
 
+    def watch_output(self, id: str, until: datetime) -> bool:
+        """Note on a running run that somebody follows its output, at least until an instant; tell whether it runs."""
+
+    def watched(self, ids: Collection[str], now: datetime) -> set[str]:
+        """Name those of these runs whose output somebody follows."""
+
     def abandon_unreadable(self, daemon: str, now: datetime) -> int:
         """Close the running runs of a daemon, and of nobody, that were edited into nonsense; return how many."""
 

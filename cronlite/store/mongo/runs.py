@@ -159,6 +159,16 @@ class Runs(Readable, Turns):
         return {run.id for run, change in changes if not shows(stored.get(run.id), run, change)}
 
     @translated
+    def watch_output(self, id: str, until: datetime) -> bool:
+        later = {"$max": {"watched_until": until}}
+        return self._runs.update_one({"_id": id, "state": RUNNING}, later).matched_count > 0
+
+    @translated
+    def watched(self, ids: Collection[str], now: datetime) -> set[str]:
+        followed = {"_id": {"$in": list(ids)}, "watched_until": {"$gt": now}}
+        return {document["_id"] for document in self._runs.find(followed, {"_id": True})}
+
+    @translated
     def abandon_unreadable(self, daemon: str, now: datetime) -> int:
         owned = {"state": RUNNING, "$or": [{"daemon": daemon}, {"daemon": {"$not": {"$type": "string"}}}]}
         running = list(self._runs.find(owned))

@@ -85,6 +85,16 @@ class Runs(Turns):
         with self._write() as connection:
             return {id for change in shared(changes) for id in _not_changed(connection, change)}
 
+    def watch_output(self, id: str, until: datetime) -> bool:
+        later = "UPDATE runs SET watched_until = max(ifnull(watched_until, 0), ?) WHERE _id = ? AND +state = 'running'"
+        return self._change(later, [milliseconds(until), id]) > 0
+
+    def watched(self, ids: Collection[str], now: datetime) -> set[str]:
+        rows = self._read(
+            f"SELECT _id FROM runs WHERE _id {IN_LIST} AND watched_until > ?", [listed(ids), milliseconds(now)]
+        )
+        return {id for (id,) in rows}
+
     def abandon_unreadable(self, daemon: str, now: datetime) -> int:
         owned = "WHERE state = 'running' AND (daemon = ? OR typeof(daemon) != 'text')"
         with self._write() as connection:

@@ -178,6 +178,8 @@ RUNS = Table(
         "sent_at": DATE,
         "expires_at": DATE,
         "earlier_attempts": ATTEMPTS,
+        "watched_until": DATE,
+        "output_attempt": NUMBER,
     },
 )
 
