@@ -92,6 +92,23 @@ def test_an_undone_tick_of_a_live_daemon_is_left_to_it_and_of_a_dead_one_taken_o
     assert 10 in minutes_of(store, "every")
 
 
+def test_a_tick_whose_daemon_dies_long_after_the_grace_is_taken_over(store: Store) -> None:
+    add(store, "every")
+    dead: list[str] = []
+    mine = ticker(store)
+    mine.is_dead = dead.__contains__
+    mine.step(START + 9 * MINUTE + WAKE)
+    (entry,) = (tick for tick in _todo(store, START + 10 * MINUTE + WAKE, "other"))
+    store.claim_tick(entry)
+    for minute in range(10, 18):
+        mine.step(START + minute * MINUTE + WAKE)
+    assert 10 not in minutes_of(store, "every")
+    dead.append("other")
+    mine.step(START + 18 * MINUTE + WAKE)
+    (taken,) = (tick for tick in store.ledger(entry.minute, entry.minute) if tick.minute == entry.minute)
+    assert (taken.daemon, taken.done_at) == ("me", START + 18 * MINUTE + WAKE)
+
+
 def test_a_tick_that_failed_half_way_is_done_by_the_next_step(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     add(store, "every")
     one = started_at(store, 9)
