@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -23,19 +25,30 @@ from cronlite.client.status import Status
 from cronlite.daemon.options import CATCH_UP_WINDOW_SECONDS, DRAIN_SECONDS, GRACE_SECONDS, SEATS
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.ticks import Tick
+from cronlite.errors import ConfigurationError
 from cronlite.logger import logger
 from cronlite.wording import labels
 
 if TYPE_CHECKING:
     from cronlite.daemon.options import Options
+    from cronlite.daemon.parent import Parent
 
 log = logger("cronlite.daemon")
 
+MOST_PROCESSES = 256
 
 _PASSWORD = re.compile(r"[a-z+]+://[^/@]*:[^/]*@", re.IGNORECASE)
 
 _seats = click.option(
     "--seats", type=int, default=SEATS, show_default=True, show_envvar=True, help="Handlers at work at a time."
+)
+_processes = click.option(
+    "--processes",
+    type=click.IntRange(1, MOST_PROCESSES),
+    default=1,
+    show_default=True,
+    show_envvar=True,
+    help="Daemons, a process each with all these seats, kept as one service: about one for each core.",
 )
 _drain_seconds = click.option(
     "--drain-seconds",
@@ -55,6 +68,7 @@ _log_format = click.option(
 
 @click.command()
 @_seats
+@_processes
 @_drain_seconds
 @click.option(
     "--grace-seconds",
@@ -87,6 +101,7 @@ _log_format = click.option(
 def run(
     session: Session,
     seats: int,
+    processes: int,
     drain_seconds: float,
     grace_seconds: float,
     catch_up_window: timedelta,
@@ -99,8 +114,8 @@ def run(
     """Run the daemon in the foreground: it ticks, and calls the handlers that -A registers.
 
     SIGTERM, SIGINT or a closed terminal lets running handlers end, at most for --drain-seconds; a second signal ends it
-    at once. With no
-    store to be reached it waits for one. With --dispatch, workers anywhere take a share; --seats 0 leaves all to them.
+    at once. With no store to be reached it waits for one. With --processes, one that dies is started again, and signals
+    go to all. With --dispatch, workers anywhere take a share; --seats 0 leaves all to them.
     """
     from cronlite.daemon.options import Options
 
@@ -113,13 +128,14 @@ def run(
         queues=tuple(queues) or None,
         fair_users=fair_users,
     )
-    _serve(session, options, allow_shell=allow_shell, log_format=log_format)
+    _serve(session, options, processes, allow_shell=allow_shell, log_format=log_format)
 
 
 @click.command()
 @click.argument("broker", metavar="AMQP_URI", envvar="CRONLITE_DISPATCH")
 @click.option("--queue", "queues", multiple=True, metavar="NAME", help="A queue to serve; repeatable. [default]")
 @_seats
+@_processes
 @_drain_seconds
 @_allow_shell
 @_log_format
@@ -129,6 +145,7 @@ def worker(
     broker: str,
     queues: Sequence[str],
     seats: int,
+    processes: int,
     drain_seconds: float,
     allow_shell: bool,
     log_format: str,
@@ -142,28 +159,51 @@ def worker(
     from cronlite.daemon.options import Options
 
     options = Options(seats=seats, drain_seconds=drain_seconds, dispatch=broker, queues=tuple(queues) or None)
-    _serve(session, options, worker=True, allow_shell=allow_shell, log_format=log_format)
+    _serve(session, options, processes, worker=True, allow_shell=allow_shell, log_format=log_format)
 
 
-def _serve(session: Session, options: Options, *, worker: bool = False, allow_shell: bool, log_format: str) -> None:
-    from cronlite.daemon import logs, service
+def _serve(
+    session: Session, options: Options, processes: int, *, worker: bool = False, allow_shell: bool, log_format: str
+) -> None:
+    from cronlite.daemon import logs
+    from cronlite.daemon.parent import find_parent
+
+    parent = find_parent(os.environ)
+    logs.configure("json" if log_format == "json" else "text", process=parent.number if parent else None)
+    if parent:
+        _serve_one(session, options, worker=worker, allow_shell=allow_shell, parent=parent)
+        return
+    _warn_of_typed_passwords(click.get_current_context())
+    if processes == 1:
+        _serve_one(session, options, worker=worker, allow_shell=allow_shell)
+        return
+    from cronlite.daemon.processes import Processes
+    from cronlite.daemon.service import Notifier
+
+    sys.exit(Processes(processes, Notifier(os.environ.get("NOTIFY_SOCKET")), options.drain_seconds).run())
+
+
+def _serve_one(
+    session: Session, options: Options, *, worker: bool, allow_shell: bool, parent: Parent | None = None
+) -> None:
+    from cronlite.daemon import service
     from cronlite.handlers import loading, output, registry, shell
 
-    logs.configure("json" if log_format == "json" else "text")
-    _warn_of_typed_passwords(click.get_current_context())
     cron = session.cron
+    if parent and cron.uri.startswith("memory:"):
+        raise ConfigurationError("several processes share no memory: give --uri sqlite:PATH, or leave --processes out")
     registry.be_at_home(cron)
     for broken in loading.load_entry_points(cron.registry):
         log.warning("%s", broken)
     if allow_shell:
         shell.allow_shell(cron.registry)
-    if options.seats and not cron.registry.names():
+    if options.seats and not cron.registry.names() and (parent is None or parent.number == 1):
         log.warning(
             "no handler is registered, so every run stays queued: name a module with @cronlite.handler as -A, "
             "or let schedules run commands with --allow-shell"
         )
     with output.capture_logs(), output.capture_prints():
-        service.run(cron.store, cron.registry, options, worker=worker, home=cron)
+        service.run(cron.store, cron.registry, options, worker=worker, home=cron, parent=parent)
 
 
 def _warn_of_typed_passwords(context: click.Context) -> None:

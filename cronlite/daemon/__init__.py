@@ -6,5 +6,5 @@ for the schedules that match one; `claims` takes runs from the queue, as many as
 users, and gives them to the pool; `outcomes` writes down how they ended, and `lanes` lets the next one in;
 `handover` puts back what a daemon leaves behind. Where there is a broker, `to_broker` sends it the ids of queued runs
 and `from_broker` is a worker's end. `options` are what an operator may set, `service` and `logs` are the process around
-it all.
+it all; `processes` keeps several such processes as one service, `parent` and `whole_lines` are their side of it.
 """

@@ -18,7 +18,8 @@ else:
     _StreamHandler = logging.StreamHandler  # takes no subscript before Python 3.11
 
 Format = Literal["text", "json"]
-_RUN_FIELDS = ("run", "schedule", "attempt")
+# Attributes of a record, each with its name in the log; `process` is taken by logging for the pid.
+_FIELDS = {"process_number": "process", "run": "run", "schedule": "schedule", "attempt": "attempt"}
 
 
 def configure(
@@ -27,12 +28,14 @@ def configure(
     journal: bool | None = None,
     *,
     level: int = logging.INFO,
+    process: int | None = None,
 ) -> logging.Handler:
     """Log everything of `level` and above on a stream (default: stderr), once per process; return the handler.
 
-    JSON is one object a line: time, level, logger, message, in a run also run, schedule and attempt, and exception. For
-    the journal, lines carry a priority (sd-daemon(3)) and, in text, no time; whether the stream leads there is found
-    out unless said. Raises InvalidInput for a format that does not exist.
+    JSON is one object a line: time, level, logger, message, in a run also run, schedule and attempt, and exception; of
+    one of several processes also process, its number. For the journal, lines carry a priority (sd-daemon(3)) and, in
+    text, no time; whether the stream leads there is found out unless said. Raises InvalidInput for a format that does
+    not exist.
     """
     if format not in get_args(Format):
         raise InvalidInput(Fault("format", format, "is no log format", suggestion(str(format), get_args(Format))))
@@ -42,6 +45,8 @@ def configure(
     handler = _Lines(stream)
     handler.setFormatter(_Prioritized(formatter) if journal else formatter)
     handler.addFilter(RunFields())
+    if process is not None:
+        handler.addFilter(_Process(process))
     root = logging.getLogger()
     for old in [each for each in root.handlers if isinstance(each, _Lines)]:
         root.removeHandler(old)
@@ -54,15 +59,26 @@ class _Lines(_StreamHandler):
     """The handler that `configure` installs, and replaces when it is called again."""
 
 
+class _Process(logging.Filter):
+    """Puts the number of this process on every record."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._number = number
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.process_number = self._number
+        return True
+
+
 class _Text(logging.Formatter):
     def __init__(self, *, timed: bool) -> None:
         super().__init__(f"{'%(asctime)s ' if timed else ''}%(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%SZ")
         self.converter = time.gmtime
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        known = [(name, getattr(record, name, None)) for name in _RUN_FIELDS]
-        of_run = "".join(f" {name}={value}" for name, value in known if value is not None)
-        return super().formatMessage(record) + of_run
+        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
+        return super().formatMessage(record) + fields
 
     def format(self, record: logging.LogRecord) -> str:
         # Indented, so that the rest of a message cannot pass for a line of its own.
@@ -78,13 +94,17 @@ class _Json(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        known = {name: getattr(record, name, None) for name in _RUN_FIELDS}
+        known = {name: getattr(record, name, None) for name in _FIELDS}
         line |= {name: value for name, value in known.items() if value is not None}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         elif record.exc_text:
             line["exception"] = record.exc_text
         return json.dumps(line, default=str).replace("\x7f", "\\u007f")  # the one control character that JSON leaves
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    return {name: value for key, name in _FIELDS.items() if (value := getattr(record, key, None)) is not None}
 
 
 class _Prioritized(logging.Formatter):

@@ -9,11 +9,12 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from cronlite.daemon.loops import Daemon
 from cronlite.daemon.options import Options
+from cronlite.daemon.parent import Parent
 from cronlite.errors import ConfigurationError, visible
 from cronlite.handlers.registry import Home, Registry
 from cronlite.logger import logger
@@ -22,46 +23,72 @@ from cronlite.store.contract import Store
 log = logger("cronlite.daemon")
 
 
-def run(store: Store, registry: Registry, options: Options, *, worker: bool = False, home: Home | None = None) -> None:
-    """Make a daemon, or a worker, that tells systemd how it is, and serve it."""
-    notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
-    serve(Daemon(store, registry, options, worker=worker, notify=notifier, home=home))
+def run(
+    store: Store,
+    registry: Registry,
+    options: Options,
+    *,
+    worker: bool = False,
+    home: Home | None = None,
+    parent: Parent | None = None,
+) -> None:
+    """Make a daemon, or a worker, that tells its parent how it is, or else systemd, and serve it."""
+    notify = parent or Notifier(os.environ.get("NOTIFY_SOCKET"))
+    daemon = Daemon(store, registry, options, worker=worker, notify=notify, home=home)
+    if parent:
+        parent.running = lambda: daemon.claimer.pool.running
+    serve(daemon, parent.wait_for_end if parent else None)
 
 
-def serve(daemon: Daemon) -> None:
+def serve(daemon: Daemon, wait_for_end: Callable[[], None] | None = None) -> None:
     """Run a daemon until SIGTERM, SIGINT or SIGHUP, then drain it; a second SIGTERM or SIGINT ends the process at once.
 
+    With a parent, a thread calls `wait_for_end`, which returns when the parent says stop or is gone: then it drains,
+    and what a second signal means is for the parent to say, as all of them may have heard one that it passes on.
     Returns when nothing is left running, and else ends the process with exit code 0; with 1 when the daemon gave up.
     Raises ConfigurationError outside the main thread, where signals cannot be taken.
     """
     if threading.current_thread() is not threading.main_thread():
         raise ConfigurationError("run() takes signals and so needs the main thread; in a thread use start()")
-    # The system may hand a signal to any thread, and only the main one runs Python's handlers, once it wakes up: in a
-    # lock or a queue it would sleep on. What is written to a socket wakes whoever reads it.
-    heard, telling = socket.socketpair()
-    telling.setblocking(False)
-    telling_before = signal.set_wakeup_fd(telling.fileno(), warn_on_full_buffer=False)  # first: nothing goes unheard
-    before = {number: signal.signal(number, _noted) for number in _ending()}
-    daemon.on_fall = lambda: _tell(telling)
-    first = threading.Event()
-    try:
-        with seldom_collecting():
+    first, numbers = threading.Event(), ending()
+    with hearing(numbers) as (heard, telling), seldom_collecting():
+        daemon.on_fall = lambda: _tell(telling, _GAVE_UP)
+        try:
             # Before the signal: by then the system may grant no more threads.
-            threading.Thread(target=_end_at_once, args=(heard, first), name="cronlite-signals", daemon=True).start()
+            if wait_for_end:
+                _in_thread(_pass_on_end, wait_for_end, telling)
+            else:
+                _in_thread(_end_at_once, heard, first)
             daemon.start()
-            if name := _next_ending(heard, before):
+            if name := _next_ending(heard, [*numbers, *_ORDERED]):
                 log.info("%s received: stopping", name)
             first.set()
             if daemon.stop(hard=True, last_words=_say_all):
                 os._exit(1 if daemon.fallen else 0)  # a handler given back must not live on here
+        finally:
+            first.set()
+    if daemon.fallen:
+        sys.exit(1)
+
+
+@contextmanager
+def hearing(numbers: Collection[signal.Signals]) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Yield a socket that receives the numbers of these signals, and its other end.
+
+    The system may hand a signal to any thread, and only the main one runs Python's handlers, once it wakes up: in a
+    lock or a queue it would sleep on. What is written to a socket wakes whoever reads it.
+    """
+    heard, telling = socket.socketpair()
+    telling.setblocking(False)
+    telling_before = signal.set_wakeup_fd(telling.fileno(), warn_on_full_buffer=False)  # first: nothing goes unheard
+    before = {number: signal.signal(number, _noted) for number in numbers}
+    try:
+        yield heard, telling
     finally:
-        first.set()
         signal.set_wakeup_fd(telling_before)
         for number, handler in before.items():
             signal.signal(number, handler)
         telling.close()
-    if daemon.fallen:
-        sys.exit(1)
 
 
 @contextmanager
@@ -81,31 +108,43 @@ def seldom_collecting() -> Iterator[None]:
 
 
 _COLLECT_AFTER = 50_000  # objects more, instead of 700
-_AT_ONCE = (signal.SIGTERM, signal.SIGINT)
-_GAVE_UP = b"\0"  # in the place of a signal's number
+AT_ONCE = (signal.SIGTERM, signal.SIGINT)
+"""The signals of which a second one ends the process."""
+# In the place of a signal's number.
+_GAVE_UP = b"\0"
+_ORDERED = b"\xff"
 
 
-def _ending() -> list[signal.Signals]:
+def ending() -> list[signal.Signals]:
     """List the signals that end a daemon: that of a closed terminal, too, unless it was started by nohup(1)."""
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
-        return list(_AT_ONCE)
-    return [*_AT_ONCE, signal.SIGHUP]
+        return list(AT_ONCE)
+    return [*AT_ONCE, signal.SIGHUP]
 
 
-def _tell(telling: socket.socket) -> None:
+def _in_thread(work: Callable[..., None], *given: object) -> None:
+    threading.Thread(target=work, args=given, name="cronlite-signals", daemon=True).start()
+
+
+def _pass_on_end(wait_for_end: Callable[[], None], telling: socket.socket) -> None:
+    wait_for_end()
+    _tell(telling, _ORDERED)
+
+
+def _tell(telling: socket.socket, what: bytes) -> None:
     with suppress(OSError):  # stopped meanwhile
-        telling.send(_GAVE_UP)
+        telling.send(what)
 
 
 def _noted(number: int, frame: object) -> None:
     """Take a signal whose number went to the wakeup socket already."""
 
 
-def _next_ending(heard: socket.socket, ending: Collection[signal.Signals]) -> str:
-    """Wait for a signal that ends the daemon, and name it; return nothing when the daemon gave up, or is stopped."""
+def _next_ending(heard: socket.socket, numbers: Collection[int]) -> str:
+    """Wait for what ends the daemon, and name it; return nothing when the daemon gave up, or is stopped."""
     while (received := heard.recv(1)) and received != _GAVE_UP:
-        if received[0] in ending:
-            return signal.Signals(received[0]).name
+        if received[0] in numbers:
+            return "an order of the parent" if received == _ORDERED else signal.Signals(received[0]).name
     return ""
 
 
@@ -114,7 +153,7 @@ def _end_at_once(heard: socket.socket, first: threading.Event) -> None:
     first.wait()
     with heard:
         # A terminal that closes may say so twice, through its shell and through the system.
-        if _next_ending(heard, _AT_ONCE):
+        if _next_ending(heard, AT_ONCE):
             os._exit(1)
 
 

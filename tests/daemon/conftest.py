@@ -1,10 +1,14 @@
-"""A steady clock that the tests of daemons crank by hand."""
+"""A steady clock that the tests of daemons crank by hand, and `cronlite run` as a service."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from cronlite.daemon import liveness, rounds, store_clock
+from tests.daemon.as_service import Service, Systemd
 
 
 class Steady:
@@ -24,3 +28,17 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> Steady:
     for module in (liveness, rounds, store_clock):
         monkeypatch.setattr(module, "steady", clock)
     return clock
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Iterator[Systemd]:
+    listener = Systemd(str(tmp_path / "notify"))
+    yield listener
+    listener.close()
+
+
+@pytest.fixture
+def service(tmp_path: Path, systemd: Systemd) -> Iterator[Service]:
+    started = Service(tmp_path, systemd)
+    yield started
+    started.close()
