@@ -22,7 +22,7 @@ FLOORS = [
     ["when"],
     ["documents"],
     ["store", "handlers"],
-    ["dispatch", "crontab", "wording"],
+    ["dispatch", "crontab", "metrics", "wording"],
     ["daemon"],
     ["client"],
     ["cli", "testing"],

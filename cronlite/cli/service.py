@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,13 @@ _drain_seconds = click.option(
 _allow_shell = click.option(
     "--allow-shell", is_flag=True, show_envvar=True, help="Let schedules run commands as this user."
 )
+_metrics = click.option(
+    "--metrics",
+    metavar="[HOST:]PORT",
+    show_envvar=True,
+    help="Serve figures for Prometheus at /metrics, on this machine only unless HOST says otherwise; with --processes, "
+    "each process has the next port.",
+)
 _log_format = click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, show_envvar=True
 )
@@ -95,6 +103,7 @@ _log_format = click.option(
     show_envvar=True,
     help="Users take turns when more is queued than there are seats for.",
 )
+@_metrics
 @_allow_shell
 @_log_format
 @pass_session
@@ -108,6 +117,7 @@ def run(
     dispatch: str | None,
     queues: Sequence[str],
     fair_users: bool,
+    metrics: str | None,
     allow_shell: bool,
     log_format: str,
 ) -> None:
@@ -127,6 +137,7 @@ def run(
         dispatch=dispatch,
         queues=tuple(queues) or None,
         fair_users=fair_users,
+        metrics=metrics,
     )
     _serve(session, options, processes, allow_shell=allow_shell, log_format=log_format)
 
@@ -137,6 +148,7 @@ def run(
 @_seats
 @_processes
 @_drain_seconds
+@_metrics
 @_allow_shell
 @_log_format
 @pass_session
@@ -147,6 +159,7 @@ def worker(
     seats: int,
     processes: int,
     drain_seconds: float,
+    metrics: str | None,
     allow_shell: bool,
     log_format: str,
 ) -> None:
@@ -158,7 +171,8 @@ def worker(
     """
     from cronlite.daemon.options import Options
 
-    options = Options(seats=seats, drain_seconds=drain_seconds, dispatch=broker, queues=tuple(queues) or None)
+    served = tuple(queues) or None
+    options = Options(seats=seats, drain_seconds=drain_seconds, dispatch=broker, queues=served, metrics=metrics)
     _serve(session, options, processes, worker=True, allow_shell=allow_shell, log_format=log_format)
 
 
@@ -188,10 +202,13 @@ def _serve_one(
 ) -> None:
     from cronlite.daemon import service
     from cronlite.handlers import loading, output, registry, shell
+    from cronlite.metrics import address
 
     cron = session.cron
     if parent and cron.uri.startswith("memory:"):
         raise ConfigurationError("several processes share no memory: give --uri sqlite:PATH, or leave --processes out")
+    if parent and options.metrics is not None:
+        options = replace(options, metrics=address.of_process(options.metrics, parent.number))
     registry.be_at_home(cron)
     for broken in loading.load_entry_points(cron.registry):
         log.warning("%s", broken)

@@ -53,7 +53,8 @@ class Claimer:
         self._membership, self._handover, self._registry, self._options = membership, handover, registry, options
         self._store, self._clock = membership.store, membership.clock
         self.claim_soon = threading.Event()
-        self.outcomes = Outcomes(self._store, self._clock, self._recorded)
+        self._figures = membership.figures
+        self.outcomes = Outcomes(self._store, self._clock, self._recorded, self._figures)
         self._room = Room(self.pool, self.outcomes)
         self._freed_lanes = FreedLanes(self._store, self._clock)
         self._turns = Turns(self._store) if options.fair_users else None
@@ -237,6 +238,7 @@ class Claimer:
         if runs.too_late(run, now):
             return False
         run.started_at = now
+        self._figures.started(run)
         return True
 
     def _still_mine(self, run: Run) -> bool:

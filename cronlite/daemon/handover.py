@@ -8,6 +8,7 @@ from cronlite.daemon.store_clock import StoreClock
 from cronlite.documents import runs
 from cronlite.documents.runs import Changes, Run
 from cronlite.logger import logger
+from cronlite.metrics.figures import NOBODY, Figures
 from cronlite.store.contract import RunQuery, Store
 
 log = logger("cronlite.run")
@@ -16,8 +17,8 @@ log = logger("cronlite.run")
 class Handover:
     """Hands claimed runs over to whichever daemon claims next. A run that has ended meanwhile stays as it is."""
 
-    def __init__(self, store: Store, clock: StoreClock) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, store: Store, clock: StoreClock, figures: Figures = NOBODY) -> None:
+        self._store, self._clock, self._figures = store, clock, figures
 
     def take_over(self, dead: str) -> int:
         """Put the runs of a dead daemon back into the queue, or abandon them if their policy says so; return how many.
@@ -32,6 +33,7 @@ class Handover:
             if run.id not in lost:
                 what = "queued again" if change["state"] == runs.QUEUED else f"abandoned: {change['reason']}"
                 log.warning("run %s of dead daemon %s is %s", run.id, dead, what)
+                self._figures.closed(run, change["state"])
         return len(changes) - len(lost)
 
     def give_back(self, claimed: Sequence[Run]) -> None:
@@ -45,4 +47,8 @@ class Handover:
     def cut_off(self, started: Sequence[Run]) -> None:
         """Settle runs whose handlers a stop ends: it costs them neither a retry nor a crash."""
         now = self._clock.now()
-        self._store.change_runs([(run, runs.cut_off(run, now, "cut off by a stop of its daemon")) for run in started])
+        changes = [(run, runs.cut_off(run, now, "cut off by a stop of its daemon")) for run in started]
+        lost = self._store.change_runs(changes)
+        for run, change in changes:
+            if run.id not in lost:
+                self._figures.closed(run, change["state"])

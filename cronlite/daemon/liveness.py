@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.documents.daemons import SILENCE_SECONDS, DaemonRecord
 from cronlite.logger import logger
+from cronlite.metrics.figures import NOBODY, Figures
 from cronlite.store.contract import Store
 
 log = logger("cronlite.daemon")
@@ -34,6 +35,7 @@ class Membership:
     describe: Callable[[str], DaemonRecord]
     on_death: Callable[[], None]
     silence_seconds: float = SILENCE_SECONDS
+    figures: Figures = NOBODY
     id: str = ""
     _beaten: float = field(default=float("-inf"))
     _skewed: bool = False
@@ -54,6 +56,7 @@ class Membership:
             return
         log.error("daemon %s was marked dead (stopped, suspended or cut off?): what it had claimed is lost", self.id)
         self._beaten = float("-inf")
+        self.figures.lease_lost()
         self.on_death()
         self.join()
         log.warning("going on as daemon %s", self.id)

@@ -14,6 +14,7 @@ from cronlite.daemon.from_broker import Feeding
 from cronlite.daemon.handover import Handover
 from cronlite.daemon.live import LiveOutput
 from cronlite.daemon.liveness import BEATS_PER_SILENCE, Membership, Peers, host_and_pid
+from cronlite.daemon.measured import Measured
 from cronlite.daemon.minutes import Minutes
 from cronlite.daemon.options import Options
 from cronlite.daemon.outcomes import Recorder
@@ -27,6 +28,7 @@ from cronlite.documents.runs import DEFAULT_QUEUE, Run
 from cronlite.errors import StoreError
 from cronlite.handlers.registry import Home, Registry
 from cronlite.logger import logger
+from cronlite.metrics.figures import Levels
 from cronlite.store.contract import Store
 from cronlite.version import VERSION
 
@@ -71,10 +73,12 @@ class Daemon:
         self.fallen = ""
         """The loop that ended though it should not have."""
         self._store, self._registry, self._listener = store, registry, notify
+        self.measured = Measured(store, registry, self.options, self._levels)
+        figures = self.measured.figures
         silence = self.options.silence_seconds
-        self.membership = Membership(store, self.clock, self._record, self._forget, silence)
+        self.membership = Membership(store, self.clock, self._record, self._forget, silence, figures)
         self.peers = Peers(store, silence)
-        self.handover = Handover(store, self.clock)
+        self.handover = Handover(store, self.clock, figures)
         self.claimer = Claimer(self.membership, self.handover, registry, self.options, home)
         self.ticker = Ticker(
             store,
@@ -83,6 +87,7 @@ class Daemon:
             self.peers.is_dead,
             timedelta(seconds=self.options.grace_seconds),
             timedelta(seconds=self.options.catch_up_window_seconds),
+            figures,
         )
         self._minutes = Minutes(None if worker else self.ticker, self.clock)
         self._recorders = {
@@ -93,13 +98,17 @@ class Daemon:
         self._send_soon = threading.Event()
         self._stopping, self._drained, self._silent = threading.Event(), threading.Event(), threading.Event()
         self._ready, self._tick_soon = threading.Event(), threading.Event()
-        self._rounds = Rounds(store.address, self.clock)
+        self._rounds = Rounds(store.address, self.clock, figures)
         self._threads = Threads(self._rounds, self._stopping, failed=self._failed, fell=self._fall)
         self._draining = False
         self._hears = False
 
     def start(self) -> None:
-        """Start the loops in the background and return at once; a store out of reach is waited for."""
+        """Start the loops in the background and return at once; a store out of reach is waited for.
+
+        Raises ConfigurationError where the figures cannot be served at the address given.
+        """
+        self.measured.start()
         self._rounds.begin("start")
         self._threads.start("tick", self._main, self._stopping)
 
@@ -157,6 +166,7 @@ class Daemon:
         self.claimer.outcomes.end_waits()
         self._threads.join(*self._recorders, "show", "beat")
         left, going_on = self.claimer.close()
+        self.measured.close()
         self._threads.guarded("record", self.claimer.outcomes.record_all)
         if self._ready.is_set() and (hard or not going_on):
             self._threads.guarded("leave", self.membership.leave)
@@ -295,6 +305,11 @@ class Daemon:
         dropped = self.claimer.withdraw()
         if dropped:
             log.warning("dropped %d claimed runs that had not started", len(dropped))
+
+    def _levels(self) -> Levels:
+        pool, ticks = self.claimer.pool, self._feeding is None
+        ticked_at = self._minutes.ticked_at.timestamp() if ticks else None
+        return Levels(seats=self.options.seats, used=pool.running, stuck=pool.stuck, ticked_at=ticked_at)
 
     def _record(self, name: str) -> DaemonRecord:
         host, pid = host_and_pid()

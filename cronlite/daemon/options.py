@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 from cronlite.documents import checks
 from cronlite.documents.daemons import LONGEST_SILENCE_SECONDS, SILENCE_SECONDS
 from cronlite.errors import Fault, InvalidInput, suggestion
+from cronlite.metrics import address
 
 
 class DaemonOptions(TypedDict, total=False):
@@ -22,6 +23,7 @@ class DaemonOptions(TypedDict, total=False):
     dispatch: str | None
     queues: tuple[str, ...] | None
     fair_users: bool
+    metrics: str | None
 
 
 SEATS = 20
@@ -45,6 +47,8 @@ class Options:
     """Whose runs it claims itself; None means all."""
     fair_users: bool = True
     """Whether users take turns when more is queued than there are seats for."""
+    metrics: str | None = None
+    """Where the figures for Prometheus are served: "PORT" on this machine only, or "HOST:PORT"; None serves none."""
 
     def __post_init__(self) -> None:
         faults = list(_queue_faults(self.queues))
@@ -81,6 +85,7 @@ _CHECKS = {
     "catch_up_window_seconds": checks.number(60, 30 * 86_400),
     "silence_seconds": checks.number(1, LONGEST_SILENCE_SECONDS),
     "fair_users": checks.boolean,
+    "metrics": address.check,
 }
 
 

@@ -15,6 +15,7 @@ from cronlite.documents import runs
 from cronlite.documents.runs import Changes, Outcome, Run
 from cronlite.errors import StoreError, StoreUnavailable, shown
 from cronlite.logger import logger
+from cronlite.metrics.figures import NOBODY, Figures
 from cronlite.store.contract import Store
 
 log = logger("cronlite.run")
@@ -84,11 +85,12 @@ class Outcomes:
     `recorded` hears of each write, as that of a Recorder. The daemon keeps a loop for each of the `recorders`.
     """
 
-    def __init__(self, store: Store, clock: StoreClock, recorded: Recorded) -> None:
+    def __init__(self, store: Store, clock: StoreClock, recorded: Recorded, figures: Figures = NOBODY) -> None:
         self._clock = clock
         self._ended: Ended = queue.SimpleQueue()
         self.pace, self.durations = Pace(), Durations()
-        self.recorders = [Recorder(store, self._ended, self.pace, self.durations, recorded) for _ in range(RECORDERS)]
+        shared = self._ended, self.pace, self.durations, recorded, figures
+        self.recorders = [Recorder(store, *shared) for _ in range(RECORDERS)]
 
     @property
     def unrecorded(self) -> int:
@@ -116,8 +118,16 @@ class Recorder:
     `recorded` hears of each write: the changes, and the ids of the runs that were another's by then.
     """
 
-    def __init__(self, store: Store, ended: Ended, pace: Pace, durations: Durations, recorded: Recorded) -> None:
-        self._store, self._ended, self._recorded = store, ended, recorded
+    def __init__(
+        self,
+        store: Store,
+        ended: Ended,
+        pace: Pace,
+        durations: Durations,
+        recorded: Recorded,
+        figures: Figures = NOBODY,
+    ) -> None:
+        self._store, self._ended, self._recorded, self._figures = store, ended, recorded, figures
         self._pace, self._durations = pace, durations
         self._unrecorded: list[tuple[Run, Changes]] = []
         self._chance = random.Random()
@@ -139,6 +149,8 @@ class Recorder:
             self._unrecorded = []
             for run, change in changes:
                 _tell(run, change, was_lost=run.id in lost)
+                if run.id not in lost:
+                    self._figures.closed(run, change["state"])
             self._recorded(changes, lost)
         return len(changes)
 
@@ -165,7 +177,9 @@ class Recorder:
             change = runs.too_late(run, at) or runs.queued_again(run.run_at or at)
         else:
             change = {"started_at": run.started_at} | runs.settled(run, outcome, at, self._chance)
-            self._durations.note(run.handler, (at - (run.started_at or at)).total_seconds())
+            seconds = (at - (run.started_at or at)).total_seconds()
+            self._durations.note(run.handler, seconds)
+            self._figures.attempted(run, seconds)
         self._unrecorded.append((run, change))
 
     def _written(self, changes: list[tuple[Run, Changes]]) -> set[str]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.errors import StoreError, StoreUnavailable, shown
 from cronlite.logger import logger
+from cronlite.metrics.figures import NOBODY, Figures
 
 log = logger("cronlite.daemon")
 
@@ -33,8 +34,8 @@ class Rounds:
     The log hears once that the store fails, and once that it is back, however many loops notice.
     """
 
-    def __init__(self, address: str, clock: StoreClock) -> None:
-        self._address, self._clock = address, clock
+    def __init__(self, address: str, clock: StoreClock, figures: Figures = NOBODY) -> None:
+        self._address, self._clock, self._figures = address, clock, figures
         self._lock = threading.Lock()
         self._loops: dict[str, _Rounds] = {}
         self._without_store: set[str] = set()
@@ -62,6 +63,8 @@ class Rounds:
 
     def failed(self, loop: str, error: Exception) -> None:
         """Note a round that ended in an error, and log it."""
+        if isinstance(error, StoreError):
+            self._figures.store_failed()
         with self._lock:
             if loop in self._loops:
                 self._loops[loop].error = error

@@ -24,6 +24,7 @@ from cronlite.documents.schedules import Document, Schedule
 from cronlite.documents.ticks import Tick, oldest_in_grace, to_do
 from cronlite.errors import InvalidInput, shown
 from cronlite.logger import logger
+from cronlite.metrics.figures import NOBODY, Figures
 from cronlite.store.contract import RunQuery, Store
 from cronlite.when.clock import MINUTE, floor_minute
 
@@ -89,6 +90,7 @@ class Ticker:
     is_dead: Callable[[str], bool]
     grace: timedelta
     catch_up_window: timedelta
+    figures: Figures = NOBODY
     _settled: datetime | None = None
     _stepped: datetime | None = None
     _prepared: _Prepared | None = None
@@ -171,6 +173,9 @@ class Ticker:
         done = replace(entry, due=count.due, skipped=count.left_out, done_at=now)
         if not self.store.finish_tick(done):
             log.warning("the tick of %s was taken over by another daemon meanwhile", _named(entry))
+        elif entry.is_gap:
+            self.figures.missed((entry.last - entry.first) // MINUTE + 1)
+        self.figures.ticked(time.monotonic() - started)
         log.log(
             logging.WARNING if entry.is_gap else logging.INFO,
             "%s %s: %s (%.0f ms)",
@@ -233,6 +238,7 @@ class Ticker:
                 continue  # a tick done before, in part or in full
             if run.state == runs.SKIPPED:
                 count.skipped += 1
+                self.figures.closed(run, run.state)
                 log.warning("run %s skipped: %s", run.id, run.reason)
             elif run.run_at is None:
                 count.waiting += 1
@@ -245,7 +251,11 @@ class Ticker:
         if lanes:
             recent = RunQuery(schedules=lanes, states=[runs.QUEUED], since=now - self.grace - MINUTE)
             waiting = [run for run in self.store.runs(recent) if run.run_at is None]
-            self.store.change_runs([(run, change) for run in waiting if (change := runs.too_late(run, now))])
+            late = [(run, change) for run in waiting if (change := runs.too_late(run, now))]
+            lost = self.store.change_runs(late)
+            for run, change in late:
+                if run.id not in lost:
+                    self.figures.closed(run, change["state"])
 
     def _due(self, minute: datetime, now: datetime) -> Iterator[Run]:
         """Make the runs of what is due in a minute, one by one."""

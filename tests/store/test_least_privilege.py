@@ -136,6 +136,7 @@ def use_schedules(store: Any) -> None:
     clause = Clause(zones=["UTC"], either_day=False, values={"minute": [30]})
     assert [found["_id"] for found in store.candidates([clause])] == [document["_id"]]
     assert store.schedule(document["_id"])["note"] == "x"
+    assert store.count_paused() == (0, 1)
     assert len(list(store.schedules(ScheduleQuery(name="nightly")))) == 1
     assert store.remove_schedule(document["_id"])
 
@@ -166,6 +167,7 @@ def use_runs(store: Any) -> None:
     assert store.release_lanes(NOW) == 1
     assert sum(store.count_runs().values()) == 2
     assert store.count_queues() == {"default": 1}
+    assert store.backlog() == {"default": (1, NOW)}
     assert len(list(store.runs(RunQuery()))) == store.count_listed(RunQuery()) == 3
     assert list(store.last_runs(["s2"])) == ["s2"]
     assert [unsent.lane for unsent in store.unsent_runs(UnsentQuery(NOW, 10))] == ["s2"]

@@ -16,11 +16,21 @@ from datetime import datetime
 from typing import Protocol
 
 from cronlite.store.contract.daemons import Daemons
-from cronlite.store.contract.runs import ClaimQuery, RunQuery, Runs, UnsentQuery
+from cronlite.store.contract.runs import Backlog, ClaimQuery, RunQuery, Runs, UnsentQuery
 from cronlite.store.contract.schedules import MAX_TEXTS, Clause, ScheduleQuery, Schedules, Uncommon
 from cronlite.store.contract.ticks import Ticks
 
-__all__ = ["MAX_TEXTS", "ClaimQuery", "Clause", "RunQuery", "ScheduleQuery", "Store", "Uncommon", "UnsentQuery"]
+__all__ = [
+    "MAX_TEXTS",
+    "Backlog",
+    "ClaimQuery",
+    "Clause",
+    "RunQuery",
+    "ScheduleQuery",
+    "Store",
+    "Uncommon",
+    "UnsentQuery",
+]
 
 
 class Store(Schedules, Ticks, Runs, Daemons, Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cronlite.documents.runs import Changes, Run
 
@@ -48,6 +48,13 @@ class ClaimQuery:
     """Is shown what comes next, in order, and says how many of it, from the first on, to claim; at the first that it
     leaves out, the claim ends.
     """
+
+
+class Backlog(NamedTuple):
+    """How many runs are queued in a queue, and the earliest `run_at` among them."""
+
+    runs: int
+    since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +137,9 @@ class Runs(Protocol):
 
     def count_queues(self) -> dict[str, int]:
         """Count the queued runs by the queue that they are in. Reads all of them."""
+
+    def backlog(self) -> dict[str, Backlog]:
+        """Do the same, and say since when the longest waits of those that may start. Reads all of them."""
 
     def next_run_at(self, handlers: Collection[str]) -> datetime | None:
         """Say when the earliest queued run of these handlers may start."""

@@ -15,7 +15,7 @@ from cronlite.documents import runs
 from cronlite.documents.runs import AT_WORK, DEFAULT_QUEUE, QUEUED, RUNNING, Changes, Run
 from cronlite.documents.schedules import Document
 from cronlite.logger import logger
-from cronlite.store.contract import ClaimQuery, UnsentQuery
+from cronlite.store.contract import Backlog, ClaimQuery, UnsentQuery
 from cronlite.store.grouping import TELLING, SharedChange, batches, shared
 from cronlite.store.mongo.changes import shows, written_at_once, written_singly
 from cronlite.store.mongo.documents import (
@@ -192,6 +192,18 @@ class Runs(Readable, Turns):
     def count_queues(self) -> dict[str, int]:
         return self._counted(QUEUED, {"$ifNull": ["$queue", DEFAULT_QUEUE]})
 
+    @translated_search
+    def backlog(self) -> dict[str, Backlog]:
+        # What somebody wrote by hand may be no date, and would come first.
+        since = {"$min": {"$cond": [{"$gt": ["$run_at", _EPOCH.replace(tzinfo=None)]}, "$run_at", None]}}
+        of_queue = {"_id": {"$ifNull": ["$queue", DEFAULT_QUEUE]}, "runs": {"$sum": 1}, "since": since}
+        groups = self._runs.aggregate([{"$match": {"state": QUEUED}}, {"$group": of_queue}])
+        return {
+            group["_id"]: Backlog(group["runs"], _utc(group["since"]))
+            for group in groups
+            if isinstance(group["_id"], str)
+        }
+
     def _counted(self, state: str, by: str | Document) -> dict[str, int]:
         groups = self._runs.aggregate([{"$match": {"state": state}}, {"$group": {"_id": by, "runs": {"$sum": 1}}}])
         return {group["_id"]: group["runs"] for group in groups if isinstance(group["_id"], str)}
@@ -200,8 +212,7 @@ class Runs(Readable, Turns):
     def next_run_at(self, handlers: Collection[str]) -> datetime | None:
         timed = {"state": QUEUED, "handler": {"$in": list(handlers)}, "run_at": {"$gt": _EPOCH}}
         earliest = self._runs.find_one(timed, {"_id": False, "run_at": True}, sort=[("run_at", 1)])
-        run_at = earliest and earliest["run_at"]
-        return run_at.replace(tzinfo=timezone.utc) if isinstance(run_at, datetime) else None
+        return _utc(earliest and earliest["run_at"])
 
     @translated
     def owners(self) -> set[str]:
@@ -226,6 +237,10 @@ def _first_in_lane(ready: Iterable[Run]) -> tuple[list[Run], list[Run]]:
             first.append(run)
             lanes.add(run.lane)
     return first, behind
+
+
+def _utc(run_at: object) -> datetime | None:
+    return run_at.replace(tzinfo=timezone.utc) if isinstance(run_at, datetime) else None
 
 
 def _queued(attempt: int) -> Document:

@@ -38,6 +38,11 @@ class Turns(Collections):
     def count_schedules(self, user: str, limit: int) -> int:
         return self._schedules.count_documents({"user": user}, limit=limit)
 
+    @translated
+    def count_paused(self) -> tuple[int, int]:
+        # An index counts the former, and the server knows the latter without looking.
+        return self._schedules.count_documents({"enabled": False}), self._schedules.estimated_document_count()
+
     def _oldest(self, ready: Document, limit: int, users: Sequence[str]) -> list[Document]:
         """Find the oldest of the runs that are ready; of several users, as many of each, and in turns."""
         sort = [("run_at", 1), ("_id", 1)]

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from cronlite.documents import runs
 from cronlite.documents.runs import DEFAULT_QUEUE, Changes, Run
 from cronlite.documents.schedules import Document
-from cronlite.store.contract import ClaimQuery, UnsentQuery
+from cronlite.store.contract import Backlog, ClaimQuery, UnsentQuery
 from cronlite.store.grouping import SharedChange, after, batches, shared
 from cronlite.store.sqlite.columns import instant, milliseconds
 from cronlite.store.sqlite.readable import read_or_abandon, readable
@@ -119,6 +119,15 @@ class Runs(Turns):
         of_queue = f"SELECT ifnull(queue, '{DEFAULT_QUEUE}') AS its, count(*) FROM runs"
         rows = self._read(f"{of_queue} WHERE state = 'queued' GROUP BY its")
         return {queue: count for queue, count in rows if isinstance(queue, str)}
+
+    def backlog(self) -> dict[str, Backlog]:
+        of_queue = f"SELECT ifnull(queue, '{DEFAULT_QUEUE}') AS its, count(*), min(run_at) FROM runs"
+        rows = self._read(f"{of_queue} WHERE state = 'queued' GROUP BY its")
+        found = {queue: (count, instant(since)) for queue, count, since in rows if isinstance(queue, str)}
+        return {
+            queue: Backlog(count, since if isinstance(since, datetime) else None)
+            for queue, (count, since) in found.items()
+        }
 
     def next_run_at(self, handlers: Collection[str]) -> datetime | None:
         rows = self._read(_EARLIEST, [milliseconds(_LAST_INSTANT), listed(handlers)])

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from cronlite.store.sqlite.connection import Tables
+from cronlite.store.sqlite.tables import or_default
 from cronlite.store.turns import in_turns, share
 
 _NEXT_USER = "SELECT min(user) FROM runs WHERE state = 'queued' AND user"
@@ -35,6 +36,11 @@ class Turns(Tables):
 
     def count_schedules(self, user: str, limit: int) -> int:
         return self._up_to(limit, "schedules WHERE user = ?", user)
+
+    def count_paused(self) -> tuple[int, int]:
+        paused = f"SELECT count(*) FROM schedules WHERE {or_default('enabled')} = 0"
+        [counts] = self._read(f"SELECT ({paused}), (SELECT count(*) FROM schedules)")
+        return counts[0], counts[1]
 
     def _up_to(self, limit: int, of: str, user: str) -> int:
         [(count,)] = self._read(f"SELECT count(*) FROM (SELECT 1 FROM {of} LIMIT ?)", [user, limit])

@@ -1,0 +1,98 @@
+"""What is counted of what a daemon says of itself, and under which labels?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from cronlite.documents import schedules
+from cronlite.documents.runs import FINAL, QUEUED, SUCCEEDED
+from cronlite.handlers.registry import Registry
+from cronlite.metrics import labels
+from cronlite.metrics.counts import Counts, Histogram
+from cronlite.metrics.exposition import Exposition
+from cronlite.metrics.labels import Bounded, clean
+from cronlite.store.contract import Store
+from tests.metrics.scraping import Samples
+from tests.store.samples import NOW, TICK, a_run, add
+
+SECOND = timedelta(seconds=1)
+
+
+def registry_of(*names: str) -> Registry:
+    registry = Registry()
+    for name in names:
+        registry.add(name, lambda _: None)
+    return registry
+
+
+def samples(counts: Counts, store: Store) -> Samples:
+    return Samples(Exposition(store, counts=counts).text()[0].decode())
+
+
+def test_a_histogram_counts_what_is_no_greater_than_each_bound() -> None:
+    histogram = Histogram((1, 5))
+    for seconds in (0.5, 1, 1.5, 7):
+        histogram.observe(seconds)
+    assert (list(histogram.buckets), histogram.sum) == ([("1.0", 2), ("5.0", 3), ("+Inf", 4)], 10)
+
+
+@pytest.mark.parametrize(
+    ("run", "seconds"),
+    [
+        (a_run(due_at=TICK, run_at=TICK + SECOND, started_at=TICK + 3 * SECOND, attempt=1), 3),
+        (a_run(due_at=TICK, run_at=TICK + 60 * SECOND, started_at=TICK + 61 * SECOND, attempt=2), 1),
+        (a_run(due_at=TICK, run_at=None, started_at=TICK + 3 * SECOND, attempt=2), 3),
+        (a_run(due_at=TICK, started_at=TICK - SECOND, attempt=1), 0),
+    ],
+    ids=["first attempt: since due", "a retry: since it might", "lane given free", "clock set back"],
+)
+def test_a_delay_counts_from_when_the_attempt_was_to_start(store: Store, run: object, seconds: float) -> None:
+    counts = Counts(registry_of("extract"))
+    counts.started(run)  # type: ignore[arg-type]
+    assert samples(counts, store).value("cronlite_start_delay_seconds_sum", queue="default") == seconds
+
+
+def test_only_ends_are_counted_as_runs(store: Store) -> None:
+    counts = Counts(registry_of("extract"))
+    for state in (QUEUED, SUCCEEDED, SUCCEEDED):
+        counts.closed(a_run(), state)
+    assert counts.runs == {("extract", SUCCEEDED): 2}
+
+
+def test_a_handler_that_is_not_registered_here_has_no_label_of_its_own(store: Store) -> None:
+    counts = Counts(registry_of("extract"))
+    counts.closed(a_run(handler="made_up"), "skipped")
+    counts.attempted(a_run(handler="made_up"), 1.0)
+    assert (set(counts.runs), set(counts.durations)) == ({("other", "skipped")}, {"other"})
+
+
+def test_values_beyond_the_most_share_a_label_and_those_kept_have_theirs() -> None:
+    bounded = Bounded(2, kept=["default"])
+    assert [bounded.of(name) for name in ("a", "b", "c", "a", "default")] == ["a", "other", "other", "a", "default"]
+
+
+def test_a_label_is_one_line_that_a_terminal_can_show() -> None:
+    assert clean("a\nb\x1b[31m" + "c" * 1_000) == f"a b\\x1b[31m{'c' * 89}"
+
+
+def test_ten_thousand_schedules_and_300_handlers_make_a_bounded_number_of_series(store: Store) -> None:
+    names = [f"handler_{number}" for number in range(300)]
+    for number in range(10_000):
+        schedule = schedules.new(now=NOW, name=f"s{number}", tags=["watched"] if number % 10 == 0 else [])
+        store.add_schedule(schedule.document())
+    counts = Counts(registry_of(*names))
+    for number, name in enumerate(names):
+        run = a_run(handler=name, queue=f"queue-{number}", started_at=NOW, attempt=1)
+        add(store, run)
+        counts.started(run)
+        counts.attempted(run, 1.0)
+        for state in FINAL:
+            counts.closed(run, state)
+    found = samples(counts, store)
+    assert len(found.labels("cronlite_runs_total", "handler")) == labels.MAX_HANDLERS + 1
+    assert len(found.labels("cronlite_queue_runs", "queue")) == labels.MAX_QUEUES + 1
+    watched = "cronlite_schedule_last_success_timestamp_seconds"
+    assert len(found.labels(watched, "schedule")) == labels.MAX_WATCHED
+    assert len(found.values) < 4_000

@@ -1,0 +1,25 @@
+"""Does each store count what a scrape asks it for?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from cronlite.documents.runs import SUCCEEDED
+from cronlite.store.contract import Store
+from tests.store.samples import LANE, NOW, a_foreign_schedule, a_run, a_running, a_schedule, add
+
+SECOND = timedelta(seconds=1)
+
+
+def test_a_backlog_tells_how_many_wait_and_since_when_the_oldest_may_start(store: Store) -> None:
+    assert store.backlog() == {}
+    add(store, a_run(run_at=NOW + SECOND), a_run(run_at=NOW), a_run(run_at=None), a_run(queue="mail", run_at=None))
+    add(store, a_running(LANE, run_at=NOW - SECOND), a_run(state=SUCCEEDED, run_at=NOW - SECOND))
+    assert store.backlog() == {"default": (3, NOW), "mail": (1, None)}
+
+
+def test_paused_schedules_are_counted_apart(store: Store) -> None:
+    assert store.count_paused() == (0, 0)
+    for schedule in (a_schedule(), a_schedule(enabled=False), a_schedule(enabled=True), a_foreign_schedule()):
+        store.add_schedule(schedule)
+    assert store.count_paused() == (1, 4)
