@@ -25,6 +25,7 @@ FLOORS = [
     ["dispatch", "crontab", "metrics", "wording"],
     ["daemon"],
     ["client"],
+    ["web"],
     ["cli", "testing"],
     ["contrib", "__main__"],
 ]

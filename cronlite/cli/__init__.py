@@ -45,6 +45,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Service": {
         "run": ("service.run", "Run the daemon in the foreground."),
         "worker": ("service.worker", "Run a worker: it runs what a broker tells it of."),
+        "web": ("web.web", "Serve the site: what ran, what will, and what is wrong."),
         "status": ("service.status", "Show who is alive, last ticks, queue, gaps."),
         "doctor": ("service.doctor", "Look for what is wrong, and how to mend it."),
         "demo": ("demo.demo", "See the whole thing in one minute, on a throw-away file."),

@@ -14,6 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from cronlite.errors import shown
+from cronlite.wording.spoken import duration
 
 if TYPE_CHECKING:
     ParamType = click.ParamType[Any]
@@ -21,10 +22,7 @@ else:
     ParamType = click.ParamType  # takes no subscript before click 8.4
 
 NO_DURATION = "none"
-LONGEST = timedelta(days=3660)
 LARGEST_FILE = 32 * 1024 * 1024
-_UNITS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_PART = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|min|s|m|h|d|w|)", re.ASCII)
 
 
 class Duration(ParamType):
@@ -38,14 +36,10 @@ class Duration(ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, timedelta) or (self._none and value == NO_DURATION):
             return value
-        parts = _PART.findall(value)
-        if not value or "".join(amount + unit for amount, unit in parts) != value:
-            either = " or none" if self._none else ""
-            self.fail(f"{shown(value)} is no duration; give 90s, 10m, 2h, 1h30m, 3d{either}", param, ctx)
-        seconds = sum(float(amount) * _UNITS[unit] for amount, unit in parts)
-        if seconds > LONGEST.total_seconds():
-            self.fail(f"{shown(value)} is too long; give up to {LONGEST.days}d", param, ctx)
-        return timedelta(seconds=seconds)
+        try:
+            return duration(value, either=" or none" if self._none else "")
+        except ValueError as refused:
+            return self.fail(str(refused), param, ctx)
 
 
 class Params(ParamType):

@@ -29,6 +29,8 @@ CANCELLED: Final = "cancelled"
 AT_WORK: Final = (QUEUED, RUNNING)
 FINAL: Final = (SUCCEEDED, FAILED, TIMED_OUT, ABANDONED, SKIPPED, MISSED, CANCELLED)
 STATES: Final = AT_WORK + FINAL
+LARGE: Final = ("output", "earlier_attempts")
+"""The fields that a list of many runs does without."""
 
 DEFAULT_QUEUE: Final = "default"
 KEPT = timedelta(days=30)

@@ -39,7 +39,7 @@ WORDS = {
     "doctor": [],
     "completion": ["bash"],
 }
-SERVE = {"run", "worker", "demo"}
+SERVE = {"run", "worker", "demo", "web"}
 
 # Starts each command in a process of its own, with its streams as the shell would leave them, and tells how it ended.
 DRIVER = """

@@ -28,6 +28,10 @@ class RunQuery:
     prefix: str | None = None
     """The first characters of the id."""
     limit: int | None = None
+    skip: int = 0
+    """Leave out so many of the first."""
+    brief: bool = False
+    """Without what may be large, which few lists show: output and earlier attempts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -50,9 +50,16 @@ class ScheduleQuery:
     user: str | None = None
     handler: str | None = None
     tag: str | None = None
+    enabled: bool | None = None
+    ids: Collection[str] | None = None
+    """Those with any of these ids."""
+    search: str | None = None
+    """Those whose name or id has this in it, whatever the case of its letters."""
     limit: int | None = None
     by_name: bool = False
     """Those that have a name first, by that."""
+    after: tuple[str | None, str] | None = None
+    """Only what comes, in that order, behind the one with this name (None for none) and id."""
 
 
 class Schedules(Protocol):

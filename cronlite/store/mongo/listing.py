@@ -8,7 +8,7 @@ from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
 
-from cronlite.documents.runs import STATES, Run
+from cronlite.documents.runs import LARGE, STATES, Run
 from cronlite.documents.schedules import Document
 from cronlite.store.contract import RunQuery
 from cronlite.store.grouping import batches
@@ -30,7 +30,8 @@ class Listing(Readable):
         # All states, where none is named: the index of the states then also serves the list of all runs.
         wanted = {"state": {"$in": STATES}} | _filter(query)
         order = ("_id", ASCENDING) if query.prefix else ("queued_at", DESCENDING)
-        listed = self._runs.find(wanted, limit=query.limit or 0, batch_size=_PAGE).sort([order])
+        left_out = dict.fromkeys(LARGE, 0) if query.brief else None
+        listed = self._runs.find(wanted, left_out, query.skip, query.limit or 0, batch_size=_PAGE).sort([order])
         # An index gives the order; where it is lacking, the sort may need more than memory.
         yield from readable(listed.allow_disk_use(True))
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import Any
 
+from bson import ObjectId
 from pymongo import MongoClient
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
@@ -62,24 +63,24 @@ class Schedules(Collections):
 
     @translated_search
     def schedules(self, query: ScheduleQuery) -> Iterator[Document]:
-        asked = {"user": query.user, "handler": query.handler, "tags": query.tag}
-        restricted: Document = {field: value for field, value in asked.items() if value is not None}
-        if query.name is not None:
-            # The type as in the index, or else it does not serve.
-            restricted["name"] = {"$eq": query.name, "$type": "string"}
-        if query.prefix:
-            restricted |= id_prefix(query.prefix)
+        asked = _restrictions(query)
+        name, id_ = query.after or (None, None)
         limit = query.limit or 0
         if query.limit == 0:  # which MongoDB takes for no limit
             return
         if query.by_name and query.name is None:
             # Each by an index, where one sort of all would read them all into memory before the first is at hand.
-            text = {"$type": "string"}
-            named = self._schedules.find({**restricted, "name": text}, batch_size=_PAGE, limit=limit).sort("name")
-            nameless = self._schedules.find({**restricted, "name": {"$not": text}}, batch_size=_PAGE, limit=limit)
-            yield from map(schedule_from_store, islice(chain(named, nameless.sort("_id")), query.limit))
+            text: Document = {"$type": "string"}
+            later = text if name is None else {"$gt": name, **text}
+            behind = [_behind(id_)] if name is None and id_ is not None else []
+            named = self._schedules.find(_all([*asked, {"name": later}]), batch_size=_PAGE, limit=limit).sort("name")
+            without = _all([*asked, {"name": {"$not": text}}, *behind])
+            nameless = self._schedules.find(without, batch_size=_PAGE, limit=limit).sort("_id")
+            found = chain(nameless) if behind else chain(named, nameless)
+            yield from map(schedule_from_store, islice(found, query.limit))
             return
-        by_id = self._schedules.find(restricted, batch_size=_PAGE, limit=limit).sort("_id")
+        behind = [] if id_ is None else [_behind(id_)]
+        by_id = self._schedules.find(_all([*asked, *behind]), batch_size=_PAGE, limit=limit).sort("_id")
         yield from map(schedule_from_store, by_id)
 
     @translated_search
@@ -162,6 +163,42 @@ class Schedules(Collections):
                     raise
                 self._hints.pop(index, None)  # somebody dropped it since
         yield from self._schedules.find(query, batch_size=_PAGE)
+
+
+def _restrictions(query: ScheduleQuery) -> list[Document]:
+    """Return the conditions of a query, all of which have to hold."""
+    asked: Document = {"user": query.user, "handler": query.handler, "tags": query.tag}
+    if query.name is not None:
+        # The type as in the index, or else it does not serve.
+        asked["name"] = {"$eq": query.name, "$type": "string"}
+    if query.enabled is not None:
+        asked["enabled"] = {"$ne": False} if query.enabled else False
+    if query.ids is not None:
+        asked["_id"] = {"$in": list(map(id_to_store, query.ids))}
+    conditions = [{field: value} for field, value in asked.items() if value is not None]
+    if query.prefix:
+        conditions.append(id_prefix(query.prefix))
+    if query.search is not None:
+        conditions.append({"$or": [_has(query.search), id_prefix(query.search)]})
+    return conditions
+
+
+def _all(conditions: Sequence[Document]) -> Document:
+    return {"$and": conditions} if conditions else {}
+
+
+def _has(text: str) -> Document:
+    """Return the condition for a name with a text in it, whatever the case; no pattern is made of a user's text."""
+    at = {"$indexOfCP": [{"$toLower": "$name"}, {"$toLower": {"$literal": text}}]}
+    is_text = {"$eq": [{"$type": "$name"}, "string"]}
+    return {"$expr": {"$gte": [{"$cond": [is_text, at, -1]}, 0]}}
+
+
+def _behind(id_: str) -> Document:
+    """Return the condition for the ids that sort behind another: a comparison finds those of its own kind only."""
+    stored = id_to_store(id_)
+    later = ["bool", "date", "timestamp"] if isinstance(stored, ObjectId) else ["object", "binData", "objectId"]
+    return {"$or": [{"_id": {"$gt": stored}}, {"_id": {"$type": later}}]}
 
 
 def _alternative(clause: Clause) -> Document:

@@ -14,7 +14,7 @@ from cronlite.store.contract import RunQuery
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import BY_ID, NEWEST_FIRST, Order, Tables
 from cronlite.store.sqlite.readable import readable
-from cronlite.store.sqlite.tables import IN_LIST, LAST_CHARACTER, LISTED, RUNS, listed
+from cronlite.store.sqlite.tables import BRIEF, IN_LIST, LAST_CHARACTER, LISTED, RUNS, listed
 
 _PAGE = 500
 _RARE = 10_000
@@ -25,10 +25,10 @@ class Listing(Tables):
 
     def runs(self, query: RunQuery) -> Iterator[Run]:
         if query.prefix:
-            return islice(self._in_order(query, BY_ID), query.limit)
+            return _cut(self._in_order(query, BY_ID), query)
         # Each state apart, in the order of an index: together they would all be read, and sorted.
         parts = [self._in_order(replace(query, states=states), NEWEST_FIRST) for states in _apart(query)]
-        return islice(merge(*parts, key=attrgetter("queued_at", "id"), reverse=True), query.limit)
+        return _cut(merge(*parts, key=attrgetter("queued_at", "id"), reverse=True), query)
 
     def count_listed(self, query: RunQuery) -> int:
         count = sum(self._count(replace(query, states=states)) for states in _apart(query))
@@ -49,8 +49,8 @@ class Listing(Tables):
         return {run.schedule: run for run in readable(map(RUNS.document, rows)) if run.schedule}
 
     def _in_order(self, query: RunQuery, order: Order) -> Iterator[Run]:
-        size = _PAGE if query.limit is None else min(query.limit, _PAGE)
-        return readable(self._pages(RUNS, *self._restrictions(query), order, size))
+        size = _PAGE if query.limit is None else min(query.skip + query.limit, _PAGE)
+        return readable(self._pages(BRIEF if query.brief else RUNS, *self._restrictions(query), order, size))
 
     def _restrictions(self, query: RunQuery) -> tuple[list[str], list[Any]]:
         """Return the terms of a query, and their variables."""
@@ -82,6 +82,10 @@ class Listing(Tables):
         )
         [(count,)] = self._read(counted, [value])
         return int(count)
+
+
+def _cut(found: Iterator[Run], query: RunQuery) -> Iterator[Run]:
+    return islice(found, query.skip, None if query.limit is None else query.skip + query.limit)
 
 
 def _apart(query: RunQuery) -> list[Collection[str] | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -12,7 +13,7 @@ from cronlite.documents.runs import Changes
 from cronlite.documents.schedules import Document, taken
 from cronlite.store.contract import MAX_TEXTS, Clause, ScheduleQuery, Uncommon
 from cronlite.store.sqlite.columns import milliseconds
-from cronlite.store.sqlite.connection import BY_ID, BY_NAME, Tables
+from cronlite.store.sqlite.connection import BY_ID, BY_NAME, Order, Tables
 from cronlite.store.sqlite.tables import (
     DUE_DEFAULTS,
     EXPRESSIONS,
@@ -63,13 +64,10 @@ class Schedules(Tables):
         return SCHEDULES.document(rows[0]) if rows else None
 
     def schedules(self, query: ScheduleQuery) -> Iterator[Document]:
-        asked = {"name = ?": query.name, "user = ?": query.user, "handler = ?": query.handler}
-        asked |= {"_id >= ?": query.prefix, "_id < ?": query.prefix + LAST_CHARACTER} if query.prefix else {}
-        terms = {term: value for term, value in asked.items() if value is not None}
-        # The plus keeps SQLite from sorting all the nameless ones for each page.
-        parts = [("name IS NOT NULL", BY_NAME), ("+name IS NULL", BY_ID)] if query.by_name else [("true", BY_ID)]
+        terms, values = _restrictions(query)
         documents = chain.from_iterable(
-            self._pages(SCHEDULES, [part, *terms], list(terms.values()), order, _PAGE) for part, order in parts
+            self._pages(SCHEDULES, [*part, *terms], [*places, *values], order, _PAGE)
+            for part, places, order in _parts(query)
         )
         tagged = (document for document in documents if query.tag is None or query.tag in _tags(document))
         return islice(tagged, query.limit)
@@ -132,6 +130,38 @@ def _lists(clause: Clause) -> dict[str, Sequence[Any]]:
 def _plain(column: str, values: Sequence[Any]) -> list[Any]:
     stored = (DUE_DEFAULTS[column] if value is None else value for value in values)
     return [value for value in stored if isinstance(value, (str, int, float))]
+
+
+def _restrictions(query: ScheduleQuery) -> tuple[list[str], list[Any]]:
+    """Return the terms of a query, and their variables."""
+    asked: dict[str, Any] = {"name = ?": query.name, "user = ?": query.user, "handler = ?": query.handler}
+    asked |= {"_id >= ?": query.prefix, "_id < ?": query.prefix + LAST_CHARACTER} if query.prefix else {}
+    asked[f"{or_default('enabled')} = ?"] = query.enabled
+    asked[f"_id {IN_LIST}"] = None if query.ids is None else listed(query.ids)
+    terms = [term for term, value in asked.items() if value is not None]
+    values = [value for value in asked.values() if value is not None]
+    if query.search is not None:
+        terms.append("(instr(lower(name), lower(?)) OR _id >= ? AND _id < ?)")
+        values += [query.search, query.search, query.search + LAST_CHARACTER]
+    if query.tag is not None:
+        # Most others are left out before their JSON is read; one written elsewhere may have its letters escaped.
+        terms.append("(instr(tags, ?) OR instr(tags, '\\u'))")
+        values.append(json.dumps(query.tag, ensure_ascii=False))
+    return terms, values
+
+
+def _parts(query: ScheduleQuery) -> list[tuple[list[str], list[Any], Order]]:
+    """Part the schedules by the orders in which they are listed: the terms and variables of each, and the order."""
+    name, id_ = query.after or (None, None)
+    behind, place = (["_id > ?"], [id_]) if id_ is not None and (name is None or not query.by_name) else ([], [])
+    if not query.by_name:
+        return [(behind, place, BY_ID)]
+    # The plus keeps SQLite from sorting all the nameless ones for each page.
+    nameless: tuple[list[str], list[Any], Order] = (["+name IS NULL", *behind], place, BY_ID)
+    if behind:
+        return [nameless]
+    later, names = ([], []) if name is None else (["name > ?"], [name])
+    return [(["name IS NOT NULL", *later], names, BY_NAME), nameless]
 
 
 def _tags(document: Document) -> list[Any]:

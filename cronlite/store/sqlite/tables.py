@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from cronlite.documents.runs import LARGE
 from cronlite.errors import StoreError
 from cronlite.store.sqlite.columns import ATTEMPTS, BOOL, DATE, JSON, KEY, NUMBER, SPELLING, TEXT, WORDS, Kind
 
@@ -182,6 +183,9 @@ RUNS = Table(
         "output_attempt": NUMBER,
     },
 )
+
+BRIEF = Table("runs", {name: kind for name, kind in RUNS.columns.items() if name not in LARGE})
+"""Runs without what few lists show."""
 
 TICKS = Table(
     "ticks",
