@@ -135,6 +135,8 @@ def use_schedules(store: Any) -> None:
     assert store.expressions()["minute"] == [30]
     clause = Clause(zones=["UTC"], either_day=False, values={"minute": [30]})
     assert [found["_id"] for found in store.candidates([clause])] == [document["_id"]]
+    assert [timing.schedules for timing in store.timings()] == [1]
+    assert store.not_always_active(NOW, 5) == []
     assert store.schedule(document["_id"])["note"] == "x"
     assert store.count_paused() == (0, 1)
     assert len(list(store.schedules(ScheduleQuery(name="nightly")))) == 1
@@ -169,7 +171,8 @@ def use_runs(store: Any) -> None:
     assert store.count_queues() == {"default": 1}
     assert store.backlog() == {"default": (1, NOW)}
     assert len(list(store.runs(RunQuery()))) == store.count_listed(RunQuery()) == 3
-    assert list(store.last_runs(["s2"])) == ["s2"]
+    assert list(store.last_runs(["s2"])) == list(store.last_outlines(["s2"], 1)) == ["s2"]
+    assert len(store.outlines(RunQuery())) == sum(store.tally(NOW - SECOND, NOW + SECOND, SECOND).values()) == 3
     assert [unsent.lane for unsent in store.unsent_runs(UnsentQuery(NOW, 10))] == ["s2"]
     assert store.watch_output(running.id, NOW + SECOND)
     assert store.watched([running.id], NOW) == {running.id}

@@ -19,6 +19,7 @@ from cronlite.store.contract.daemons import Daemons
 from cronlite.store.contract.runs import Backlog, ClaimQuery, RunQuery, Runs, UnsentQuery
 from cronlite.store.contract.schedules import MAX_TEXTS, Clause, ScheduleQuery, Schedules, Uncommon
 from cronlite.store.contract.ticks import Ticks
+from cronlite.store.contract.views import Timing, Views
 
 __all__ = [
     "MAX_TEXTS",
@@ -28,12 +29,13 @@ __all__ = [
     "RunQuery",
     "ScheduleQuery",
     "Store",
+    "Timing",
     "Uncommon",
     "UnsentQuery",
 ]
 
 
-class Store(Schedules, Ticks, Runs, Daemons, Protocol):
+class Store(Schedules, Ticks, Runs, Daemons, Views, Protocol):
     """Where schedules, runs, ticks and daemons are kept. Safe to share between threads."""
 
     @property

@@ -17,17 +17,17 @@ from cronlite.store.mongo.daemons import Daemons
 from cronlite.store.mongo.failures import translated
 from cronlite.store.mongo.indexes import DUE, INDEXES, OF_ENABLED, build, built_as, leftovers
 from cronlite.store.mongo.lanes import Lanes
-from cronlite.store.mongo.listing import Listing
 from cronlite.store.mongo.runs import Runs
 from cronlite.store.mongo.schedules import Schedules
 from cronlite.store.mongo.stream import Stream
 from cronlite.store.mongo.ticks import Ticks
+from cronlite.store.mongo.views import Views
 from cronlite.when.clock import whole_milliseconds
 
 __all__ = ["MongoStore"]
 
 
-class MongoStore(Schedules, Ticks, Runs, Lanes, Listing, Daemons):
+class MongoStore(Schedules, Ticks, Runs, Lanes, Views, Daemons):
     """The store's contract, kept by a MongoDB: a replica set or a standalone server."""
 
     def __init__(self, client: MongoClient[Document], database: str, address: str) -> None:

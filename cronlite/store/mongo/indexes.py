@@ -61,6 +61,8 @@ INDEXES = (
         {"unique": True, "partialFilterExpression": {"name": {"$type": "string"}}},
     ),
     Index("schedules", "cronlite_user", _up("user", "_id"), _SLOW),
+    Index("schedules", "cronlite_beginning", _up("active_from"), _SLOW),
+    Index("schedules", "cronlite_ending", _up("active_until"), _SLOW, {"sparse": True}),
     # With these the distinct values of a field are found by skipping through the index: with the first ones of all
     # schedules, with the others of those that are not paused.
     *(Index("schedules", f"cronlite_{name}", _up(name), "each tick reads all schedules") for name in EXPRESSIONS),

@@ -28,7 +28,7 @@ class Listing(Readable):
         if query.limit == 0:  # which MongoDB takes for no limit
             return
         # All states, where none is named: the index of the states then also serves the list of all runs.
-        wanted = {"state": {"$in": STATES}} | _filter(query)
+        wanted = {"state": {"$in": STATES}} | as_filter(query)
         order = ("_id", ASCENDING) if query.prefix else ("queued_at", DESCENDING)
         left_out = dict.fromkeys(LARGE, 0) if query.brief else None
         listed = self._runs.find(wanted, left_out, query.skip, query.limit or 0, batch_size=_PAGE).sort([order])
@@ -38,7 +38,7 @@ class Listing(Readable):
     @translated_search
     def count_listed(self, query: RunQuery) -> int:
         limit: dict[str, Any] = {} if query.limit is None else {"limit": query.limit}
-        return self._runs.count_documents(_filter(query), **limit)
+        return self._runs.count_documents(as_filter(query), **limit)
 
     @translated_search
     def last_runs(self, schedules: Collection[str]) -> dict[str, Run]:
@@ -55,7 +55,7 @@ class Listing(Readable):
         return last
 
 
-def _filter(query: RunQuery) -> Document:
+def as_filter(query: RunQuery) -> Document:
     asked: Document = {
         "schedule": _of_schedules(query),
         "user": query.user,

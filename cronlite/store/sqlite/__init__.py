@@ -12,19 +12,19 @@ import time
 from cronlite.errors import StoreError, StoreUnavailable
 from cronlite.store.sqlite.daemons import Daemons
 from cronlite.store.sqlite.lanes import Lanes
-from cronlite.store.sqlite.listing import Listing
 from cronlite.store.sqlite.opening import damage
 from cronlite.store.sqlite.runs import Runs
 from cronlite.store.sqlite.schedules import Schedules
 from cronlite.store.sqlite.tables import INDEXES, OBSOLETE
 from cronlite.store.sqlite.ticks import Ticks
+from cronlite.store.sqlite.views import Views
 
 __all__ = ["SqliteStore"]
 
 _LOOK_SECONDS = 0.1
 
 
-class SqliteStore(Schedules, Runs, Lanes, Listing, Ticks, Daemons):
+class SqliteStore(Schedules, Runs, Lanes, Views, Ticks, Daemons):
     """A store in a file, for the daemons and programs of one host; without a path it is in memory, for one process.
 
     The tables are made when the file is first opened.

@@ -27,11 +27,11 @@ class Listing(Tables):
         if query.prefix:
             return _cut(self._in_order(query, BY_ID), query)
         # Each state apart, in the order of an index: together they would all be read, and sorted.
-        parts = [self._in_order(replace(query, states=states), NEWEST_FIRST) for states in _apart(query)]
+        parts = [self._in_order(replace(query, states=states), NEWEST_FIRST) for states in apart(query)]
         return _cut(merge(*parts, key=attrgetter("queued_at", "id"), reverse=True), query)
 
     def count_listed(self, query: RunQuery) -> int:
-        count = sum(self._count(replace(query, states=states)) for states in _apart(query))
+        count = sum(self._count(replace(query, states=states)) for states in apart(query))
         return count if query.limit is None else min(count, query.limit)
 
     def _count(self, query: RunQuery) -> int:
@@ -88,7 +88,7 @@ def _cut(found: Iterator[Run], query: RunQuery) -> Iterator[Run]:
     return islice(found, query.skip, None if query.limit is None else query.skip + query.limit)
 
 
-def _apart(query: RunQuery) -> list[Collection[str] | None]:
+def apart(query: RunQuery) -> list[Collection[str] | None]:
     """Part the states that are asked for, or all of them where there is nothing else to read by."""
     others = (query.schedule, query.schedules, query.user, query.handler, query.daemon)
     by_another = any(other is not None for other in others)

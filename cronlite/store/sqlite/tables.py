@@ -271,6 +271,8 @@ INDEXES = {
     # The state is the same throughout each of these two; without it SQLite would look it up in the rows.
     "runs_claim": "INDEX runs_claim ON runs (handler, run_at, _id, state) WHERE state = 'queued'",
     "runs_turns": "INDEX runs_turns ON runs (user, handler, run_at, _id, state) WHERE state = 'queued'",
+    "schedules_beginning": "INDEX schedules_beginning ON schedules (active_from)",
+    "schedules_ending": "INDEX schedules_ending ON schedules (active_until) WHERE active_until IS NOT NULL",
     "schedules_user": "INDEX schedules_user ON schedules (user)",
     "runs_unsent": "INDEX runs_unsent ON runs (sent_at, run_at, state) WHERE state = 'queued'",
     "runs_daemon": "INDEX runs_daemon ON runs (daemon, handler, state) WHERE state = 'running'",

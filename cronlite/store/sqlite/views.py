@@ -1,0 +1,116 @@
+"""How does SQLite count and outline runs and schedules for those who look at many of them?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from heapq import merge
+from itertools import islice
+from operator import attrgetter
+from typing import Any
+
+from cronlite.documents.outlines import NAMES, Outline, read
+from cronlite.documents.runs import STATES
+from cronlite.documents.schedules import Document
+from cronlite.errors import StoreTooSlow
+from cronlite.store.contract import RunQuery, Timing
+from cronlite.store.contract.views import LOOK_SECONDS, MAX_TIMINGS
+from cronlite.store.sqlite.columns import milliseconds
+from cronlite.store.sqlite.connection import Rows
+from cronlite.store.sqlite.failures import translation
+from cronlite.store.sqlite.listing import Listing, apart
+from cronlite.store.sqlite.tables import LISTED, RUNS, SCHEDULES, listed, or_default
+from cronlite.when.clock import MILLISECOND
+
+_COLUMNS = ("_id", *NAMES)
+_SELECTED = ", ".join(f"runs.{name}" for name in _COLUMNS)
+_READERS = {name: kind.read for name, kind in RUNS.columns.items()}
+_TIMED = ("either_day", "every", "tz", "month", "minute", "hour", "day", "weekday")
+_INSTRUCTIONS = 20_000  # between two looks at the clock: less than a millisecond
+
+
+class Views(Listing):
+    """The contract's views."""
+
+    def outlines(self, query: RunQuery) -> list[Outline]:
+        parts = [self._outlined(replace(query, states=states)) for states in apart(query)]
+        return list(islice(merge(*parts, key=attrgetter("queued_at", "id"), reverse=True), query.limit))
+
+    def last_outlines(self, schedules: Collection[str], count: int) -> dict[str, list[Outline]]:
+        last = "SELECT rowid FROM runs WHERE schedule = ids.value ORDER BY queued_at DESC, _id DESC LIMIT ?"
+        rows = self._looked_up(
+            f"SELECT {_SELECTED} FROM json_each(?) AS ids JOIN runs ON runs.rowid IN ({last})"
+            " ORDER BY ids.key, runs.queued_at DESC, runs._id DESC",
+            [listed(schedules), count],
+        )
+        found: dict[str, list[Outline]] = {}
+        for outline in _outlines(rows):
+            found.setdefault(outline.schedule or "", []).append(outline)
+        return found
+
+    def tally(self, since: datetime, until: datetime, step: timedelta) -> dict[tuple[int, str], int]:
+        begin, end = milliseconds(since), milliseconds(until)
+        counted: dict[tuple[int, str], int] = {}
+        for state in STATES:  # each by its part of the index, and from nothing else
+            rows = self._looked_up(
+                f"SELECT (queued_at - ?) / ? AS step, count(*) FROM runs"
+                f" WHERE {LISTED['state']} = '{state}' AND queued_at >= ? AND queued_at < ? GROUP BY step",
+                [begin, step // MILLISECOND, begin, end],
+            )
+            counted |= {(number, state): count for number, count in rows if isinstance(number, int)}
+        return counted
+
+    def timings(self) -> list[Timing]:
+        columns = ", ".join(map(or_default, _TIMED))
+        rows = self._looked_up(
+            f"SELECT {columns}, count(*) FROM schedules INDEXED BY schedules_due_every"
+            f" WHERE {or_default('enabled')} = 1 GROUP BY {columns} LIMIT {MAX_TIMINGS}"
+        )
+        return [Timing(_fields(row), row[-1]) for row in rows]
+
+    def not_always_active(self, now: datetime, limit: int) -> list[Document]:
+        rows = self._looked_up(
+            f"{SCHEDULES.select} WHERE rowid IN (SELECT rowid FROM schedules WHERE active_from > ? UNION"
+            f" SELECT rowid FROM schedules WHERE active_until IS NOT NULL) AND {or_default('enabled')} = 1 LIMIT ?",
+            [milliseconds(now), limit],
+        )
+        return list(map(SCHEDULES.document, rows))
+
+    def _outlined(self, query: RunQuery) -> list[Outline]:
+        terms, values = self._restrictions(query)
+        where = " AND ".join(["true", *terms])
+        order = "ORDER BY queued_at DESC, _id DESC"
+        limit = -1 if query.limit is None else query.limit
+        return _outlines(
+            self._looked_up(f"SELECT {_SELECTED} FROM runs WHERE {where} {order} LIMIT ?", [*values, limit])
+        )
+
+    def _looked_up(self, query: str, values: Sequence[Any] = ()) -> Rows:
+        """Return all rows of a query, or raise StoreTooSlow: meanwhile nobody else in this process uses the file."""
+        until = time.monotonic() + LOOK_SECONDS
+        with translation(self.address), self._lock:
+            connection = self._connected()
+            connection.set_progress_handler(lambda: time.monotonic() > until, _INSTRUCTIONS)
+            try:
+                return connection.execute(query, values).fetchall()
+            except Exception as error:
+                if "interrupted" in str(error):
+                    raise StoreTooSlow(f"{self.address} took longer than {LOOK_SECONDS:g} s; ask for less") from error
+                raise
+            finally:
+                connection.set_progress_handler(None, 0)
+
+
+def _outlines(rows: Rows) -> list[Outline]:
+    documents = (
+        {name: read_(value) if (read_ := _READERS[name]) else value for name, value in zip(_COLUMNS, row, strict=True)}
+        for row in rows
+    )
+    return [outline for document in documents if (outline := read(document))]
+
+
+def _fields(row: Sequence[Any]) -> dict[str, Any]:
+    fields = dict(zip(_TIMED, row, strict=False))
+    return {**fields, "either_day": bool(fields["either_day"]), "every": fields["every"] or None}
