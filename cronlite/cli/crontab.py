@@ -18,10 +18,12 @@ from cronlite.cli.parameters import Name, zone_names
 from cronlite.cli.render import Column
 from cronlite.cli.session import Session, pass_session
 from cronlite.cli.streams import say
+from cronlite.client.actors import actor_of
 from cronlite.client.app import Cronlite
 from cronlite.client.schedules import change, declare
 from cronlite.crontab import IMPORTED, Entry, Known, Plan, Refusal, Remark
 from cronlite.documents import schedules
+from cronlite.documents.changes import Actor
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import ConfigurationError, InvalidInput
 from cronlite.handlers.shell import NAME as SHELL_HANDLER
@@ -106,7 +108,7 @@ def import_crontab(
     held = _held(cron, plan, source, tz, tags)
     stored = not dry_run and (skip_refused or not held.refusals)
     if stored:
-        _store(cron, held.steps, tags)
+        _store(cron, held.steps, tags, actor_of(None, "import"))
     if as_json:
         render.print_json(_document(held, cron.now(), stored))
     else:
@@ -239,17 +241,17 @@ def _step(entry: Entry, existing: Schedule, known: Known, tags: Sequence[str]) -
     return Step(entry, "change" if changes else "keep", changes, existing, known.followed(entry, existing))
 
 
-def _store(cron: Cronlite, steps: Sequence[Step], tags: Sequence[str]) -> None:
+def _store(cron: Cronlite, steps: Sequence[Step], tags: Sequence[str], actor: Actor) -> None:
     for complaint in cron.store.prepare():
         render.note(complaint, "warning")
     for step in steps:
         new = step.entry.schedule
         if step.existing is None:
             imported = {name: getattr(new, name) for name in IMPORTED}
-            declare(cron._opened, {**imported, "name": new.name, "tags": list(tags), "origin": step.origin})
+            declare(cron._opened, {**imported, "name": new.name, "tags": list(tags), "origin": step.origin}, actor)
         elif step.changes or step.existing.origin != step.origin:
             document = cron.document(step.existing.id)
-            change(cron._opened, document, {**step.changes, "origin": step.origin}, of_user=new.user)
+            change(cron._opened, document, {**step.changes, "origin": step.origin}, actor, of_user=new.user)
 
 
 def _document(held: Import, now: datetime, stored: bool) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def add(session: Session, /, disabled: bool, dry_run: bool, as_json: bool, **opt
             render.note(complaint, "warning")
         now = session.cron.now()
         new = _drafted(given, now)
-        session.cron.add(new)
+        session.cron.add(new, actor=session.actor)
     _present(new, now, "would add" if dry_run else "added", as_json)
 
 
@@ -125,7 +125,7 @@ def edit(session: Session, /, ref: str, dry_run: bool, as_json: bool, **options:
         document = schedule_document(session.cron, ref)
         changed = schedules.read(document | schedules.instead(document.get("every"), given))
     else:
-        changed = session.cron.update(schedule_id(session.cron, ref), **given)
+        changed = session.cron.update(schedule_id(session.cron, ref), actor=session.actor, **given)
     _warn(session, given, changed)
     _present(changed, session.cron.now(), "would change" if dry_run else "changed", as_json)
 

@@ -195,7 +195,7 @@ def tick_row(schedule: Schedule, tick: datetime, now: datetime) -> list[str]:
 @pass_session
 def remove(session: Session, refs: Sequence[str]) -> None:
     """Delete schedules. Runs of them that are queued already still run."""
-    each(refs, lambda ref: f"removed {session.cron.remove(schedule_id(session.cron, ref))}")
+    each(refs, lambda ref: f"removed {session.cron.remove(schedule_id(session.cron, ref), actor=session.actor)}")
 
 
 @click.command()
@@ -204,7 +204,11 @@ def remove(session: Session, refs: Sequence[str]) -> None:
 @pass_session
 def pause(session: Session, refs: Sequence[str], tag: str | None) -> None:
     """Keep schedules from running, until they are resumed."""
-    each(_meant(session, refs, tag), lambda ref: f"paused {_name(session.cron.pause(schedule_id(session.cron, ref)))}")
+
+    def paused(ref: str) -> str:
+        return f"paused {_name(session.cron.pause(schedule_id(session.cron, ref), actor=session.actor))}"
+
+    each(_meant(session, refs, tag), paused)
 
 
 @click.command()
@@ -215,7 +219,7 @@ def resume(session: Session, refs: Sequence[str], tag: str | None) -> None:
     """Let paused schedules run again, from now on."""
 
     def resumed(ref: str) -> str:
-        schedule = session.cron.resume(schedule_id(session.cron, ref))
+        schedule = session.cron.resume(schedule_id(session.cron, ref), actor=session.actor)
         now = session.cron.now() - timedelta(seconds=1)
         following = [render.minute(tick, schedule.timetable.zone) for tick in schedule.next_runs(now, 1)]
         return f"resumed {_name(schedule)}, next run {following[0] if following else 'never'}"

@@ -15,6 +15,7 @@ from cronlite.errors import ConfigurationError, shown, suggestion
 
 if TYPE_CHECKING:
     from cronlite.client.app import Cronlite
+    from cronlite.documents.changes import Actor
 
 COMPLETION_SECONDS = 2.0
 
@@ -34,6 +35,13 @@ class Session:
         if self._cron is None:
             self._cron = self._open()
         return self._cron
+
+    @property
+    def actor(self) -> Actor:
+        """Who types."""
+        from cronlite.client.actors import actor_of
+
+        return actor_of(None, "cli")
 
     def close(self) -> None:
         """Close the store, if it was opened."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cronlite.client import runs as run_requests
 from cronlite.client import schedules as requests
+from cronlite.client.actors import actor_of
 from cronlite.client.arguments import (
     aware,
     count_or_none,
@@ -21,12 +22,14 @@ from cronlite.client.arguments import (
 )
 from cronlite.client.configuration import configured_quota
 from cronlite.client.embedded import Embedded
+from cronlite.client.history import History
 from cronlite.client.known_handlers import KnownHandlers
 from cronlite.client.opened import Opened
 from cronlite.client.quota import Quota
 from cronlite.client.receipt import Handle
 from cronlite.daemon import due
 from cronlite.documents import checks, schedules
+from cronlite.documents.changes import Actor
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import NotFound
@@ -92,6 +95,7 @@ class Cronlite:
         *,
         cron: str | None = None,
         name: str | None = None,
+        actor: Actor | str | None = None,
         **options: Unpack[ScheduleOptions],
     ) -> Schedule:
         """Store a schedule and return it; with the `name` of one of the same user, update that one instead.
@@ -103,6 +107,7 @@ class Cronlite:
         which it may be due; deadline_seconds, after which a run that has not started is closed as missed. Declaring
         again leaves a paused schedule paused unless `enabled` is given, and active from when it was. Inside a run,
         `user` is that run's unless it is given.
+        `actor` is who asks for it, for the history: a name, by default $CRONLITE_ACTOR or who this process runs as.
         Raises Conflict when the name is that of another user's schedule.
         """
         fields = {"minute": minute, "hour": hour, "day": day, "month": month, "weekday": weekday}
@@ -111,7 +116,7 @@ class Cronlite:
             given |= schedules.from_line(cron, fields)
         if name is not None:
             given["name"] = name
-        schedule = requests.declare(self._opened, requests.settled(self._with_handler(given)))
+        schedule = requests.declare(self._opened, requests.settled(self._with_handler(given)), actor_of(actor))
         self._warn_of(schedule.handler)
         return schedule
 
@@ -152,30 +157,37 @@ class Cronlite:
         """Fetch the stored document of one schedule, readable or not, by its id or its name."""
         return requests.find(self._opened, text(ref, "ref"))
 
-    def update(self, ref: str, **changes: Unpack[ScheduleChanges]) -> Schedule:
+    def update(self, ref: str, *, actor: Actor | str | None = None, **changes: Unpack[ScheduleChanges]) -> Schedule:
         """Change fields of the schedule with an id or a name; when it is due is counted anew if a time field changes.
 
         `cron` takes a whole line. None gives a field its default back.
         """
         wanted = requests.settled(self._with_handler(changes))
         schedules.refuse_unknown(wanted)
-        return requests.change(self._opened, self.document(ref), wanted)
+        return requests.change(self._opened, self.document(ref), wanted, actor_of(actor))
 
-    def remove(self, ref: str) -> str:
-        """Delete the schedule with an id or a name, and return its id. Runs of it that are queued already still run."""
-        id_ = str(self.document(ref)["_id"])
-        if not self.store.remove_schedule(id_):
-            raise NotFound(f"schedule {id_} is gone already")
-        return id_
+    def remove(self, ref: str, *, actor: Actor | str | None = None) -> str:
+        """Delete the schedule with an id or a name, and return its id. Runs of it that are queued already still run.
 
-    def pause(self, ref: str) -> Schedule:
+        `history.restore` brings it back.
+        """
+        document = self.document(ref)
+        requests.remove(self._opened, document, actor_of(actor))
+        return str(document["_id"])
+
+    def pause(self, ref: str, *, actor: Actor | str | None = None) -> Schedule:
         """Keep the schedule with an id or a name from being due until it is resumed."""
-        return self.update(ref, enabled=False)
+        return self.update(ref, enabled=False, actor=actor)
 
-    def resume(self, ref: str) -> Schedule:
+    def resume(self, ref: str, *, actor: Actor | str | None = None) -> Schedule:
         """Let a paused schedule be due again, from now on, or from its `active_from` where that is still to come."""
         now, active_from = self.now(), self.get(ref).active_from
-        return self.update(ref, enabled=True, active_from=max(now, active_from or now))
+        return self.update(ref, enabled=True, active_from=max(now, active_from or now), actor=actor)
+
+    @property
+    def history(self) -> History:
+        """Who changed which schedule and when, and what takes it back."""
+        return History(self._opened)
 
     # runs
 
@@ -298,9 +310,9 @@ class Cronlite:
         """What one user may have, as a table."""
         return self._opened.door.quota.document()
 
-    def add(self, schedule: Schedule) -> None:
+    def add(self, schedule: Schedule, *, actor: Actor | str | None = None) -> None:
         """Store a new schedule as it is. Raises Conflict when its id or its name is taken, and QuotaExceeded."""
-        requests.add(self._opened, instance(schedule, Schedule, "schedule"))
+        requests.add(self._opened, instance(schedule, Schedule, "schedule"), actor_of(actor))
 
     @property
     def store(self) -> Store:

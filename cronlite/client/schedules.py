@@ -4,32 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
+from cronlite.client.actors import actor_of
 from cronlite.client.opened import Opened
 from cronlite.documents import checks, schedules
+from cronlite.documents.changes import Actor, of_write
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import Conflict, InvalidInput, NotFound, shown
 from cronlite.handlers.registry import Registry
 from cronlite.logger import logger
-from cronlite.store.contract import ScheduleQuery
+from cronlite.store.contract import ScheduleQuery, Write
+from cronlite.when import clock
 
 log = logger("cronlite")
 
 
-def declare(opened: Opened, given: Mapping[str, Any]) -> Schedule:
+def declare(opened: Opened, given: Mapping[str, Any], actor: Actor) -> Schedule:
     """Store a schedule; with the name of one of the same user, change that one. Raises Conflict for another user's."""
     new = schedules.new(now=opened.now(), **given)
     existing = None if new.name is None else named(opened, new.name)
     if existing is None:
         try:
-            add(opened, new)
+            add(opened, new, actor)
             return new
         except Conflict:  # another process was faster
             existing = None if new.name is None else named(opened, new.name)
             if existing is None:
                 raise
-    return change(opened, existing, _declared(new, given), of_user=new.user)
+    return change(opened, existing, _declared(new, given), actor, of_user=new.user)
 
 
 def declare_handlers(opened: Opened, registry: Registry) -> None:
@@ -39,17 +44,35 @@ def declare_handlers(opened: Opened, registry: Registry) -> None:
     """
     for fields in registry.declared():
         try:
-            declare(opened, settled({**fields, "owner": schedules.CODE}))
+            declare(opened, settled({**fields, "owner": schedules.CODE}), actor_of(None))
         except (Conflict, InvalidInput) as refused:
             log.warning("the schedule of handler %r is not stored: %s", fields["handler"], refused)
 
 
-def add(opened: Opened, new: Schedule) -> None:
-    """Store a new schedule. Raises Conflict when its name is taken, and QuotaExceeded."""
-    store = opened.prepared_store
+def add(opened: Opened, new: Schedule, actor: Actor, *, again: bool = False) -> None:
+    """Store a new schedule, or one that was removed `again`. Raises Conflict when its name is taken, QuotaExceeded."""
+    store, document = opened.prepared_store, new.document()
     opened.door.params(new.user, new.params)
+    change = of_write(actor, opened.now(), None, document)
     with opened.door.one_more("schedules", new.user, store.count_schedules):
-        store.add_schedule(new.document())
+        refusals = store.write_schedules([Write(replace(change, kind="restored") if again else change, document)])
+    if refusal := refusals.get(new.id):
+        field = "name" if refusal == "name" else "_id"
+        raise schedules.taken(field, document.get(field))
+
+
+def remove(opened: Opened, document: Document, actor: Actor) -> None:
+    """Delete a schedule, whatever it has become meanwhile. Raises NotFound when it is gone already."""
+    id_ = str(document["_id"])
+    at = opened.now()
+    while True:
+        at = _after(document, max(opened.now(), at))
+        if not opened.prepared_store.write_schedules([Write(of_write(actor, at, document, None))]):
+            return
+        found = opened.store.schedule(id_)
+        if found is None:
+            raise NotFound(f"schedule {id_} is gone already")
+        document, at = found, at + clock.MILLISECOND
 
 
 def find(opened: Opened, ref: str) -> Document:
@@ -65,14 +88,16 @@ def named(opened: Opened, name: str) -> Document | None:
     return next(opened.store.schedules(ScheduleQuery(name=name)), None)
 
 
-def change(opened: Opened, document: Document, changes: Mapping[str, Any], *, of_user: str | None = None) -> Schedule:
+def change(
+    opened: Opened, document: Document, changes: Mapping[str, Any], actor: Actor, *, of_user: str | None = None
+) -> Schedule:
     """Change a document as a whole, again from its newest form when somebody else was faster.
 
     Raises Conflict when it is no schedule `of_user`, and when its new name is another's. What has all of the changes
     already is not written.
     """
     schedules.refuse_unknown(changes)
-    asked = changes
+    asked, at = changes, opened.now()
     while True:
         changes = schedules.instead(document.get("every"), asked)
         owner = document.get("user") or ""
@@ -80,7 +105,7 @@ def change(opened: Opened, document: Document, changes: Mapping[str, Any], *, of
             raise Conflict(f"the name {shown(document.get('name'))} is that of another user's schedule; choose another")
         if of_user is not None and _has(document, changes):
             return schedules.read(document)
-        now = opened.now()
+        now = at = _after(document, max(opened.now(), at))
         changed = schedules.read(document | dict(changes) | {"updated_at": now})
         stored = changed.document()
         if "params" in changes:
@@ -89,11 +114,20 @@ def change(opened: Opened, document: Document, changes: Mapping[str, Any], *, of
             changes = {"active_from": max(now, changed.active_from or now), **changes}
             stored |= {"active_from": changes["active_from"]}
         wanted = {name: stored.get(name) for name in (*changes, "updated_at")}
+        left = {name: value for name, value in (document | wanted).items() if value is not None}
         with _room_for(opened, changed, owner):
-            made = opened.store.change_schedule(changed.id, wanted, document.get("updated_at"))
-        if made:
-            return schedules.read(document | wanted)
-        document = find(opened, changed.id)
+            refusals = opened.prepared_store.write_schedules([Write(of_write(actor, now, document, left), wanted)])
+        if not refusals:
+            return schedules.read(left)
+        if refusals[changed.id] == "name":
+            raise schedules.taken("name", wanted.get("name"))
+        document, at = find(opened, changed.id), at + clock.MILLISECOND
+
+
+def _after(document: Document, now: datetime) -> datetime:
+    """Return now, or, where a document was changed at that very instant or later, the first one after that."""
+    updated = document.get("updated_at")
+    return max(now, updated + clock.MILLISECOND) if isinstance(updated, datetime) else now
 
 
 def _room_for(opened: Opened, changed: Schedule, owner: str) -> AbstractContextManager[None]:

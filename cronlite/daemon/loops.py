@@ -298,6 +298,7 @@ class Daemon:
             return steady() - started
         self._store.prune_ticks(now - timedelta(seconds=self.options.catch_up_window_seconds) - DEAD_KEPT)
         self._store.prune_daemons(now - DEAD_KEPT)
+        self._store.prune_changes(now)
         return PRUNE_SECONDS
 
     def _forget(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from cronlite import Conflict, Cronlite, Handle, Schedule
 from cronlite.cli import cli
+from cronlite.store.contract import Refusal, Write
 from tests.cli.conftest import runner
 
 
@@ -83,14 +84,14 @@ def test_a_schedule_that_changes_hands_while_it_is_declared_is_left_alone(
     cron: Cronlite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cron.schedule("alice", minute=5, name="nightly")
-    real = cron.store.change_schedule
+    real = cron.store.write_schedules
 
-    def change(id_: str, *args: Any) -> bool:
+    def write(writes: Sequence[Write]) -> dict[str, Refusal]:
         monkeypatch.undo()
-        cron.update(id_, user="carol")
-        return real(id_, *args)
+        cron.update("nightly", user="carol")
+        return real(writes)
 
-    monkeypatch.setattr(cron.store, "change_schedule", change)
+    monkeypatch.setattr(cron.store, "write_schedules", write)
     with pytest.raises(Conflict):
         cron.schedule("alice", minute=6, name="nightly")
     assert (cron.get("nightly").user, cron.get("nightly").minute) == ("carol", 5)

@@ -7,9 +7,10 @@ from typing import Any
 from pymongo import MongoClient, monitoring
 
 from cronlite.documents import runs
+from cronlite.documents.changes import Actor, of_write
 from cronlite.documents.runs import SUCCEEDED
 from cronlite.errors import StoreUnavailable
-from cronlite.store.contract import ClaimQuery, Store
+from cronlite.store.contract import ClaimQuery, Store, Write
 from cronlite.store.mongo import MongoStore
 from tests.store.samples import MINUTE, NOW, SECOND, TICK, a_daemon, a_run, a_run_in, a_schedule, a_tick
 
@@ -54,6 +55,11 @@ def everything(store: Store) -> None:
     store.add_schedule(document)
     store.change_schedule(document["_id"], {"note": "x"}, NOW)
     store.remove_schedule(document["_id"])
+    added = a_schedule()
+    ann = Actor("ann")
+    store.write_schedules([Write(of_write(ann, NOW, None, added), added)])
+    store.write_schedules([Write(of_write(ann, NOW + SECOND, added, None))])
+    store.prune_changes(NOW)
     store.claim_tick(a_tick(daemon="dead"))
     store.take_over_tick(a_tick(daemon="dead"), "d1")
     store.finish_tick(a_tick(daemon="d1", done_at=NOW))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 from pymongo import MongoClient
 
 from cronlite.documents import runs
+from cronlite.documents.changes import Actor, of_write
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import StoreError, StoreUnavailable
 from cronlite.store import open_store
-from cronlite.store.contract import ClaimQuery, Clause, RunQuery, ScheduleQuery, Store, UnsentQuery
+from cronlite.store.contract import ChangeQuery, ClaimQuery, Clause, RunQuery, ScheduleQuery, Store, UnsentQuery, Write
 from tests.services import MissingService, skip_or_fail
 from tests.services.mongod import Mongod
 from tests.store.samples import NOW, SECOND, a_daemon, a_run, a_running, a_schedule, a_tick
@@ -28,6 +30,7 @@ QUOTED = "p%40ss%2Fword%3A%25"
 # The README's custom role. What is not in here, cronlite never asks for: runs are removed by the TTL index.
 LEAST: Mapping[str, tuple[str, ...]] = {
     "schedules": ("find", "insert", "update", "remove", "createIndex", "listIndexes"),
+    "changes": ("find", "insert", "update", "remove", "createIndex", "listIndexes"),
     "runs": ("find", "insert", "update", "createIndex", "listIndexes", "changeStream"),
     "ticks": ("find", "insert", "update", "remove"),
     "daemons": ("find", "insert", "update", "remove"),
@@ -141,6 +144,13 @@ def use_schedules(store: Any) -> None:
     assert store.count_paused() == (0, 1)
     assert len(list(store.schedules(ScheduleQuery(name="nightly")))) == 1
     assert store.remove_schedule(document["_id"])
+    ann, added = Actor("ann"), a_schedule()
+    adding, removing = of_write(ann, NOW, None, added), of_write(ann, NOW + SECOND, added, None)
+    assert store.write_schedules([Write(adding, added)]) == {}
+    assert store.write_schedules([Write(replace(removing, found_at=NOW - SECOND))]) == {added["_id"]: "stale"}
+    assert store.write_schedules([Write(removing)]) == {}
+    assert [change.made for change in store.changes(ChangeQuery(kind="removed"))] == [True]
+    assert store.prune_changes(NOW) == 0
 
 
 def use_ticks(store: Any) -> None:

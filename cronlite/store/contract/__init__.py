@@ -15,6 +15,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from cronlite.store.contract.changes import ChangeQuery, Changes, Refusal, Write
 from cronlite.store.contract.daemons import Daemons
 from cronlite.store.contract.runs import Backlog, ClaimQuery, RunQuery, Runs, UnsentQuery
 from cronlite.store.contract.schedules import MAX_TEXTS, Clause, ScheduleQuery, Schedules, Uncommon
@@ -24,19 +25,22 @@ from cronlite.store.contract.views import Timing, Views
 __all__ = [
     "MAX_TEXTS",
     "Backlog",
+    "ChangeQuery",
     "ClaimQuery",
     "Clause",
+    "Refusal",
     "RunQuery",
     "ScheduleQuery",
     "Store",
     "Timing",
     "Uncommon",
     "UnsentQuery",
+    "Write",
 ]
 
 
-class Store(Schedules, Ticks, Runs, Daemons, Views, Protocol):
-    """Where schedules, runs, ticks and daemons are kept. Safe to share between threads."""
+class Store(Schedules, Changes, Ticks, Runs, Daemons, Views, Protocol):
+    """Where schedules, their history, runs, ticks and daemons are kept. Safe to share between threads."""
 
     @property
     def address(self) -> str:

@@ -55,6 +55,9 @@ class ScheduleQuery:
     """Those with any of these ids."""
     search: str | None = None
     """Those whose name or id has this in it, whatever the case of its letters."""
+    owner: str | None = None
+    names: Collection[str] | None = None
+    """Those with any of these names."""
     limit: int | None = None
     by_name: bool = False
     """Those that have a name first, by that."""

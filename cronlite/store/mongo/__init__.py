@@ -12,6 +12,7 @@ from typing import Any
 from pymongo import MongoClient
 
 from cronlite.documents.schedules import Document
+from cronlite.store.mongo.changes import Changes
 from cronlite.store.mongo.connection import connect
 from cronlite.store.mongo.daemons import Daemons
 from cronlite.store.mongo.failures import translated
@@ -27,7 +28,7 @@ from cronlite.when.clock import whole_milliseconds
 __all__ = ["MongoStore"]
 
 
-class MongoStore(Schedules, Ticks, Runs, Lanes, Views, Daemons):
+class MongoStore(Schedules, Changes, Ticks, Runs, Lanes, Views, Daemons):
     """The store's contract, kept by a MongoDB: a replica set or a standalone server."""
 
     def __init__(self, client: MongoClient[Document], database: str, address: str) -> None:
@@ -49,7 +50,7 @@ class MongoStore(Schedules, Ticks, Runs, Lanes, Views, Daemons):
     @translated
     def prepare(self) -> list[str]:
         complaints: list[str] = []
-        for collection in (self._schedules, self._runs):
+        for collection in (self._schedules, self._runs, self._changes):
             present = list(collection.list_indexes())
             complaints += leftovers(collection.name, present)
             for index in INDEXES:

@@ -133,6 +133,17 @@ INDEXES = (
         Index("runs", f"cronlite_of_{name}", _up(name, "queued_at"), _SLOW)
         for name in ("state", "schedule", "user", "handler")
     ),
+    Index("schedules", "cronlite_owner", _up("owner"), _SLOW, {"sparse": True}),
+    Index("changes", "cronlite_change_of_schedule", _up("schedule", "at", "_id"), _SLOW),
+    Index("changes", "cronlite_change_of_kind", _up("kind", "at", "_id"), _SLOW),
+    Index("changes", "cronlite_change_at", _up("at", "_id"), _SLOW),
+    Index(
+        "changes",
+        "cronlite_change_expires",
+        _up("expires_at"),
+        "changes are kept for ever",
+        {"expireAfterSeconds": 0, "sparse": True},
+    ),
 )
 # Of versions before this one; the name and the collection of each.
 OBSOLETE = {"cronlite_newest": "runs", "cronlite_lane_queued": "runs", "cronlite_due": "schedules"}

@@ -17,7 +17,6 @@ from cronlite.documents.schedules import Document
 from cronlite.logger import logger
 from cronlite.store.contract import Backlog, ClaimQuery, UnsentQuery
 from cronlite.store.grouping import TELLING, SharedChange, batches, shared
-from cronlite.store.mongo.changes import shows, written_at_once, written_singly
 from cronlite.store.mongo.documents import (
     of_queues,
     run_from_store,
@@ -32,6 +31,7 @@ from cronlite.store.mongo.failures import (
     translated_search,
 )
 from cronlite.store.mongo.readable import Readable, abandoned
+from cronlite.store.mongo.run_changes import shows, written_at_once, written_singly
 from cronlite.store.mongo.turns import Turns
 
 _log = logger("cronlite.store")

@@ -167,10 +167,12 @@ class Schedules(Collections):
 
 def _restrictions(query: ScheduleQuery) -> list[Document]:
     """Return the conditions of a query, all of which have to hold."""
-    asked: Document = {"user": query.user, "handler": query.handler, "tags": query.tag}
+    asked: Document = {"user": query.user, "handler": query.handler, "tags": query.tag, "owner": query.owner}
     if query.name is not None:
         # The type as in the index, or else it does not serve.
         asked["name"] = {"$eq": query.name, "$type": "string"}
+    if query.names is not None:
+        asked["name"] = {"$in": list(query.names), "$type": "string"}
     if query.enabled is not None:
         asked["enabled"] = {"$ne": False} if query.enabled else False
     if query.ids is not None:

@@ -10,6 +10,7 @@ import sqlite3
 import time
 
 from cronlite.errors import StoreError, StoreUnavailable
+from cronlite.store.sqlite.changes import Changes
 from cronlite.store.sqlite.daemons import Daemons
 from cronlite.store.sqlite.lanes import Lanes
 from cronlite.store.sqlite.opening import damage
@@ -24,7 +25,7 @@ __all__ = ["SqliteStore"]
 _LOOK_SECONDS = 0.1
 
 
-class SqliteStore(Schedules, Runs, Lanes, Views, Ticks, Daemons):
+class SqliteStore(Schedules, Changes, Runs, Lanes, Views, Ticks, Daemons):
     """A store in a file, for the daemons and programs of one host; without a path it is in memory, for one process.
 
     The tables are made when the file is first opened.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cronlite.errors import ConfigurationError, StoreError, StoreUnavailable
 from cronlite.store.sqlite.failures import BUSY_SECONDS
-from cronlite.store.sqlite.tables import INDEXES, TABLES
+from cronlite.store.sqlite.tables import ADDED, INDEXES, TABLES
 
 SCHEMA_VERSION = 1
 # It brought ON CONFLICT. RHEL 8, the oldest distribution with a Python of 3.10 or later, has 3.26.
@@ -143,6 +143,9 @@ def _missing(connection: sqlite3.Connection) -> Iterator[str]:
     indexes = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
     for table in TABLES:
         there = {name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", [table.name])}
+        if not there and table in ADDED:
+            yield table.create
+            yield from (f"CREATE {index}" for index in INDEXES.values() if f" ON {table.name} " in index)
         if there:  # or else somebody dropped the whole table
             missing = ((name, kind) for name, kind in table.columns.items() if name not in there)
             yield from (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from itertools import chain, islice
 from typing import Any
@@ -137,7 +137,8 @@ def _restrictions(query: ScheduleQuery) -> tuple[list[str], list[Any]]:
     asked: dict[str, Any] = {"name = ?": query.name, "user = ?": query.user, "handler = ?": query.handler}
     asked |= {"_id >= ?": query.prefix, "_id < ?": query.prefix + LAST_CHARACTER} if query.prefix else {}
     asked[f"{or_default('enabled')} = ?"] = query.enabled
-    asked[f"_id {IN_LIST}"] = None if query.ids is None else listed(query.ids)
+    asked["owner = ?"] = query.owner
+    asked |= {f"{column} {IN_LIST}": listed(texts) for column, texts in _any_of(query).items()}
     terms = [term for term, value in asked.items() if value is not None]
     values = [value for value in asked.values() if value is not None]
     if query.search is not None:
@@ -148,6 +149,11 @@ def _restrictions(query: ScheduleQuery) -> tuple[list[str], list[Any]]:
         terms.append("(instr(tags, ?) OR instr(tags, '\\u'))")
         values.append(json.dumps(query.tag, ensure_ascii=False))
     return terms, values
+
+
+def _any_of(query: ScheduleQuery) -> dict[str, Collection[str]]:
+    asked = {"_id": query.ids, "name": query.names}
+    return {column: texts for column, texts in asked.items() if texts is not None}
 
 
 def _parts(query: ScheduleQuery) -> list[tuple[list[str], list[Any], Order]]:

@@ -225,7 +225,30 @@ DAEMONS = Table(
     },
 )
 
-TABLES = (SCHEDULES, RUNS, TICKS, DAEMONS)
+CHANGES = Table(
+    "changes",
+    {
+        "_id": KEY,
+        "schedule": TEXT,
+        "kind": TEXT,
+        "at": DATE,
+        "actor": TEXT,
+        "way": TEXT,
+        "name": TEXT,
+        "user": TEXT,
+        "before": WORDS,
+        "after": WORDS,
+        "found_at": DATE,
+        "left_at": DATE,
+        "found": TEXT,
+        "made": BOOL,
+        "expires_at": DATE,
+    },
+)
+
+TABLES = (SCHEDULES, RUNS, TICKS, DAEMONS, CHANGES)
+ADDED = (CHANGES,)
+"""The tables that the first version did not have yet."""
 
 # What a missing field means. The due query asks for ifnull(column, default), and the index is on that: IN never finds
 # NULL, and OR ... IS NULL would do without the index.
@@ -282,6 +305,11 @@ INDEXES = {
     "runs_handler": f"INDEX runs_handler ON runs ({LISTED['handler']}, queued_at, _id)",
     "runs_schedule": "INDEX runs_schedule ON runs (schedule, queued_at, _id)",
     "runs_user": "INDEX runs_user ON runs (user, queued_at, _id)",
+    "schedules_owner": "INDEX schedules_owner ON schedules (owner) WHERE owner IS NOT NULL",
+    "changes_schedule": "INDEX changes_schedule ON changes (schedule, at, _id)",
+    "changes_kind": "INDEX changes_kind ON changes (kind, at, _id)",
+    "changes_at": "INDEX changes_at ON changes (at, _id)",
+    "changes_expiry": "INDEX changes_expiry ON changes (expires_at)",
     "ticks_undone": "INDEX ticks_undone ON ticks (daemon) WHERE done_at IS NULL",
 }
 # Of versions before this one. They ask for schedules_due by its name, so that it stays where it is.

@@ -1,0 +1,174 @@
+"""Who changed which schedule, when, and how is that taken back?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from cronlite.client import schedules as requests
+from cronlite.client.actors import actor_of
+from cronlite.client.arguments import count_or_none, text
+from cronlite.client.opened import Opened
+from cronlite.documents import history, schedules
+from cronlite.documents.changes import MOST, Actor, Change, digests, is_left_out
+from cronlite.documents.schedules import TIME_FIELDS, Document, Schedule
+from cronlite.errors import Conflict, InvalidInput, NotFound, shown
+from cronlite.store.contract import ChangeQuery, ScheduleQuery
+
+_PAGE = 500
+
+
+class History:
+    """The changes of schedules that were made through cronlite; kept for a year, at most 1,000 of each schedule.
+
+    What somebody else changes is seen by what the last change left: such entries have no actor, and no id.
+    """
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+
+    def of(self, id: str, limit: int | None = None) -> list[Change]:
+        """List the changes of the schedule with an id or a name, the newest first; an id also of one that is gone."""
+        document, changes = self._read(text(id, "id"))
+        told = history.with_others(changes, document, self._opened.now())
+        return list(islice(told, count_or_none(limit, "limit")))
+
+    def latest(self, limit: int | None = 100) -> list[Change]:
+        """List the last changes of all schedules, the newest first."""
+        found = self._opened.store.changes(ChangeQuery(limit=count_or_none(limit, "limit")))
+        return self._happened(found)
+
+    def removed(self, limit: int | None = 100) -> list[Change]:
+        """List the removals of schedules that are gone, the last removed first."""
+        limit = count_or_none(limit, "limit")
+        gone: dict[str, Change] = {}
+        before = None
+        while limit is None or len(gone) < limit:
+            page = self._opened.store.changes(ChangeQuery(kind="removed", before=before, limit=_PAGE))
+            there = self._documents([change.schedule for change in page])
+            for change in page:
+                if change.schedule not in there:
+                    gone.setdefault(change.schedule, change)
+            if len(page) < _PAGE:
+                break
+            before = page[-1].at
+        return list(islice(gone.values(), limit))
+
+    def undo(self, id: str, to: str | None = None, *, actor: Actor | str | None = None) -> Schedule:
+        """Take the last change of a schedule back, or all since the change `to` (its id), and return the schedule.
+
+        That is a change as well, and can be undone. Raises Conflict where somebody else has changed the same fields
+        since, and NotFound where there is nothing to take back.
+        """
+        document, changes = self._read(text(id, "id"))
+        if document is None and to is None:
+            return self.restore(id, actor=actor)
+        if document is None:
+            raise Conflict(f"schedule {shown(id)} was removed; restore it first")
+        fields = _back_by_one(document, changes) if to is None else _back_to(document, changes, text(to, "to"))
+        fields = _from_now_on(fields, document, self._opened.now())
+        return requests.change(self._opened, document, fields, actor_of(actor))
+
+    def restore(self, id: str, *, actor: Actor | str | None = None) -> Schedule:
+        """Store a schedule again that was removed, under its id and its name; it counts from now on.
+
+        Raises NotFound where no removal of it is known, and Conflict when it is there, or its name is another's.
+        """
+        document, changes = self._read(text(id, "id"))
+        if document is not None:
+            raise Conflict(f"schedule {shown(id)} is there; 'undo' takes its last change back")
+        last = next((change for change in changes if change.kind == "removed"), None) or self._last_named(id)
+        if last is None or last.before is None:
+            raise NotFound(f"no removed schedule has the id or name {shown(id)}")
+        _require_whole(last.before)
+        now = self._opened.now()
+        kept = {name: value for name, value in last.before.items() if value is not None}
+        active_from = kept.get("active_from")
+        kept |= {"_id": last.schedule, "updated_at": now, "active_from": max(now, active_from or now)}
+        try:
+            schedule = schedules.read(kept)
+        except InvalidInput as refused:
+            raise Conflict(f"schedule {shown(id)} cannot be read as it was when it was removed: {refused}") from None
+        requests.add(self._opened, schedule, actor_of(actor), again=True)
+        return schedule
+
+    def _read(self, ref: str) -> tuple[Document | None, list[Change]]:
+        """Fetch a schedule, if it is there, and the changes of it that happened."""
+        store = self._opened.store
+        document = store.schedule(ref) or requests.named(self._opened, ref)
+        id_ = ref if document is None else str(document["_id"])
+        changes = store.changes(ChangeQuery(schedule=id_, limit=MOST))
+        if document is None and not changes and (last := self._last_named(ref)) is not None:
+            changes = store.changes(ChangeQuery(schedule=last.schedule, limit=MOST))
+        if document is None and not changes:
+            raise NotFound(f"no schedule has or had the id or name {shown(ref)}")
+        return document, history.happened(changes, document)
+
+    def _last_named(self, name: str) -> Change | None:
+        """Return the last removal of a schedule with a name."""
+        return next((change for change in self.removed(None) if change.name == name), None)
+
+    def _happened(self, found: Sequence[Change]) -> list[Change]:
+        by_schedule: dict[str, list[Change]] = defaultdict(list)
+        for change in found:
+            by_schedule[change.schedule].append(change)
+        there = self._documents(list(by_schedule))
+        happened = {
+            change.id: change
+            for id_, changes in by_schedule.items()
+            for change in history.happened(changes, there.get(id_))
+        }
+        return [happened[change.id] for change in found if change.id in happened]
+
+    def _documents(self, ids: Sequence[str]) -> dict[str, Document]:
+        found = self._opened.store.schedules(ScheduleQuery(ids=ids))
+        return {str(document["_id"]): document for document in found}
+
+
+def _back_by_one(document: Document, changes: Sequence[Change]) -> dict[str, Any]:
+    """Return the fields that take the last change back."""
+    last = changes[0] if changes else None
+    if last is None or last.kind != "changed":
+        raise NotFound(
+            f"schedule {schedules.label(document)} has no change to take back"
+            + ("; it was only added: 'remove' deletes it" if last else ", since cronlite keeps a history")
+        )
+    left, now = last.left, digests(document)
+    touched = [name for name in last.fields if now.get(name) != left.get(name)]
+    if touched:
+        told = f"somebody else has changed {', '.join(touched)} of it since its last change"
+        raise Conflict(f"{told}; 'history' shows it, and 'undo --to' goes back to one of its changes all the same")
+    before = dict(last.before or {})
+    _require_whole(before)
+    return before
+
+
+def _back_to(document: Document, changes: Sequence[Change], to: str) -> dict[str, Any]:
+    """Return the fields that make a schedule what one of its changes left."""
+    places = [place for place, change in enumerate(changes) if to in (change.id, change.id.rpartition("@")[2])]
+    if not places or changes[places[0]].kind == "removed":
+        raise NotFound(f"schedule {schedules.label(document)} has no change {shown(to)}; 'history' lists them")
+    fields, unknown = history.back_to(changes[places[0]], changes, document)
+    if unknown:
+        told = f"of {', '.join(unknown)} it is not known any more what that change left"
+        raise Conflict(f"{told}: somebody else has changed it twice since; 'edit' sets it")
+    _require_whole(fields)
+    if not fields.keys() - {"active_from"}:  # since when it counts, it never goes back to
+        raise NotFound(f"schedule {schedules.label(document)} is as that change left it")
+    return fields
+
+
+def _require_whole(fields: Mapping[str, Any]) -> None:
+    if lost := [name for name, value in fields.items() if is_left_out(value)]:
+        raise Conflict(f"{', '.join(lost)} of it was too large to be kept in its history, and cannot be brought back")
+
+
+def _from_now_on(fields: dict[str, Any], document: Document, now: datetime) -> dict[str, Any]:
+    """Let no minute that is past become due because a schedule is again what it was."""
+    if fields.get("enabled") is False or not any(name in fields for name in ("enabled", *TIME_FIELDS)):
+        return fields
+    active_from = fields.get("active_from") or document.get("active_from")
+    return {**fields, "active_from": max(now, active_from) if isinstance(active_from, datetime) else now}

@@ -1,0 +1,115 @@
+"""Which of a schedule's changes happened, what did somebody else change between them, and how was it after each?
+
+Where a store has no transactions, a change is stored *before* its schedule is written: with the `updated_at` at which
+it found the schedule, and the one at which it leaves it. Those that happened form a chain down from the schedule as it
+is. What is off it was lost to somebody faster, or to the end of its process: it never happened, and is not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import chain
+from typing import Any
+
+from cronlite.documents.changes import Change, Kind, digests
+from cronlite.documents.schedules import Document
+
+_GONE = object()
+"""Stands for the `updated_at` of a schedule that is not there."""
+
+
+def happened(changes: Sequence[Change], document: Document | None) -> list[Change]:
+    """Return, of changes of one schedule, the newest first, those that happened, by the schedule as it is now.
+
+    Where somebody else has broken the chain, what cannot be known any more is marked as not `certain`.
+    """
+    at: Any = _GONE if document is None else document.get("updated_at")
+    found: list[Change] = []
+    for place, change in enumerate(changes):
+        if change.made or _leads_to(change, at):
+            found.append(change)
+        elif not _never_came(change, at, changes[place + 1 :]):
+            found.append(replace(change, certain=False))
+        else:
+            continue
+        at = _GONE if change.before is None else change.found_at
+    return found
+
+
+def _leads_to(change: Change, at: Any) -> bool:
+    return change.kind != "removed" and at is not _GONE and change.left_at == at
+
+
+def _never_came(change: Change, at: Any, older: Sequence[Change]) -> bool:
+    """Tell whether a change is off the chain that goes on at an instant."""
+    if at is _GONE:
+        return False
+    return change.kind == "removed" or any(_leads_to(other, at) for other in older)
+
+
+def with_others(changes: Sequence[Change], document: Document | None, now: datetime) -> Iterator[Change]:
+    """Yield the changes of one schedule, the newest first, and between them what somebody else has changed.
+
+    That shows where one change finds the schedule otherwise than the one before it left it.
+    """
+    values = _values(changes, document)
+    there, at = None if document is None else digests(document), now
+    for change in changes:
+        left = None if change.after is None else change.left
+        if there != left:
+            yield _by_somebody_else(change, left, there, at, values)
+        yield change
+        there, at = None if change.before is None else dict(change.found), change.at
+
+
+Digests = dict[str, str]
+Values = Mapping[tuple[str, str], Any]
+"""What is known to have been in a field, by the field and a digest of that."""
+
+
+def _values(changes: Sequence[Change], document: Document | None) -> Values:
+    seen = [document, *chain.from_iterable((change.before, change.after) for change in changes)]
+    return {(name, one): part[name] for part in seen if part for name, one in digests(part).items()}
+
+
+def _known(digests_: Digests, values: Values, names: Iterable[str]) -> Document:
+    """Return the fields of a schedule that had some digests, as far as their values are known."""
+    found = {name: digests_.get(name) for name in names}
+    return {
+        name: None if one is None else values[name, one]
+        for name, one in found.items()
+        if one is None or (name, one) in values
+    }
+
+
+def _by_somebody_else(
+    change: Change, left: Digests | None, there: Digests | None, at: datetime, values: Values
+) -> Change:
+    """Return what somebody else did to a schedule after a change, and before an instant."""
+    kind: Kind = "removed" if there is None else "added" if left is None else "changed"
+    old, new = left or {}, there or {}
+    names = [name for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]
+    return Change(
+        id="",
+        schedule=change.schedule,
+        kind=kind,
+        at=at,
+        name=change.name,
+        user=change.user,
+        before=None if left is None else _known(old, values, names),
+        after=None if there is None else _known(new, values, names),
+        found=old,
+    )
+
+
+def back_to(change: Change, changes: Sequence[Change], document: Document) -> tuple[Document, list[str]]:
+    """Return the fields to set so that a schedule is as one of its changes left it (None removes one).
+
+    And the names of those of which that is not known any more.
+    """
+    left, now = change.left, digests(document)
+    names = [name for name in dict.fromkeys((*left, *now)) if left.get(name) != now.get(name)]
+    fields = _known(left, _values(changes, document), names)
+    return fields, [name for name in names if name not in fields]
