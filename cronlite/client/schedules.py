@@ -163,6 +163,7 @@ def _declared(new: Schedule, given: Mapping[str, Any]) -> dict[str, Any]:
         "updated_at",
         "origin",
         *(name for name in ("enabled", "active_from") if name not in given),
+        *(name for name in ("paused_until", "pause_reason") if name not in given and "enabled" not in given),
     }
     everything = dict.fromkeys(schedules.FIELDS[1:]) | new.document()
     return {name: value for name, value in everything.items() if name not in kept}

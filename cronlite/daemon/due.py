@@ -44,7 +44,7 @@ def due(
     if expressions is None:
         expressions = Expressions()
         expressions.update(store.expressions())
-    for document in store.candidates(expressions.clauses(tick), expressions.uncommon(tick)):
+    for document in store.candidates(expressions.clauses(tick), expressions.uncommon(tick), tick):
         try:
             schedule = schedules.read(document)
         except InvalidInput as fault:

@@ -33,6 +33,8 @@ class ScheduleOptions(RunOptions, total=False):
     tz: str
     either_day: bool
     enabled: bool
+    paused_until: datetime | None
+    pause_reason: str
     active_from: datetime | None
     active_until: datetime | None
     deadline_seconds: float | None
@@ -96,6 +98,8 @@ class ScheduleChanges(TypedDict, total=False):
     either_day: bool | None
     tz: str | None
     enabled: bool | None
+    paused_until: datetime | None
+    pause_reason: str | None
     active_from: datetime | None
     active_until: datetime | None
     deadline_seconds: float | None

@@ -54,6 +54,9 @@ class Schedule:
     either_day: bool = False
     tz: str = "UTC"
     enabled: bool = True
+    paused_until: datetime | None = None
+    """Where it is not enabled: from when on it may be due again, without anybody's doing."""
+    pause_reason: str = ""
     active_from: datetime | None = None
     active_until: datetime | None = None
     overlap: Overlap = "skip"
@@ -101,8 +104,12 @@ class Schedule:
         return self.timetable.due(clock.floor_minute(instant))
 
     def is_due(self, tick: datetime) -> bool:
-        """Tell whether a daemon has to run this schedule at a tick: enabled, active, and the time fits."""
-        return self.enabled and self.is_active(tick) and self.timetable.due(tick)
+        """Tell whether a daemon has to run this schedule at a tick: not paused, active, and the time fits."""
+        return not self.is_paused(tick) and self.is_active(tick) and self.timetable.due(tick)
+
+    def is_paused(self, instant: datetime) -> bool:
+        """Tell whether it is paused at an instant: not enabled, and not before the end of that, if it has one."""
+        return not self.enabled and (self.paused_until is None or instant < self.paused_until)
 
     def is_active(self, tick: datetime) -> bool:
         """Tell whether a tick is neither before `active_from` nor after `active_until`."""
@@ -121,12 +128,15 @@ class Schedule:
         return list(islice(self.ticks(after), count))
 
     def ticks(self, after: datetime) -> Iterator[datetime]:
-        """Yield the ticks strictly after an aware instant for as long as it is active, paused or not."""
-        if self.active_from is not None:
-            first = self.active_from
-            if self.timetable.by_the_second:  # a minute counts as a whole
-                first = clock.ceil_minute(first)
-            after = max(after, first - timedelta(microseconds=1))
+        """Yield the ticks strictly after an aware instant for as long as it is active.
+
+        Of a paused one they begin where the pause ends; of one whose pause has no end, they are as if it were not.
+        """
+        for first in (self.active_from, None if self.enabled else self.paused_until):
+            if first is not None:
+                if self.timetable.by_the_second:  # a minute counts as a whole
+                    first = clock.ceil_minute(first)
+                after = max(after, first - timedelta(microseconds=1))
         return takewhile(self.is_active, self.timetable.next_ticks(after))
 
     def describe(self) -> str:
@@ -232,8 +242,16 @@ def from_line(line: str, fields: Mapping[str, Any]) -> dict[str, Any]:
 def instead(every: object, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return changes of a schedule that is due by an interval, or by none, so that it stops being due otherwise.
 
-    An interval takes the place of the five fields, and any of these the place of an interval.
+    An interval takes the place of the five fields, and any of these the place of an interval. What says whether it is
+    enabled takes the place of all that was said of a pause, and an end of a pause makes one.
     """
+    if changes.get("paused_until") is not None:
+        changes = {"enabled": False, **changes}
+        if changes["enabled"] is not False:
+            problem = "goes with a pause, and enabled is not false"
+            raise InvalidInput(Fault("paused_until", changes["paused_until"], problem, "leave enabled out"))
+    elif "enabled" in changes:
+        changes = {"paused_until": None, "pause_reason": None, **changes}
     if changes.get("every") is not None:
         return {**dict.fromkeys(cron.FIELDS, "*"), "either_day": False, **changes}
     if every is not None and "every" not in changes and any(name in changes for name in cron.FIELDS):
@@ -343,6 +361,8 @@ _OWN_CHECKS: dict[str, values.Check] = {
     "name": _name,
     "user": values.label(200),
     "params": values.params,
+    "paused_until": values.instant,
+    "pause_reason": values.label(1_000),
     "active_from": values.instant,
     "active_until": values.instant,
     "tags": values.tags,

@@ -7,8 +7,11 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from cronlite.documents.runs import Changes, Run, fence
+from cronlite.when.bits import LONGEST
 
 T = TypeVar("T")
+
+_OTHERS = 100
 
 # What tells one change of a run from another; the rest of it follows from these.
 TELLING = ("state", "daemon", "attempt", "run_at", "finished_at")
@@ -31,6 +34,18 @@ class SharedChange(NamedTuple):
 def after(fence: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
     """Return how a run looks once it is changed, as far as that tells this change from any other."""
     return {**fence, **{name: changes[name] for name in TELLING if name in changes}}
+
+
+def in_order(values: Iterable[Any], most: int) -> list[Any]:
+    """Return the values of a time field as a store lists them: some of those that are no texts, then `most` texts."""
+    others: list[Any] = []
+    texts: set[str] = set()
+    for value in values:
+        if type(value) is str:
+            texts.add(value)
+        elif len(others) < _OTHERS:
+            others.append(value)
+    return [*others, *sorted(text for text in texts if len(text) <= LONGEST)[:most]]
 
 
 def shared(changes: Iterable[tuple[Run, Changes]]) -> list[SharedChange]:

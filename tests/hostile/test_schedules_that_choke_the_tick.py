@@ -63,12 +63,14 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def candidates(self, clauses: Sequence[Clause], uncommon: Sequence[Uncommon] = ()) -> Iterator[Document]:
+    def candidates(
+        self, clauses: Sequence[Clause], uncommon: Sequence[Uncommon] = (), lifted_at: datetime | None = None
+    ) -> Iterator[Document]:
         restricting = [*clauses, *(clause for each in uncommon for clause in each.clauses)]
         listed = [values for clause in restricting for values in clause.values.values()]
         listed += [each.texts for each in uncommon]
         self.characters.append(sum(len(value) for values in listed for value in values if isinstance(value, str)))
-        return self._store.candidates(clauses, uncommon)
+        return self._store.candidates(clauses, uncommon, lifted_at)
 
 
 def a_daemon(store: Any) -> Ticker:

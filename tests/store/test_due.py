@@ -90,6 +90,11 @@ class Writer:
             ("either_day", 0.6, chance.choice((True, True, False, None))),
             ("retries", 0.95, -1),
             ("enabled", 0.8, chance.choice((True, True, None, False, "maybe"))),
+            (
+                "paused_until",
+                0.7,
+                chance.choice((LONG_AGO, tick - MINUTE, tick, tick + MINUTE / 2, tick + MINUTE, None)),
+            ),
             ("active_from", 0.7, chance.choice((LONG_AGO, LONG_AGO, None, tick, tick + MINUTE))),
         ):
             if chance.random() >= rarely:

@@ -95,9 +95,15 @@ class Schedules(Protocol):
     def expressions(self) -> dict[str, list[Any]]:
         """List the distinct texts in `tz`, `every` and each of the five time fields of schedules that are not paused.
 
-        They are in order, at most MAX_TEXTS, and none of more than 256 characters need be among them. Some texts of
-        paused schedules, and some values that are no texts, may be.
+        They are in order, at most MAX_TEXTS, and none of more than 256 characters need be among them. Those of paused
+        schedules that have a `paused_until` are among them, too. Some texts of other paused schedules, and some values
+        that are no texts, may be.
         """
 
-    def candidates(self, clauses: Sequence[Clause], uncommon: Sequence[Uncommon] = ()) -> Iterator[Document]:
-        """Stream the enabled schedules that fit any of these, each once: perhaps too many, never too few."""
+    def candidates(
+        self, clauses: Sequence[Clause], uncommon: Sequence[Uncommon] = (), lifted_at: datetime | None = None
+    ) -> Iterator[Document]:
+        """Stream the enabled schedules that fit any of these, each once: perhaps too many, never too few.
+
+        Those whose `paused_until` is not after `lifted_at` are among them.
+        """

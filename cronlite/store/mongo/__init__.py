@@ -16,7 +16,7 @@ from cronlite.store.mongo.changes import Changes
 from cronlite.store.mongo.connection import connect
 from cronlite.store.mongo.daemons import Daemons
 from cronlite.store.mongo.failures import translated
-from cronlite.store.mongo.indexes import DUE, INDEXES, OF_ENABLED, build, built_as, leftovers
+from cronlite.store.mongo.indexes import DUE, INDEXES, OF_ENABLED, PAUSED, build, built_as, leftovers
 from cronlite.store.mongo.lanes import Lanes
 from cronlite.store.mongo.runs import Runs
 from cronlite.store.mongo.schedules import Schedules
@@ -59,7 +59,7 @@ class MongoStore(Schedules, Changes, Ticks, Runs, Lanes, Views, Daemons):
                     if complaint is not None:
                         complaints.append(complaint)
         present = list(self._schedules.list_indexes())
-        built = {index.name: built_as(index, present) for index in (DUE, *OF_ENABLED.values())}
+        built = {index.name: built_as(index, present) for index in (DUE, PAUSED, *OF_ENABLED.values())}
         self._hints = {name: built_name for name, built_name in built.items() if built_name}
         self._crowded.clear()
         return complaints

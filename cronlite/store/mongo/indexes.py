@@ -50,9 +50,17 @@ OF_ENABLED = {
     name: Index("schedules", f"cronlite_enabled_{name}", _up("enabled", name), "a tick may read all schedules")
     for name in EXPRESSIONS
 }
+PAUSED = Index(
+    "schedules",
+    "cronlite_paused",
+    [*DUE.keys, *_up("paused_until")],
+    "each tick reads all schedules that are paused",
+    {"partialFilterExpression": {"paused_until": {"$exists": True}}},
+)
 # Two indexes never share their keys: MongoDB before 5.0 allows that not even to partial ones.
 INDEXES = (
     DUE,
+    PAUSED,
     Index(
         "schedules",
         "cronlite_name",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from itertools import chain, islice
 from typing import Any
 
@@ -14,16 +14,17 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 from cronlite.documents.runs import Changes
 from cronlite.documents.schedules import Document, taken
 from cronlite.store.contract import MAX_TEXTS, Clause, ScheduleQuery, Uncommon
+from cronlite.store.grouping import in_order
 from cronlite.store.mongo import failures
 from cronlite.store.mongo.connection import Collections
 from cronlite.store.mongo.documents import id_prefix, id_to_store, schedule_from_store, schedule_to_store, update
 from cronlite.store.mongo.failures import translated, translated_search
-from cronlite.store.mongo.indexes import DUE, EXPRESSIONS, OF_ENABLED
+from cronlite.store.mongo.indexes import DUE, EXPRESSIONS, OF_ENABLED, PAUSED, Index
 from cronlite.when.bits import LONGEST
 
 _PAGE = 250  # small enough that the first ones are soon at hand
 _FEW = 1_000
-_OTHERS = 100
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _QUERY_CHARACTERS = 4_000_000  # a query may be 16 MB
 
 
@@ -85,7 +86,7 @@ class Schedules(Collections):
 
     @translated_search
     def expressions(self) -> dict[str, list[Any]]:
-        return {field: _in_order(self._texts(field)) for field in EXPRESSIONS}
+        return {field: in_order(self._texts(field), MAX_TEXTS) for field in EXPRESSIONS}
 
     def _texts(self, field: str) -> list[Any]:
         """List the values of a field: of all schedules while they are few, and else of those that are not paused."""
@@ -101,6 +102,7 @@ class Schedules(Collections):
         return [
             *self._grouped(field, {"enabled": True}),
             *self._grouped(field, {"enabled": {"$nin": [True, False]}}),  # written elsewhere
+            *self._grouped(field, {"enabled": False, "paused_until": {"$gt": _EPOCH}}, PAUSED),
         ]
 
     def _distinct(self, field: str) -> list[Any] | None:
@@ -112,7 +114,9 @@ class Schedules(Collections):
                 raise
             return None
 
-    def _grouped(self, field: str, restricted: Document, *, unwind: bool = False) -> list[Any]:
+    def _grouped(
+        self, field: str, restricted: Document, index: Index | None = None, *, unwind: bool = False
+    ) -> list[Any]:
         pipeline: list[Document] = [
             {"$match": restricted},
             *([{"$unwind": f"${field}"}] if unwind else []),
@@ -121,14 +125,15 @@ class Schedules(Collections):
             {"$sort": {"_id": 1}},
             {"$limit": MAX_TEXTS},
         ]
-        hint = self._hints.get(OF_ENABLED[field].name)
+        name = (index or OF_ENABLED[field]).name
+        hint = self._hints.get(name)
         options: Document = {} if hint is None else {"hint": hint}
         try:
             return [group["_id"] for group in self._schedules.aggregate(pipeline, allowDiskUse=True, **options)]
         except OperationFailure as refused:
-            if refused.code != failures.BAD_VALUE or not self._hints.pop(OF_ENABLED[field].name, None):
+            if refused.code != failures.BAD_VALUE or not self._hints.pop(name, None):
                 raise
-        return self._grouped(field, restricted, unwind=unwind)  # somebody dropped the index since
+        return self._grouped(field, restricted, index, unwind=unwind)  # somebody dropped the index since
 
     def _holds_arrays(self, field: str) -> bool:
         """Tell whether a document written elsewhere has, or once had, an array in a field."""
@@ -140,9 +145,17 @@ class Schedules(Collections):
         return bool(_multikey_paths(explained["queryPlanner"]["winningPlan"]).get(field))
 
     @translated_search
-    def candidates(self, clauses: Sequence[Clause], uncommon: Sequence[Uncommon] = ()) -> Iterator[Document]:
+    def candidates(
+        self, clauses: Sequence[Clause], uncommon: Sequence[Uncommon] = (), lifted_at: datetime | None = None
+    ) -> Iterator[Document]:
         queries = [({"$or": list(part)}, DUE.name) for part in _parts(map(_alternative, clauses))]
         queries += [(_of_uncommon(each), OF_ENABLED[each.field].name) for each in uncommon]
+        if lifted_at is not None:
+            # By an index of its own, which has none but the paused ones with an end: most of the time, nothing.
+            lifted: Document = {"enabled": False, "paused_until": {"$gt": _EPOCH, "$lte": lifted_at}}
+            others: list[Document] = [{**_alternative(each), **lifted} for each in clauses]
+            queries += [({"$or": list(part)}, PAUSED.name) for part in _parts(others)]
+            queries += [({**_of_uncommon(each), **lifted}, PAUSED.name) for each in uncommon]
         seen: set[str] = set()
         for query, index in queries:
             for document in self._found(query, index):
@@ -240,17 +253,6 @@ def _size(restriction: Any) -> int:
     listed = restriction.get("$in", ()) if isinstance(restriction, dict) else ()
     # In BSON each comes with its place in the list as a text.
     return sum(12 + len(value) if isinstance(value, str) else 20 for value in listed)
-
-
-def _in_order(values: list[Any]) -> list[Any]:
-    others: list[Any] = []
-    texts: set[str] = set()
-    for value in values:
-        if type(value) is str:
-            texts.add(value)
-        elif len(others) < _OTHERS:
-            others.append(value)
-    return [*others, *sorted(text for text in texts if len(text) <= LONGEST)[:MAX_TEXTS]]
 
 
 def _multikey_paths(plan: Document) -> Document:

@@ -12,6 +12,7 @@ from typing import Any
 from cronlite.documents.runs import Changes
 from cronlite.documents.schedules import Document, taken
 from cronlite.store.contract import MAX_TEXTS, Clause, ScheduleQuery, Uncommon
+from cronlite.store.grouping import in_order
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import BY_ID, BY_NAME, Order, Tables
 from cronlite.store.sqlite.tables import (
@@ -19,6 +20,7 @@ from cronlite.store.sqlite.tables import (
     EXPRESSIONS,
     IN_LIST,
     LAST_CHARACTER,
+    PAUSED_FOR_A_TIME,
     SCHEDULES,
     distinct,
     listed,
@@ -73,28 +75,49 @@ class Schedules(Tables):
         return islice(tagged, query.limit)
 
     def expressions(self) -> dict[str, list[Any]]:
-        return {column: [value for (value,) in self._read(expressions_query(column))] for column in EXPRESSIONS}
+        found = {column: [value for (value,) in self._read(expressions_query(column))] for column in EXPRESSIONS}
+        if self._read(f"SELECT 1 FROM schedules WHERE {PAUSED_FOR_A_TIME} LIMIT 1"):
+            for column, values in found.items():
+                of_paused = self._read(expressions_query(column, PAUSED_FOR_A_TIME))
+                found[column] = in_order([*values, *(value for (value,) in of_paused)], MAX_TEXTS)
+        return found
 
-    def candidates(self, clauses: Sequence[Clause], uncommon: Sequence[Uncommon] = ()) -> Iterator[Document]:
-        queries = chain(map(due_query, clauses), map(uncommon_query, uncommon))
+    def candidates(
+        self, clauses: Sequence[Clause], uncommon: Sequence[Uncommon] = (), lifted_at: datetime | None = None
+    ) -> Iterator[Document]:
+        lifted = milliseconds(lifted_at)
+        # Asked first, because the rest looks into an index for each combination of what is listed.
+        lifts = [lifted] if self._read(_ANY_LIFTED, [lifted]) else []
+        queries = [query for end in (None, *lifts) for query in _queries(clauses, uncommon, end)]
         rowids = dict.fromkeys(rowid for query in queries for (rowid,) in self._read(*query))
         return self._stream(SCHEDULES, rowids)
 
 
-def expressions_query(column: str) -> str:
+_ANY_LIFTED = f"SELECT 1 FROM schedules WHERE {PAUSED_FOR_A_TIME} AND paused_until <= ? LIMIT 1"
+
+
+def _queries(
+    clauses: Sequence[Clause], uncommon: Sequence[Uncommon], lifted: int | None
+) -> Iterator[tuple[str, list[Any]]]:
+    return chain((due_query(each, lifted) for each in clauses), (uncommon_query(each, lifted) for each in uncommon))
+
+
+def expressions_query(column: str, which: str = f"{or_default('enabled')} = 1") -> str:
     """Return the query for a column's values in schedules that are not paused: a few others, then the texts."""
-    of_enabled = f"{or_default('enabled')} = 1"
     # Numbers sort before texts, and bytes behind them.
-    others = distinct("schedules", column, f"{of_enabled} AND {column} < ''")
-    texts = distinct("schedules", column, f"{of_enabled} AND {column} < x''", ">= ''")
+    others = distinct("schedules", column, f"{which} AND {column} < ''")
+    texts = distinct("schedules", column, f"{which} AND {column} < x''", ">= ''")
     return (
         f"SELECT * FROM ({others} LIMIT {_OTHERS}) UNION ALL"
         f" SELECT * FROM ({texts} AND length(value) <= {LONGEST} LIMIT {MAX_TEXTS})"
     )
 
 
-def due_query(clause: Clause) -> tuple[str, list[str]]:
-    """Return the query for the enabled schedules of one alternative, and its variables."""
+def due_query(clause: Clause, lifted: int | None = None) -> tuple[str, list[Any]]:
+    """Return the query for the enabled schedules of one alternative, and its variables.
+
+    With `lifted` it is for the others, whose pause ended by that instant.
+    """
     lists = _lists(clause)
     looks, looked_up = 1, set()
     for column in _LOOKED_UP:
@@ -102,24 +125,35 @@ def due_query(clause: Clause) -> tuple[str, list[str]]:
         if column not in lists or looks > _LOOKS:
             break
         looked_up.add(column)
-    terms = [f"{or_default('enabled')} = 1", f"{or_default('either_day')} = {int(clause.either_day)}"]
+    which, _, variables = _which(lifted)
+    index = "schedules_due_every" if lifted is None else "schedules_paused_due"
+    terms = [which, f"{or_default('either_day')} = {int(clause.either_day)}"]
     terms += [f"{'' if column in looked_up else '+'}{or_default(column)} {IN_LIST}" for column in lists]
-    variables = [listed(_plain(column, values)) for column, values in lists.items()]
+    variables += [listed(_plain(column, values)) for column, values in lists.items()]
     # Left alone after an ANALYZE, SQLite may well read the whole table instead.
-    return f"SELECT rowid FROM schedules INDEXED BY schedules_due_every WHERE {' AND '.join(terms)}", variables
+    return f"SELECT rowid FROM schedules INDEXED BY {index} WHERE {' AND '.join(terms)}", variables
 
 
-def uncommon_query(uncommon: Uncommon) -> tuple[str, list[str]]:
+def uncommon_query(uncommon: Uncommon, lifted: int | None = None) -> tuple[str, list[Any]]:
     """Return the query for the enabled schedules of a further alternative, and its variables."""
-    alternatives, variables = [], [listed(uncommon.texts) if uncommon.after is None else uncommon.after]
+    which, kind, variables = _which(lifted)
+    alternatives = []
+    variables.append(listed(uncommon.texts) if uncommon.after is None else uncommon.after)
     for clause in uncommon.clauses:
         lists = _lists(clause)
         terms = [f"+{or_default(column)} {IN_LIST}" for column in lists]
         alternatives.append(" AND ".join([*terms, f"+{or_default('either_day')} = {int(clause.either_day)}"]))
         variables += [listed(_plain(column, values)) for column, values in lists.items()]
     texts = f"{uncommon.field} {IN_LIST}" if uncommon.after is None else f"{uncommon.field} > ?"
-    where = f"{or_default('enabled')} = 1 AND {texts} AND ({' OR '.join(alternatives)})"
-    return f"SELECT rowid FROM schedules INDEXED BY schedules_enabled_{uncommon.field} WHERE {where}", variables
+    where = f"{which} AND {texts} AND ({' OR '.join(alternatives)})"
+    return f"SELECT rowid FROM schedules INDEXED BY {kind}_{uncommon.field} WHERE {where}", variables
+
+
+def _which(lifted: int | None) -> tuple[str, str, list[Any]]:
+    """Return the term for the enabled schedules, or those whose pause has ended; how its indexes begin; its values."""
+    if lifted is None:
+        return f"{or_default('enabled')} = 1", "schedules_enabled", []
+    return f"{PAUSED_FOR_A_TIME} AND +{or_default('enabled')} = 0 AND paused_until <= ?", "schedules_paused", [lifted]
 
 
 def _lists(clause: Clause) -> dict[str, Sequence[Any]]:

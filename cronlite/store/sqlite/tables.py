@@ -126,6 +126,8 @@ SCHEDULES = Table(
         "either_day": BOOL,
         "tz": TEXT,
         "enabled": BOOL,
+        "paused_until": DATE,
+        "pause_reason": TEXT,
         "active_from": DATE,
         "active_until": DATE,
         "overlap": TEXT,
@@ -263,6 +265,8 @@ DUE_DEFAULTS: dict[str, int | str] = {
     "day": "*",
     "weekday": "*",
 }
+_IN_TIME = [name for name in DUE_DEFAULTS if name != "enabled"]
+PAUSED_FOR_A_TIME = "paused_until IS NOT NULL"
 EXPRESSIONS = ("tz", "every", "minute", "hour", "day", "month", "weekday")
 
 
@@ -284,6 +288,14 @@ INDEXES = {
     "schedules_due_every": f"INDEX schedules_due_every ON schedules ({', '.join(map(or_default, DUE_DEFAULTS))})",
     **{
         f"schedules_enabled_{name}": f"INDEX schedules_enabled_{name} ON schedules ({or_default('enabled')}, {name})"
+        for name in EXPRESSIONS
+    },
+    # Of the paused ones with an end, which are as good as enabled from that on.
+    "schedules_paused_due": "INDEX schedules_paused_due ON schedules"
+    f" ({', '.join([*map(or_default, _IN_TIME), 'paused_until'])}) WHERE {PAUSED_FOR_A_TIME}",
+    "schedules_paused_until": f"INDEX schedules_paused_until ON schedules (paused_until) WHERE {PAUSED_FOR_A_TIME}",
+    **{
+        f"schedules_paused_{name}": f"INDEX schedules_paused_{name} ON schedules ({name}) WHERE {PAUSED_FOR_A_TIME}"
         for name in EXPRESSIONS
     },
     # The two that keep promises: never over itself, and one queued run per key.
