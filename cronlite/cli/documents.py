@@ -22,10 +22,11 @@ NEXT_RUNS = 5
 
 
 def schedule(given: Schedule, now: datetime) -> dict[str, Any]:
-    """Return a schedule: its fields, `id` for `_id`, and `description`, `next_runs` (five at most) and `faults`."""
+    """Return a schedule: its fields, `id` for `_id`, `description`, `paused`, `next_runs` (at most five), `faults`."""
     told = {name: getattr(given, name) for name in FIELDS}
-    runs = given.next_runs(now, NEXT_RUNS) if given.enabled else []
-    return {**told, "description": given.describe(), "next_runs": runs, "faults": []}
+    paused = given.is_paused(now)
+    runs = given.next_runs(now, NEXT_RUNS) if not paused or given.paused_until else []
+    return {**told, "description": given.describe(), "paused": paused, "next_runs": runs, "faults": []}
 
 
 def unreadable(document: Document, faults: list[str]) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def answer(given: Answer, of: str, at: datetime) -> dict[str, Any]:
 
 
 def status(seen: Status) -> dict[str, Any]:
-    """Return `address`, `now`, `next_wake`, `daemons`, `ticks`, `gaps`, `queue`, `unknown_handlers` and `failing`."""
+    """Return all that a status has: `paused` is a number, and `queue` a list of `state`, `handler` and `runs`."""
     return {
         "address": seen.address,
         "now": seen.now,
@@ -73,6 +74,7 @@ def status(seen: Status) -> dict[str, Any]:
         "queue": [{"state": state, "handler": handler, "runs": n} for (state, handler), n in seen.queue.items()],
         "unknown_handlers": seen.unknown_handlers,
         "failing": [_failing(one) for one in seen.failing],
+        "paused": seen.paused,
     }
 
 

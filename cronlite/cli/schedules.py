@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cronlite.cli import documents, nobody, picking, render
+from cronlite.cli.instants import Instant, Spoken, tell_clock
 from cronlite.cli.parameters import Name
 from cronlite.cli.picking import Filters, Picked
 from cronlite.cli.references import schedule_document, schedule_id
@@ -55,7 +56,7 @@ def list_(
     cron = session.cron
     now = cron.now()
     chosen = Picked(cron, **filters, by_name=True)
-    fitting = (schedule for schedule in chosen if enabled is None or schedule.enabled is enabled)
+    fitting = (schedule for schedule in chosen if enabled is None or schedule.is_paused(now) is not enabled)
     first = next(fitting, None)
     some = chain([] if first is None else [first], fitting)
     page = islice(some, limit)
@@ -83,10 +84,11 @@ def _rows(cron: Cronlite, schedules: Iterable[Schedule], now: datetime) -> Itera
 
 
 def _row(schedule: Schedule, last: Run | None, now: datetime) -> list[str]:
-    following = _next_run(schedule, now) if schedule.enabled else None
+    paused = labels.paused(schedule, now)
+    following = None if paused else _next_run(schedule, now)
     due = render.when(following, now, schedule.timetable.zone) if following else "never"
     went = [labels.state(last), render.relative(labels.at(last), now)] if last else ["", ""]
-    shown = [labels.called(schedule.name, schedule.id), *went, due if schedule.enabled else "paused"]
+    shown = [labels.called(schedule.name, schedule.id), *went, paused or due]
     shown += [labels.does(schedule.handler, schedule.params), expression(schedule)]
     return [*shown, schedule.user, ",".join(schedule.tags)]
 
@@ -149,6 +151,7 @@ def _shown(schedule: Schedule, now: datetime) -> str:
     rows = [
         ("id", schedule.id),
         ("name", render.one_line(schedule.name or "")),
+        ("state", render.one_line(labels.paused(schedule, now))),
         ("when", schedule.describe()),
         ("fields", expression(schedule)),
         ("handler", schedule.handler),
@@ -172,7 +175,7 @@ def _shown(schedule: Schedule, now: datetime) -> str:
 
 def next_runs(schedule: Schedule, now: datetime, indent: str = "  ") -> str:
     """Show the next runs as a table, or why there are none."""
-    if not schedule.enabled:
+    if schedule.is_paused(now) and schedule.paused_until is None:
         return f"{indent}paused; 'cronlite resume {_name(schedule)}' lets it run"
     ticks = schedule.next_runs(now, documents.NEXT_RUNS)
     columns = [Column("next runs"), Column("UTC"), Column(""), Column("", 20)]
@@ -201,12 +204,20 @@ def remove(session: Session, refs: Sequence[str]) -> None:
 @click.command()
 @refs
 @click.option("--tag", metavar="TEXT", help="All that have this tag.")
+@click.option(
+    "--until", type=Instant(spans=True), metavar="2h|INSTANT", help="It ends by itself then; no zone: local time."
+)
+@click.option("--reason", default="", metavar="TEXT", help="Why; lists show it.")
 @pass_session
-def pause(session: Session, refs: Sequence[str], tag: str | None) -> None:
-    """Keep schedules from running, until they are resumed."""
+def pause(session: Session, refs: Sequence[str], tag: str | None, until: Spoken | None, reason: str) -> None:
+    """Keep schedules from running, until they are resumed or the pause ends by itself."""
+    now = session.cron.now()
+    end = until.coming(now) if until else None
+    tell_clock(until=(until, end))
 
     def paused(ref: str) -> str:
-        return f"paused {_name(session.cron.pause(schedule_id(session.cron, ref), actor=session.actor))}"
+        schedule = session.cron.pause(schedule_id(session.cron, ref), until=end, reason=reason, actor=session.actor)
+        return f"paused {_name(schedule)}{f' until {render.utc_minute(end)}' if end else ''}"
 
     each(_meant(session, refs, tag), paused)
 

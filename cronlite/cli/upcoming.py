@@ -70,15 +70,17 @@ def next_(
     --json prints a list of: schedule (its id), name, handler, at, local, tz, oddity.
     """
     cron = session.cron
-    chosen = _the_one(cron, ref, filters) if ref is not None else Picked(cron, **filters)
-    zone = chosen[0].timetable.zone if isinstance(chosen, list) else None
     now = cron.now()
+    chosen = _the_one(cron, ref, now, filters) if ref is not None else Picked(cron, **filters)
+    zone = chosen[0].timetable.zone if isinstance(chosen, list) else None
     begin = start.coming(now, zone)
     end = until.coming(begin, zone) if until else None
     if zone is None:
         tell_clock(**{"from": (start, begin), "until": (until, end)})
     limit = count or (LISTED if until else DEFAULT_COUNT)
-    ticks = nearest((schedule for schedule in chosen if schedule.enabled or ref is not None), begin, end, limit)
+    ticks = nearest(
+        (one for one in chosen if ref is not None or not one.is_paused(now) or one.paused_until), begin, end, limit
+    )
     if as_json:
         render.print_json_list(documents.upcoming(schedule, tick) for tick, schedule in ticks)
     elif ticks:
@@ -90,12 +92,12 @@ def next_(
     nobody.tell(cron)
 
 
-def _the_one(cron: Cronlite, ref: str, filters: Filters) -> list[Schedule]:
+def _the_one(cron: Cronlite, ref: str, now: datetime, filters: Filters) -> list[Schedule]:
     if any(filters.values()):
         raise click.UsageError("give either an ID or options that pick schedules", click.get_current_context())
     schedule = schedules.read(schedule_document(cron, ref))
-    if not schedule.enabled:
-        render.note("it is paused: it would run at", "warning")
+    if paused := labels.paused(schedule, now):
+        render.note(f"it is {paused}" if schedule.paused_until else f"it is {paused}; it would run at", "warning")
     return [schedule]
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from cronlite.client import pauses
 from cronlite.client import runs as run_requests
 from cronlite.client import schedules as requests
 from cronlite.client.actors import actor_of
@@ -175,9 +176,20 @@ class Cronlite:
         requests.remove(self._opened, document, actor_of(actor))
         return str(document["_id"])
 
-    def pause(self, ref: str, *, actor: Actor | str | None = None) -> Schedule:
-        """Keep the schedule with an id or a name from being due until it is resumed."""
-        return self.update(ref, enabled=False, actor=actor)
+    def pause(
+        self,
+        ref: str,
+        *,
+        until: datetime | timedelta | None = None,
+        reason: str = "",
+        actor: Actor | str | None = None,
+    ) -> Schedule:
+        """Keep the schedule with an id or a name from being due until it is resumed.
+
+        With `until`, an aware instant to come or a timedelta from now, that ends by itself at the first minute that is
+        not before it.
+        """
+        return self.update(ref, actor=actor, **pauses.fields(self.now(), until, reason))
 
     def resume(self, ref: str, *, actor: Actor | str | None = None) -> Schedule:
         """Let a paused schedule be due again, from now on, or from its `active_from` where that is still to come."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from cronlite.documents.runs import STATES
 from cronlite.errors import Fault, InvalidInput, suggestion
 from cronlite.handlers.registry import Registry
+from cronlite.when.clock import utc_second, whole_milliseconds
 
 T = TypeVar("T")
 
@@ -60,6 +61,14 @@ def instant(now: datetime, value: object, field: str) -> datetime:
         return now + value
     except OverflowError:
         raise InvalidInput(Fault(field, value, "is out of range", "give an instant in the years 1 to 9999")) from None
+
+
+def coming(now: datetime, value: object, field: str) -> datetime:
+    """Return an instant that is still to come, given as such or as a timedelta from now."""
+    found = whole_milliseconds(instant(now, value, field))
+    if found <= now:
+        raise InvalidInput(Fault(field, value, "is not to come", f"give an instant after {utc_second(now)}"))
+    return found
 
 
 def count_or_none(value: Any, field: str) -> int | None:

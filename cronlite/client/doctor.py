@@ -151,13 +151,13 @@ def _documents(store: Store, seen: Status) -> Iterator[Finding]:
             yield Finding("error", f"schedule {label(document)}", f"is set aside: {fault}", _mend(document))
             continue
         yield from _made_in_the_future(schedule, seen.now)
-        if schedule.enabled and schedule.active_until is not None and schedule.active_until < seen.now:
+        if not schedule.is_paused(seen.now) and schedule.active_until is not None and schedule.active_until < seen.now:
             ended.append(schedule.name or schedule.id)
         if schedule.owner == schedules.CODE and seen.alive and schedule.name not in declared:
             problem = "was declared by code that no daemon alive has any more"
             remedy = f"'cronlite remove {schedule.id}', unless a daemon with that code comes back"
             yield Finding("warning", f"schedule {schedule.name or schedule.id}", problem, remedy)
-        if schedule.enabled and seen.alive and schedule.handler not in seen.handlers:
+        if not schedule.is_paused(seen.now) and seen.alive and schedule.handler not in seen.handlers:
             homeless[schedule.handler].append(schedule.name or schedule.id)
     if ended:
         problem = f"are past their active_until, and never due again: {_listed(ended)}"
@@ -173,7 +173,12 @@ def _made_in_the_future(schedule: Schedule, now: datetime) -> Iterator[Finding]:
     """Tell of a schedule that waits for an instant at which it was made, by a clock that ran ahead."""
     latest = now + timedelta(seconds=SKEW_SECONDS)
     made = [instant for instant in (schedule.created_at, schedule.updated_at, ids.made_at(schedule.id)) if instant]
-    if schedule.enabled and schedule.active_from and schedule.active_from > latest and max(made, default=now) > latest:
+    if (
+        not schedule.is_paused(now)
+        and schedule.active_from
+        and schedule.active_from > latest
+        and max(made, default=now) > latest
+    ):
         problem = f"is not due before {utc_second(schedule.active_from)}, when a clock that ran ahead says it was made"
         remedy = f"'cronlite edit {schedule.id} --active-from now'"
         yield Finding("error", f"schedule {schedule.name or schedule.id}", problem, remedy)

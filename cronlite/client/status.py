@@ -25,7 +25,7 @@ class Status:
 
     `ticks` are the newest entries of the ledger, newest first, `gaps` those of the last day. `queue` counts the runs at
     work by (state, handler); `unknown_handlers` are those of queued runs that no daemon alive can call; `failing` are
-    the schedules whose last runs all failed.
+    the schedules whose last runs all failed; `paused` counts the schedules that are paused.
     """
 
     address: str
@@ -38,6 +38,7 @@ class Status:
     queue: Mapping[tuple[str, str], int]
     unknown_handlers: Sequence[str]
     failing: Sequence[Failing]
+    paused: int = 0
 
     @property
     def handlers(self) -> set[str]:
@@ -63,6 +64,7 @@ def status(store: Store) -> Status:
         gaps=[entry for entry in entries if entry.is_gap and entry.last > now - DAY],
         queue=queue,
         failing=_failing(store, now),
+        paused=store.count_paused(now)[0],
         unknown_handlers=sorted({handler for state, handler in queue if state == runs.QUEUED} - known),
     )
 

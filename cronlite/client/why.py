@@ -64,8 +64,15 @@ def _against(schedule: Schedule, tick: datetime) -> Iterator[tuple[str, str]]:
             "not_active",
             f"it counts from {since} on, its active_from: when it was made, resumed, or its times were changed",
         )
-    if not schedule.enabled:
-        yield "paused", f"it is paused; 'cronlite resume {schedule.name or schedule.id}' lets it run again"
+    if schedule.is_paused(tick):
+        yield "paused", _paused(schedule)
+
+
+def _paused(schedule: Schedule) -> str:
+    why = f" ({schedule.pause_reason})" if schedule.pause_reason else ""
+    if schedule.paused_until is not None:
+        return f"it is paused until {utc_second(schedule.paused_until)}{why}"
+    return f"it is paused{why}; 'cronlite resume {schedule.name or schedule.id}' lets it run again"
 
 
 def _not_due(schedule: Schedule, tick: datetime) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
+from datetime import datetime, timezone
 from typing import Any
 
 from cronlite.crontab.reading import DEFAULT_SHELL, MARK, SPACES, START_AND_STEP, read
@@ -41,6 +42,7 @@ class _Writer:
     def __init__(self, system: bool) -> None:
         self._system = system
         self._settings: dict[str, str] = {}
+        self._now = datetime.now(timezone.utc)
         self.lines: list[str] = []
 
     def write(self, schedule: Schedule) -> None:
@@ -59,7 +61,7 @@ class _Writer:
         new = {name: value for name, value in settings.items() if self._settings.get(name) != value}
         self._settings = settings
         self.lines += [*([""] if new or comments else []), *_assignments(new), *comments]
-        self.lines.append(line if schedule.enabled else f"{MARK} paused: {line}")
+        self.lines.append(line if not schedule.is_paused(self._now) else f"{MARK} paused: {line}")
 
     def _line(self, schedule: Schedule) -> str:
         if schedule.handler != SHELL_HANDLER:

@@ -33,8 +33,6 @@ class ScheduleOptions(RunOptions, total=False):
     tz: str
     either_day: bool
     enabled: bool
-    paused_until: datetime | None
-    pause_reason: str
     active_from: datetime | None
     active_until: datetime | None
     deadline_seconds: float | None
@@ -74,6 +72,8 @@ class ScheduleFields(ScheduleOptions, total=False):
     month: TimeField
     weekday: TimeField
     cron: str | None
+    paused_until: datetime | None
+    pause_reason: str
     owner: str | None
     origin: Mapping[str, Any] | None
     created_at: datetime | None

@@ -131,8 +131,8 @@ def _queues(answer: Answer, store: Store, now: datetime) -> None:
     answer.queues = queues or {"default": (0, 0.0)}
 
 
-def _schedules(answer: Answer, store: Store, now: datetime) -> None:  # noqa: ARG001 - one of several alike
-    paused, all_of_them = store.count_paused()
+def _schedules(answer: Answer, store: Store, now: datetime) -> None:
+    paused, all_of_them = store.count_paused(now)
     answer.schedules = {"enabled": max(0, all_of_them - paused), "paused": paused}
 
 

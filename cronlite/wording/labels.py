@@ -10,8 +10,9 @@ from typing import Any
 
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
+from cronlite.documents.schedules import Schedule
 from cronlite.handlers.shell import NAME as SHELL
-from cronlite.wording.instants import span
+from cronlite.wording.instants import clock_time, span
 from cronlite.wording.values import json_text
 
 # What import-crontab calls a line: its crontab, and the digits that tell its lines apart.
@@ -22,6 +23,15 @@ def called(name: str | None, id_: str) -> str:
     """Return a schedule's name, or its id; of a name that import-crontab made, the digits, which the commands take."""
     made = _LINE_OF_A_CRONTAB.fullmatch(name) if name else None
     return made[1] if made else name or id_
+
+
+def paused(schedule: Schedule, now: datetime) -> str:
+    """Say that a schedule is paused now, until when and why, as far as that was said; nothing where it is not."""
+    if not schedule.is_paused(now):
+        return ""
+    end = schedule.paused_until
+    until = f" until {clock_time(end, now, schedule.timetable.zone)}" if end else ""
+    return f"paused{until}{f': {schedule.pause_reason}' if schedule.pause_reason else ''}"
 
 
 def does(handler: str, params: Mapping[str, Any]) -> str:

@@ -52,6 +52,7 @@ def test_status_of_an_empty_store(typed: Typed) -> None:
         "queue",
         "unknown_handlers",
         "failing",
+        "paused",
     }
     assert told["daemons"] == told["ticks"] == told["gaps"] == told["queue"] == []
     assert told["next_wake"] is None

@@ -72,7 +72,8 @@ def test_the_typed_options_are_the_fields_that_there_are() -> None:
     own = {"id", "owner", "origin", "created_at", "updated_at"}
     assert set(get_type_hints(options.ScheduleFields)) == known | {"cron"}
     assert set(get_type_hints(options.ScheduleChanges)) == known - own | {"cron"}
-    named = {"user", "params", "name", "minute", "hour", "day", "month", "weekday"}
+    pausing = {"paused_until", "pause_reason"}
+    named = {*pausing, "user", "params", "name", "minute", "hour", "day", "month", "weekday"}
     assert set(get_type_hints(options.ScheduleOptions)) == known - own - named
     assert set(get_type_hints(options.RunOptions)) == set(runs.POLICIES)
     beside_the_code = known - own - named - {"handler", "either_day", "active_from"}

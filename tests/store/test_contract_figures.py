@@ -19,7 +19,9 @@ def test_a_backlog_tells_how_many_wait_and_since_when_the_oldest_may_start(store
 
 
 def test_paused_schedules_are_counted_apart(store: Store) -> None:
-    assert store.count_paused() == (0, 0)
-    for schedule in (a_schedule(), a_schedule(enabled=False), a_schedule(enabled=True), a_foreign_schedule()):
+    assert store.count_paused(NOW) == (0, 0)
+    lifted = a_schedule(enabled=False, paused_until=NOW)
+    paused = a_schedule(enabled=False, paused_until=NOW + SECOND)
+    for schedule in (lifted, paused, a_schedule(), a_schedule(enabled=False), a_schedule(enabled=True), a_foreign_schedule()):
         store.add_schedule(schedule)
-    assert store.count_paused() == (1, 4)
+    assert store.count_paused(NOW) == (2, 6)

@@ -141,7 +141,7 @@ def use_schedules(store: Any) -> None:
     assert [timing.schedules for timing in store.timings()] == [1]
     assert store.not_always_active(NOW, 5) == []
     assert store.schedule(document["_id"])["note"] == "x"
-    assert store.count_paused() == (0, 1)
+    assert store.count_paused(NOW) == (0, 1)
     assert len(list(store.schedules(ScheduleQuery(name="nightly")))) == 1
     assert store.remove_schedule(document["_id"])
     ann, added = Actor("ann"), a_schedule()

@@ -158,7 +158,24 @@ def test_the_due_query_names_its_index(full: MongoStore, commands: Commands) -> 
     commands.sent.clear()
     assert len(list(due(full, TICK))) == 10
     # Without, it is left to the planner's trials whether the index of a single field will do.
-    assert [sent.get("hint") for sent in commands.sent if "find" in sent] == ["cronlite_due_every"]
+    hints = [sent.get("hint") for sent in commands.sent if "find" in sent]
+    assert hints == ["cronlite_due_every", "cronlite_paused"]
+
+
+def test_schedules_that_are_still_paused_are_not_read(full: MongoStore, commands: Commands) -> None:
+    still = ({"_id": f"paused{n}", "params": {}, "enabled": False, "paused_until": TICK + MINUTE} for n in range(500))
+    others = ({"_id": f"for ever{n}", "params": {}, "enabled": False} for n in range(500))
+    lifted = {"_id": "lifted", "params": {}, "enabled": False, "paused_until": TICK}
+    full._schedules.insert_many([*still, *others, lifted])
+    commands.sent.clear()
+    try:
+        ids = [schedule.id for schedule in due(full, TICK)]
+        _, of_paused = (sent for sent in commands.sent if "find" in sent)
+        _, documents, _ = examined(full, of_paused)
+    finally:  # the store is shared
+        full._schedules.delete_many({"enabled": False})
+    assert "lifted" in ids
+    assert documents == 1
 
 
 def test_intervals_that_are_not_due_are_not_read(full: MongoStore, commands: Commands) -> None:
@@ -167,7 +184,7 @@ def test_intervals_that_are_not_due_are_not_read(full: MongoStore, commands: Com
     commands.sent.clear()
     try:
         found = [schedule.id for schedule in due(full, TICK)]
-        [sent] = [sent for sent in commands.sent if "find" in sent]
+        sent, _ = (sent for sent in commands.sent if "find" in sent)
         keys, documents, _ = examined(full, sent)
     finally:  # the store is shared
         full._schedules.delete_many({"every": {"$gt": ""}})

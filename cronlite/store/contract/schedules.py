@@ -89,8 +89,11 @@ class Schedules(Protocol):
     def count_schedules(self, user: str, limit: int) -> int:
         """Count a user's schedules, no further than `limit`."""
 
-    def count_paused(self) -> tuple[int, int]:
-        """Count the schedules that are paused, and all of them, those that cannot be read included."""
+    def count_paused(self, now: datetime) -> tuple[int, int]:
+        """Count the schedules that are paused now, and all of them, those that cannot be read included.
+
+        Those whose `paused_until` has come are not paused any more.
+        """
 
     def expressions(self) -> dict[str, list[Any]]:
         """List the distinct texts in `tz`, `every` and each of the five time fields of schedules that are not paused.

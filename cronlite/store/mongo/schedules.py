@@ -98,7 +98,7 @@ class Schedules(Collections):
         if self._holds_arrays(field):
             # An index with arrays in it lets nothing but a distinct over all of it skip.
             texts = self._distinct(field)
-            return self._grouped(field, {"enabled": {"$ne": False}}, unwind=True) if texts is None else texts
+            return self._grouped(field, _NOT_DISABLED, unwind=True) if texts is None else texts
         return [
             *self._grouped(field, {"enabled": True}),
             *self._grouped(field, {"enabled": {"$nin": [True, False]}}),  # written elsewhere
@@ -153,9 +153,9 @@ class Schedules(Collections):
         if lifted_at is not None:
             # By an index of its own, which has none but the paused ones with an end: most of the time, nothing.
             lifted: Document = {"enabled": False, "paused_until": {"$gt": _EPOCH, "$lte": lifted_at}}
-            others: list[Document] = [{**_alternative(each), **lifted} for each in clauses]
+            others = (_alternative(each, lifted) for each in clauses)
             queries += [({"$or": list(part)}, PAUSED.name) for part in _parts(others)]
-            queries += [({**_of_uncommon(each), **lifted}, PAUSED.name) for each in uncommon]
+            queries += [(_of_uncommon(each, lifted), PAUSED.name) for each in uncommon]
         seen: set[str] = set()
         for query, index in queries:
             for document in self._found(query, index):
@@ -216,22 +216,28 @@ def _behind(id_: str) -> Document:
     return {"$or": [{"_id": {"$gt": stored}}, {"_id": {"$type": later}}]}
 
 
-def _alternative(clause: Clause) -> Document:
-    # A document written elsewhere may leave fields out, which in MongoDB equals null.
+# A document written elsewhere may leave fields out, which in MongoDB equals null.
+_ENABLED: Document = {"enabled": {"$in": [True, None]}}
+
+
+def _alternative(clause: Clause, which: Document = _ENABLED) -> Document:
     return {
-        "enabled": {"$in": [True, None]},
+        **which,
         "either_day": True if clause.either_day else {"$in": [False, None]},
         **({} if clause.zones is None else {"tz": {"$in": _plain(clause.zones)}}),
         **{field: {"$in": _plain(values)} for field, values in clause.values.items()},
     }
 
 
-def _of_uncommon(uncommon: Uncommon) -> Document:
+# As one interval on either side of false, which needs no look at the documents, unlike null.
+_NOT_DISABLED: Document = {"enabled": {"$ne": False}}
+
+
+def _of_uncommon(uncommon: Uncommon, lifted: Document | None = None) -> Document:
     texts: Document = {"$in": list(uncommon.texts)} if uncommon.after is None else {"$gt": uncommon.after}
     # As $or, the planner would look up all of the texts for each clause.
-    any_clause = [{"$nor": list(map(_alternative, uncommon.clauses))}]
-    # As one interval on either side of false, which needs no look at the documents, unlike null.
-    return {"enabled": {"$ne": False}, uncommon.field: texts, "$nor": any_clause}
+    any_clause = [{"$nor": [_alternative(clause, lifted or _ENABLED) for clause in uncommon.clauses]}]
+    return {**(lifted or _NOT_DISABLED), uncommon.field: texts, "$nor": any_clause}
 
 
 def _parts(alternatives: Iterable[Document]) -> Iterator[list[Document]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 
 from cronlite.documents.runs import QUEUED
 from cronlite.documents.schedules import Document
@@ -39,9 +40,11 @@ class Turns(Collections):
         return self._schedules.count_documents({"user": user}, limit=limit)
 
     @translated
-    def count_paused(self) -> tuple[int, int]:
-        # An index counts the former, and the server knows the latter without looking.
-        return self._schedules.count_documents({"enabled": False}), self._schedules.estimated_document_count()
+    def count_paused(self, now: datetime) -> tuple[int, int]:
+        # Indexes count the former, and the server knows the latter without looking.
+        lifted = self._schedules.count_documents({"enabled": False, "paused_until": {"$lte": now}})
+        paused = self._schedules.count_documents({"enabled": False})
+        return paused - lifted, self._schedules.estimated_document_count()
 
     def _oldest(self, ready: Document, limit: int, users: Sequence[str]) -> list[Document]:
         """Find the oldest of the runs that are ready; of several users, as many of each, and in turns."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
+from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import Tables
 from cronlite.store.sqlite.tables import or_default
 from cronlite.store.turns import in_turns, share
@@ -37,9 +39,10 @@ class Turns(Tables):
     def count_schedules(self, user: str, limit: int) -> int:
         return self._up_to(limit, "schedules WHERE user = ?", user)
 
-    def count_paused(self) -> tuple[int, int]:
-        paused = f"SELECT count(*) FROM schedules WHERE {or_default('enabled')} = 0"
-        [counts] = self._read(f"SELECT ({paused}), (SELECT count(*) FROM schedules)")
+    def count_paused(self, now: datetime) -> tuple[int, int]:
+        disabled = f"SELECT count(*) FROM schedules WHERE {or_default('enabled')} = 0"
+        lifted = f"{disabled.replace(' ifnull', ' +ifnull')} AND paused_until <= ?"
+        [counts] = self._read(f"SELECT ({disabled}) - ({lifted}), (SELECT count(*) FROM schedules)", [milliseconds(now)])
         return counts[0], counts[1]
 
     def _up_to(self, limit: int, of: str, user: str) -> int:
