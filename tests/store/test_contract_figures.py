@@ -22,6 +22,13 @@ def test_paused_schedules_are_counted_apart(store: Store) -> None:
     assert store.count_paused(NOW) == (0, 0)
     lifted = a_schedule(enabled=False, paused_until=NOW)
     paused = a_schedule(enabled=False, paused_until=NOW + SECOND)
-    for schedule in (lifted, paused, a_schedule(), a_schedule(enabled=False), a_schedule(enabled=True), a_foreign_schedule()):
+    for schedule in (
+        lifted,
+        paused,
+        a_schedule(),
+        a_schedule(enabled=False),
+        a_schedule(enabled=True),
+        a_foreign_schedule(),
+    ):
         store.add_schedule(schedule)
     assert store.count_paused(NOW) == (2, 6)

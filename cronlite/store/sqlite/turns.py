@@ -42,7 +42,9 @@ class Turns(Tables):
     def count_paused(self, now: datetime) -> tuple[int, int]:
         disabled = f"SELECT count(*) FROM schedules WHERE {or_default('enabled')} = 0"
         lifted = f"{disabled.replace(' ifnull', ' +ifnull')} AND paused_until <= ?"
-        [counts] = self._read(f"SELECT ({disabled}) - ({lifted}), (SELECT count(*) FROM schedules)", [milliseconds(now)])
+        [counts] = self._read(
+            f"SELECT ({disabled}) - ({lifted}), (SELECT count(*) FROM schedules)", [milliseconds(now)]
+        )
         return counts[0], counts[1]
 
     def _up_to(self, limit: int, of: str, user: str) -> int:
