@@ -251,7 +251,7 @@ def instead(every: object, changes: Mapping[str, Any]) -> dict[str, Any]:
             problem = "goes with a pause, and enabled is not false"
             raise InvalidInput(Fault("paused_until", changes["paused_until"], problem, "leave enabled out"))
     elif "enabled" in changes:
-        changes = {"paused_until": None, "pause_reason": None, **changes}
+        changes = {"paused_until": None, "pause_reason": "", **changes}
     if changes.get("every") is not None:
         return {**dict.fromkeys(cron.FIELDS, "*"), "either_day": False, **changes}
     if every is not None and "every" not in changes and any(name in changes for name in cron.FIELDS):
