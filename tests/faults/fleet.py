@@ -29,9 +29,6 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
-LONG_GRACE_SECONDS = 3_600.0
-"""A minute of real time, for what may take long before it ticks: whatever nobody ticks within the grace is a gap."""
-
 
 class Node:
     """One daemon's process."""

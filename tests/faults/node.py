@@ -45,7 +45,8 @@ class Settings:
     silence_seconds: float = 2.0
     seats: int = 20
     drain_seconds: float = 10.0
-    grace_seconds: float = 1_200.0
+    grace_seconds: float = 3_600.0
+    """A minute of real time, as a machine may take long to start one: what nobody ticks within the grace is a gap."""
     catch_up_window_seconds: float = 3_600.0
     points: list[str] = field(default_factory=list)
     host_off_seconds: float = 0.0

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.faults import report, rounds
-from tests.faults.fleet import LONG_GRACE_SECONDS, Fleet
+from tests.faults.fleet import Fleet
 from tests.faults.proxy import Proxy
 from tests.faults.rounds import a_database, wait_a_moment
 from tests.services.mongod import Mongod
@@ -107,9 +107,7 @@ def one_round(chance: random.Random, faults: int, *, sqlite: bool) -> None:
         return
     with Mongod() as server, Proxy(server.port) as proxy:
         database = a_database()
-        with rounds.fleet_on(
-            proxy.uri_of(database), grace_seconds=LONG_GRACE_SECONDS, looked_at=server.uri_of(database)
-        ) as fleet:
+        with rounds.fleet_on(proxy.uri_of(database), looked_at=server.uri_of(database)) as fleet:
             fill(fleet)
             Round(fleet, chance, server, proxy).run(faults)
 

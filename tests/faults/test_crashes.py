@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults import rounds
 from tests.faults.conftest import MONGOD_QUICKLY
-from tests.faults.fleet import LONG_GRACE_SECONDS, Fleet
+from tests.faults.fleet import Fleet
 
 MakeFleet = Callable[..., Fleet]
 KILLED = -signal.SIGKILL
@@ -127,7 +127,7 @@ def test_three_daemons_killed_at_random(any_fleet: Fleet, seed: random.Random) -
 
 
 def test_twenty_daemons_started_in_the_same_instant_on_an_empty_database(make_fleet: MakeFleet, mongo_uri: str) -> None:
-    fleet = make_fleet(mongo_uri, silence_seconds=30, grace_seconds=LONG_GRACE_SECONDS)
+    fleet = make_fleet(mongo_uri, silence_seconds=30)
     fleet.schedule(40, prepared=False)
     nodes = [fleet.start() for _ in range(20)]
     for node in nodes:
@@ -143,7 +143,7 @@ def test_twenty_daemons_started_in_the_same_instant_on_an_empty_database(make_fl
 def test_three_daemons_share_three_hundred_schedules_and_one_is_killed_in_mid_handling(
     make_fleet: MakeFleet, mongo_uri: str
 ) -> None:
-    fleet = make_fleet(mongo_uri, grace_seconds=LONG_GRACE_SECONDS)
+    fleet = make_fleet(mongo_uri)
     fleet.schedule(300, params={"action": "sleep", "seconds": 0.02})
     nodes = [fleet.start() for _ in range(3)]
     for node in nodes:

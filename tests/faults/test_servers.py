@@ -15,7 +15,7 @@ from pymongo.errors import PyMongoError
 
 from tests.faults.checker import MINUTE
 from tests.faults.evidence import Document
-from tests.faults.fleet import LONG_GRACE_SECONDS, Fleet
+from tests.faults.fleet import Fleet
 from tests.faults.proxy import Proxy
 from tests.faults.rounds import CLAIM, a_database
 from tests.services import MissingService, skip_or_fail
@@ -156,7 +156,7 @@ def guarded(start_mongod: StartMongod) -> Iterator[Guarded]:
 
 
 def test_a_wrong_password_and_one_that_is_changed(guarded: Guarded, make_fleet: MakeFleet) -> None:
-    fleet = make_fleet(guarded.uri_for("owner", "right", a_database()), grace_seconds=LONG_GRACE_SECONDS)
+    fleet = make_fleet(guarded.uri_for("owner", "right", a_database()))
     wrong = fleet.start(uri=guarded.uri_for("writer", "wrong", "cronlite"))
     wrong.wait_for_line("lets nobody in")
     fleet.schedule(5)
@@ -173,7 +173,7 @@ def test_a_wrong_password_and_one_that_is_changed(guarded: Guarded, make_fleet: 
 
 def test_a_user_who_may_only_read(guarded: Guarded, make_fleet: MakeFleet) -> None:
     database = a_database()
-    fleet = make_fleet(guarded.uri_for("owner", "right", database), grace_seconds=LONG_GRACE_SECONDS)
+    fleet = make_fleet(guarded.uri_for("owner", "right", database))
     fleet.schedule(5)
     reader = fleet.start(uri=guarded.uri_for("reader", "right", database))
     reader.wait_for_line("does not allow this user")
@@ -190,7 +190,7 @@ def test_a_user_who_may_only_read(guarded: Guarded, make_fleet: MakeFleet) -> No
 
 def test_a_user_who_may_only_read_from_now_on(guarded: Guarded, make_fleet: MakeFleet) -> None:
     database = a_database()
-    fleet = make_fleet(guarded.uri_for("owner", "right", database), grace_seconds=LONG_GRACE_SECONDS)
+    fleet = make_fleet(guarded.uri_for("owner", "right", database))
     fleet.schedule(5)
     node = fleet.start(uri=guarded.uri_for("writer", "right", database))
     fleet.wait_minutes(2)
@@ -260,7 +260,7 @@ def test_the_disk_of_a_server_is_full(
     shutil.rmtree(server.dbpath)
     server.dbpath.symlink_to(disk / "data")
     server.start()
-    fleet = make_fleet(server.uri_of(a_database()), grace_seconds=LONG_GRACE_SECONDS)
+    fleet = make_fleet(server.uri_of(a_database()))
     fleet.schedule(10)
     for _ in range(2):
         fleet.start()
