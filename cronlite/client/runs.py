@@ -8,6 +8,7 @@ from typing import Any
 
 from cronlite.client.arguments import instant
 from cronlite.client.opened import Opened
+from cronlite.dispatch import tracing
 from cronlite.documents import checks, ids, runs
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule
@@ -48,6 +49,7 @@ def on_demand(
         run_at=due_at if due_at > now else now - AT_ONCE,
         key=key,
         deadline_at=None if deadline is None else instant(now, deadline, "deadline"),
+        traceparent=tracing.current(),
         **policies,
     )
     return runs.check(run)
@@ -56,7 +58,7 @@ def on_demand(
 def of_schedule(now: datetime, schedule: Schedule) -> Run:
     """Make a run of a schedule beside those that it is due for."""
     run = runs.of_schedule(schedule, now, now - AT_ONCE)
-    run.id, run.queued_at = ids.new_run_id(), now
+    run.id, run.queued_at, run.traceparent = ids.new_run_id(), now, tracing.current()
     return run
 
 
@@ -64,7 +66,9 @@ def again(now: datetime, ended: Run) -> Run:
     """Make a new run of a finished one. Raises Conflict for one that is still at work."""
     if ended.state in runs.AT_WORK:
         raise Conflict(f"run {ended.id} is {ended.state}: only a finished run can be retried")
-    return runs.again(ended, ids.new_run_id(), now, AT_ONCE)
+    run = runs.again(ended, ids.new_run_id(), now, AT_ONCE)
+    run.traceparent = tracing.current()
+    return run
 
 
 def queue(opened: Opened, run: Run) -> str:

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from cronlite.daemon.loops import Daemon
 from cronlite.daemon.options import Options
 from cronlite.daemon.parent import Parent
+from cronlite.dispatch import tracing
 from cronlite.errors import ConfigurationError, visible
 from cronlite.handlers.registry import Home, Registry
 from cronlite.logger import logger
@@ -159,6 +160,7 @@ def _end_at_once(heard: socket.socket, first: threading.Event) -> None:
 
 def _say_all() -> None:
     """Write what has been said and not written, as nothing will after this."""
+    tracing.flush()
     logging.shutdown()
     with suppress(Exception):  # a handler may have closed it
         sys.stdout.flush()

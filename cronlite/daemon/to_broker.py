@@ -57,7 +57,8 @@ class Sending:
     def __init__(self, store: Store, clock: StoreClock, uri: str) -> None:
         self.trouble = Trouble()
         self._store, self._clock = store, clock
-        self._publisher = load_amqp().Publisher(uri)
+        self._amqp = load_amqp()
+        self._publisher = self._amqp.Publisher(uri)
         self._lost_at = steady() + LOOK_FOR_LOST_SECONDS
 
     def send(self) -> float:
@@ -81,8 +82,12 @@ class Sending:
 
     def _send(self, runs: Sequence[Run], now: datetime) -> None:
         if runs:
-            self._publisher.send([(run.queue, message(run)) for run in runs])
+            self._publisher.send_raw([self._raw(run) for run in runs])
             self._store.change_runs([(run, {"sent_at": now}) for run in runs])  # those claimed already keep their claim
+
+    def _raw(self, run: Run) -> Any:
+        headers = {} if run.traceparent is None else {"traceparent": run.traceparent}
+        return self._amqp.Raw(run.queue, json.dumps(message(run)).encode(), headers=headers)
 
     def _lost(self, now: datetime) -> Iterator[Run]:
         """Yield runs that were sent long ago, are queued still, and are not among their queue's messages any more."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from cronlite.dispatch.loop import Loop
+    from cronlite.dispatch.tracing import Attempt
 
 
 class Call:
@@ -34,6 +35,7 @@ class Call:
         "loop",
         "run",
         "since",
+        "span",
         "tail",
         "thread",
     )
@@ -42,6 +44,7 @@ class Call:
         self.run, self.handler, self.since = run, handler, since
         self._settling = threading.Lock()  # the handler's thread and its time limit may come at the same moment
         self.tail = Tail()
+        self.span: Attempt | None = None
         self.thread: int | None = None
         self.loop: Loop | None = None
         self.begun = False  # whether its coroutine runs, perhaps long after it got its seat

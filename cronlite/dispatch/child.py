@@ -1,10 +1,11 @@
 """What does a child process do: it calls one handler at a time for the daemon that started it.
 
 The two speak JSON lines over a socket. The daemon sends where to import from, `{"path"}`, then a call, `{"run",
-"function", "params", "home", "level"}`, when asked `{"mine"}`, and at last `{"bye"}`; the child sends `{"log"}` and
-`{"ask"}` any number of times, then `{"outcome"}`, or `{"lacking"}` where the system has no thread or process left.
-Both count the calls, and `ask` says during which it was asked: by a thread that a handler left behind, it may be an
-earlier one. What the handler prints goes through a pipe in the place of stdout and stderr, and so outlives the child.
+"function", "params", "home", "level", "traceparent"}`, when asked `{"mine"}`, and at last `{"bye"}`; the child sends
+`{"log"}` and `{"ask"}` any number of times, then `{"outcome"}`, or `{"lacking"}` where the system has no thread or
+process left. Both count the calls, and `ask` says during which it was asked: by a thread that a handler left behind, it
+may be an earlier one. What the handler prints goes through a pipe in the place of stdout and stderr, and so outlives
+the child.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cronlite.dispatch import outcomes
+from cronlite.dispatch import outcomes, tracing
 from cronlite.documents.runs import Outcome
 from cronlite.handlers.registry import CurrentRun, Elsewhere, awaited, be_at_home, enter_run
 from cronlite.handlers.shortage import NotStarted
@@ -84,6 +85,7 @@ class _Child:
                 elif "path" in message:
                     sys.path[:] = message["path"]
                 elif "bye" in message:
+                    tracing.flush()
                     os._exit(0)
                 else:
                     self._calls.put(message)
@@ -122,7 +124,9 @@ class _Child:
         if message["home"]:
             be_at_home(Elsewhere(**message["home"]))
         try:
-            return outcomes.returned(awaited(_function(message["function"])(message["params"])))
+            function = _function(message["function"])
+            tracing.enter(message["traceparent"])  # now that the application is imported, and perhaps OpenTelemetry
+            return outcomes.returned(awaited(function(message["params"])))
         except NotStarted:
             raise
         except BaseException as raised:  # noqa: BLE001 - a handler may raise anything

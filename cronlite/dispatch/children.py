@@ -36,13 +36,18 @@ class Children:
         self._closed = False
 
     def call(
-        self, run: Run, handler: Handler, still_mine: Callable[[], bool], begin: Callable[[Callable[[], None]], None]
+        self,
+        run: Run,
+        handler: Handler,
+        still_mine: Callable[[], bool],
+        begin: Callable[[Callable[[], None]], None],
+        traceparent: str | None = None,
     ) -> Outcome:
         """Run a handler in a child, and return what becomes of that; `begin` hears how to cut it off.
 
         Raises NotStarted, after a moment's wait, where there can be no child now.
         """
-        request = _request(run, handler, self._home)
+        request = _request(run, handler, self._home, traceparent)
         try:
             return self._call(request, still_mine, begin)
         except NotStarted:
@@ -128,7 +133,7 @@ class Children:
             self._busy.discard(child)
 
 
-def _request(run: Run, handler: Handler, home: Home | None) -> bytes:
+def _request(run: Run, handler: Handler, home: Home | None, traceparent: str | None = None) -> bytes:
     request = {
         "run": {name: getattr(run, name) for name in _RUN_FIELDS} | {"due_at": run.due_at.isoformat()},
         "function": handler.qualified,
@@ -136,6 +141,7 @@ def _request(run: Run, handler: Handler, home: Home | None) -> bytes:
         # The URI may hold a password, so it goes by no argument and no environment.
         "home": home and {"uri": home.uri, "quota": home.quota},
         "level": logging.getLogger().getEffectiveLevel(),
+        "traceparent": traceparent,
     }
     try:
         return line(request)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from cronlite.dispatch import outcomes
+from cronlite.dispatch import outcomes, tracing
 from cronlite.dispatch.calls import Call, stepwise
 from cronlite.dispatch.children import Children
 from cronlite.dispatch.limits import Limits
@@ -49,6 +49,7 @@ class Handling:
         """Run a handler in this thread or in a child process."""
         if call.handler is None or not self._is_allowed(call.run):
             return None
+        call.span = tracing.begin(call.run, call.handler)
         outcome = contextvars.Context().run(self._run, call, call.handler)
         if os.getpid() != self._pid:
             os._exit(0)  # a fork that came back out of its handler: its parent has the pool
@@ -58,6 +59,7 @@ class Handling:
         """Run an async handler on the loop that awaits this."""
         if call.handler is None or not self._is_allowed(call.run):
             return None
+        call.span = tracing.begin(call.run, call.handler)
         self._enter(call)
         self._limits.start(call)
         try:
@@ -71,7 +73,8 @@ class Handling:
         try:
             if handler.isolation == "process":
                 ask, begin = partial(self._ask, call), partial(self._limits.start, call)
-                return self._children.call(call.run, handler, ask, begin)
+                traceparent = call.span.traceparent if call.span else call.run.traceparent
+                return self._children.call(call.run, handler, ask, begin, traceparent)
             self._limits.start(call)
             return outcomes.returned(awaited(handler.function(call.run.params)))
         except NotStarted as lacking:
@@ -96,6 +99,8 @@ class Handling:
     def _enter(self, call: Call) -> None:
         enter_run(CurrentRun.of(call.run, partial(self._ask, call), self._home))
         enter_tail(call.tail)
+        if call.span:
+            call.span.enter()
 
     def _ask(self, call: Call) -> bool:
         is_over = call.is_settled or call.cut_off or self.is_closed

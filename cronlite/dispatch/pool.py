@@ -170,6 +170,9 @@ class Pool:
             self._waiting.clear()
             for _ in range(self._threads):
                 self._handovers.put(None)
+        for call in self._seated():
+            if call.span:  # nothing more is heard of it
+                call.span.end(None)
         self._alarm.close()
         self._children.close()
         self._loops.close()
@@ -331,6 +334,8 @@ class Pool:
         return True
 
     def _tell(self, call: Call, outcome: Outcome | None) -> None:
+        if call.span:
+            call.span.end(outcome)
         if self._closed:
             return
         printed = call.tail.end()

@@ -10,7 +10,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
-from cronlite.documents import attempts, checks, schedules
+from cronlite.documents import attempts, checks, schedules, traceparent
 from cronlite.documents.attempts import Attempt
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import Fault, InvalidInput
@@ -86,6 +86,8 @@ class Run:
     """Until when somebody follows its output, so that it is stored while it comes."""
     output_attempt: int | None = None
     """The attempt that `output` is of, where it was stored while that was at work."""
+    traceparent: str | None = None
+    """The trace of whoever asked for it, as W3C's Trace Context writes that."""
     ahead: bool = field(default=False, repr=False, compare=False)
     """Made with the others of its minute, before the instant at which it is due. Not stored."""
 
@@ -157,6 +159,7 @@ def read(document: Mapping[str, Any]) -> Run:
         run = Run(id=document["_id"], **{name: document[name] for name in _STORED if name in document})
     except (TypeError, KeyError) as broken:
         raise InvalidInput(Fault("_id", document.get("_id"), f"is no whole run: {broken}", "remove it")) from None
+    run.traceparent = traceparent.readable(run.traceparent)
     return check(run)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from cronlite.documents.runs import SUCCEEDED
-from cronlite.store.contract import Store
+from cronlite.store.contract import ClaimQuery, RunQuery, Store
 from tests.store.samples import LANE, NOW, a_foreign_schedule, a_run, a_running, a_schedule, add
 
 SECOND = timedelta(seconds=1)
@@ -32,3 +32,14 @@ def test_paused_schedules_are_counted_apart(store: Store) -> None:
     ):
         store.add_schedule(schedule)
     assert store.count_paused(NOW) == (2, 6)
+
+
+def test_a_run_keeps_the_trace_of_whoever_asked_and_no_other_text(store: Store) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    add(store, a_run("traced", traceparent=trace), a_run("foreign", traceparent="00-x"), a_run("none"))
+    assert {run.id: run.traceparent for run in store.runs(RunQuery())} == {
+        "traced": trace,
+        "foreign": None,
+        "none": None,
+    }
+    assert {run.traceparent for run in store.claim_runs("d1", ClaimQuery(["extract"], NOW, 9))} == {trace, None}

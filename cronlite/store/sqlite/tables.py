@@ -183,6 +183,7 @@ RUNS = Table(
         "earlier_attempts": ATTEMPTS,
         "watched_until": DATE,
         "output_attempt": NUMBER,
+        "traceparent": TEXT,
     },
 )
 
