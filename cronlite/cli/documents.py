@@ -13,6 +13,7 @@ from cronlite.client.doctor import Finding
 from cronlite.client.failing import Failing
 from cronlite.client.status import Status
 from cronlite.client.why import Answer
+from cronlite.documents.changes import Change
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import FIELDS, Document, Schedule
@@ -32,6 +33,13 @@ def schedule(given: Schedule, now: datetime) -> dict[str, Any]:
 def unreadable(document: Document, faults: list[str]) -> dict[str, Any]:
     """Return a schedule that cannot be read: `id`, `name`, what is wrong in `faults`, and the `document` as it is."""
     return {"id": document.get("_id"), "name": document.get("name"), "faults": faults, "document": document}
+
+
+def change(change: Change) -> dict[str, Any]:
+    """Return a change: `id`, `schedule`, `name`, `kind`, `at`, `actor`, `way`, `before`, `after` and `certain`."""
+    names = ("id", "schedule", "name", "kind", "at", "before", "after", "certain")
+    actor, way = (change.actor.name, change.actor.way) if change.actor else (None, None)
+    return {name: getattr(change, name) for name in names} | {"actor": actor, "way": way}
 
 
 _OWN = ("earlier_attempts", "ahead")

@@ -31,6 +31,8 @@ def schedule_document(cron: Cronlite, ref: str) -> Document:
     found = _schedule(cron, ref)
     if found is not None:
         return found
+    if ref and cron.history.knows(ref):
+        raise NotFound(f"schedule {shown(ref)} was removed; 'cronlite removed' lists it, and 'restore' stores it again")
     some = cron.store.schedules(ScheduleQuery(limit=_NAMES_LOOKED_AT))
     names = (document["name"] for document in some if "name" in document)
     close = suggestion(ref, map(str, names)) if ref else ""

@@ -101,6 +101,11 @@ def schedule_names(context: click.Context) -> list[str]:
     return _in_time(lambda cron: [s.get("name") or s["_id"] for s in cron.store.schedules(some)], context)
 
 
+def removed_names(context: click.Context) -> list[str]:
+    """List names and ids of schedules that were removed, for a shell that completes."""
+    return _in_time(lambda cron: [one.name or one.schedule for one in cron.history.removed(1_000)], context)
+
+
 def run_ids(context: click.Context) -> list[str]:
     """List the ids of the last runs, for a shell that completes."""
     return _in_time(lambda cron: [run.id for run in cron.runs(limit=100)], context)

@@ -57,19 +57,28 @@ class History:
             before = page[-1].at
         return list(islice(gone.values(), limit))
 
+    def knows(self, id: str) -> bool:
+        """Tell whether there is or was a schedule with an id or a name."""
+        try:
+            self._read(text(id, "id"))
+        except NotFound:
+            return False
+        return True
+
+    def undone(self, id: str, to: str | None = None) -> Schedule:
+        """Return what `undo` would make of a schedule, without doing so. Raises what that raises."""
+        document, fields = self._back(text(id, "id"), to)
+        return schedules.read({name: value for name, value in (document | fields).items() if value is not None})
+
     def undo(self, id: str, to: str | None = None, *, actor: Actor | str | None = None) -> Schedule:
         """Take the last change of a schedule back, or all since the change `to` (its id), and return the schedule.
 
         That is a change as well, and can be undone. Raises Conflict where somebody else has changed the same fields
         since, and NotFound where there is nothing to take back.
         """
-        document, changes = self._read(text(id, "id"))
-        if document is None and to is None:
+        document, fields = self._back(text(id, "id"), to)
+        if not fields:
             return self.restore(id, actor=actor)
-        if document is None:
-            raise Conflict(f"schedule {shown(id)} was removed; restore it first")
-        fields = _back_by_one(document, changes) if to is None else _back_to(document, changes, text(to, "to"))
-        fields = _from_now_on(fields, document, self._opened.now())
         return requests.change(self._opened, document, fields, actor_of(actor))
 
     def restore(self, id: str, *, actor: Actor | str | None = None) -> Schedule:
@@ -80,20 +89,34 @@ class History:
         document, changes = self._read(text(id, "id"))
         if document is not None:
             raise Conflict(f"schedule {shown(id)} is there; 'undo' takes its last change back")
-        last = next((change for change in changes if change.kind == "removed"), None) or self._last_named(id)
+        try:
+            schedule = schedules.read(self._as_removed(id, changes))
+        except InvalidInput as refused:
+            raise Conflict(f"schedule {shown(id)} cannot be read as it was when it was removed: {refused}") from None
+        requests.add(self._opened, schedule, actor_of(actor), again=True)
+        return schedule
+
+    def _back(self, id: str, to: str | None) -> tuple[Document, dict[str, Any]]:
+        """Return a schedule, and the fields that take its last change back; of one that is gone, what to store."""
+        document, changes = self._read(id)
+        if document is None and to is None:
+            return self._as_removed(id, changes), {}
+        if document is None:
+            raise Conflict(f"schedule {shown(id)} was removed; restore it first")
+        fields = _back_by_one(document, changes) if to is None else _back_to(document, changes, text(to, "to"))
+        return document, _from_now_on(fields, document, self._opened.now())
+
+    def _as_removed(self, id: str, changes: Sequence[Change]) -> Document:
+        """Return the document of a schedule as it was when it was removed, but due from now on only."""
+        last = next((change for change in changes if change.kind == "removed"), None)
         if last is None or last.before is None:
             raise NotFound(f"no removed schedule has the id or name {shown(id)}")
         _require_whole(last.before)
         now = self._opened.now()
         kept = {name: value for name, value in last.before.items() if value is not None}
         active_from = kept.get("active_from")
-        kept |= {"_id": last.schedule, "updated_at": now, "active_from": max(now, active_from or now)}
-        try:
-            schedule = schedules.read(kept)
-        except InvalidInput as refused:
-            raise Conflict(f"schedule {shown(id)} cannot be read as it was when it was removed: {refused}") from None
-        requests.add(self._opened, schedule, actor_of(actor), again=True)
-        return schedule
+        since = max(now, active_from) if isinstance(active_from, datetime) else now
+        return {**kept, "_id": last.schedule, "updated_at": now, "active_from": since}
 
     def _read(self, ref: str) -> tuple[Document | None, list[Change]]:
         """Fetch a schedule, if it is there, and the changes of it that happened."""
@@ -109,7 +132,9 @@ class History:
 
     def _last_named(self, name: str) -> Change | None:
         """Return the last removal of a schedule with a name."""
-        return next((change for change in self.removed(None) if change.name == name), None)
+        found = self._opened.store.changes(ChangeQuery(kind="removed", name=name, limit=_PAGE))
+        there = self._documents([change.schedule for change in found])
+        return next((change for change in found if change.schedule not in there), None)
 
     def _happened(self, found: Sequence[Change]) -> list[Change]:
         by_schedule: dict[str, list[Change]] = defaultdict(list)

@@ -10,9 +10,10 @@ from cronlite.client.status import how_to_register, status
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule
-from cronlite.store.contract import Store
+from cronlite.store.contract import ChangeQuery, Store
 from cronlite.when import clock, pattern
 from cronlite.when.clock import utc_minute, utc_second
+from cronlite.wording import changes as words
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,21 @@ def why(store: Store, schedule: Schedule, tick: datetime) -> Answer:
         against = [_by_the_ledger(store, schedule, tick, now)]
     reasons = [reason for _, reason in against]
     changed_at = schedule.updated_at if schedule.updated_at != schedule.created_at else None
-    if changed_at and tick < changed_at and against[0][0] != "changed_since":
-        reasons.append(
-            f"it was last changed at {utc_second(changed_at)}, after that minute; this goes by what it is now"
-        )
+    if changed_at and tick < changed_at:
+        if against[0][0] != "changed_since":
+            reasons.append(
+                f"it was last changed at {utc_second(changed_at)}, after that minute; this goes by what it is now"
+            )
+        reasons += _who_changed(store, schedule)
     return Answer(against[0][0], tuple(reasons))
+
+
+def _who_changed(store: Store, schedule: Schedule) -> list[str]:
+    """Say who changed a schedule last, and what, if that is known."""
+    last = store.changes(ChangeQuery(schedule=schedule.id, limit=1))
+    if not last or last[0].left_at != schedule.updated_at:
+        return []
+    return [f"that was {words.by(last[0])}: {words.what(last[0])}; 'cronlite history {schedule.id}' tells more"]
 
 
 def _against(schedule: Schedule, tick: datetime) -> Iterator[tuple[str, str]]:

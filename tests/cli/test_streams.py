@@ -25,6 +25,10 @@ WORDS = {
     "remove": ["r1", "r2"],
     "pause": ["n"],
     "resume": ["n"],
+    "history": ["n"],
+    "undo": ["undone"],
+    "removed": [],
+    "restore": ["gone"],
     "next": ["-n", "3"],
     "why": ["n", "--at", "now"],
     "import-crontab": ["-", "--tz", "UTC"],
@@ -94,8 +98,10 @@ print(json.dumps(ended))
 def uri(uri: str) -> str:
     """A store with something for each command to act on."""
     with Cronlite(uri) as cron:
-        for name in ("n", "r1", "r2"):
+        for name in ("n", "r1", "r2", "undone", "gone"):
             cron.schedule("u", name=name, cron="0 3 * * *", overlap="allow")
+        cron.update("undone", note="x")
+        cron.remove("gone")
         for key in ("done", "c1", "c2"):
             run = cron.store.run(cron.enqueue("h").id)
             assert run is not None
@@ -144,7 +150,7 @@ def test_no_command_minds_its_streams(uri: str, state: str, codes: dict[str, int
         assert "Traceback" not in told, (name, told)
         assert "Exception ignored" not in told, (name, told)
     with Cronlite(uri) as cron:  # what was asked for was done, to all that were named
-        assert {schedule.name for schedule in cron.schedules()} == {"n", None}
+        assert {schedule.name for schedule in cron.schedules()} == {"n", "undone", "gone", None}
         assert {run.id for run in cron.runs(state="cancelled")} == {"done", "c1", "c2"}
 
 

@@ -34,6 +34,8 @@ class ChangeQuery:
     schedules: Collection[str] | None = None
     """Of any of these schedules."""
     kind: str | None = None
+    name: str | None = None
+    """Of schedules that were called so."""
     before: datetime | None = None
     """Made before this instant."""
     limit: int | None = None

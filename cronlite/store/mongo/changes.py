@@ -111,6 +111,7 @@ class Changes(Collections):
         asked: Document = {
             "schedule": _of_schedules(query),
             "kind": query.kind,
+            "name": query.name,
             "at": None if query.before is None else {"$lt": query.before},
         }
         wanted = {name: value for name, value in asked.items() if value is not None}

@@ -32,7 +32,12 @@ class Changes(Tables):
         return refused
 
     def changes(self, query: ChangeQuery) -> list[Change]:
-        asked = {"schedule = ?": query.schedule, "kind = ?": query.kind, "at < ?": milliseconds(query.before)}
+        asked = {
+            "schedule = ?": query.schedule,
+            "kind = ?": query.kind,
+            "name = ?": query.name,
+            "at < ?": milliseconds(query.before),
+        }
         terms = {term: value for term, value in asked.items() if value is not None}
         if query.schedules is not None:
             terms[f"schedule {IN_LIST}"] = listed(query.schedules)
