@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from cronlite.errors import CONTROL, Fault, InvalidInput, shown
 
@@ -23,6 +24,8 @@ MAX_RESULT_BYTES = 64 * 1024
 SET_ASIDE = "set_aside"
 _INT64 = range(-(2**63), 2**63)
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,99}\Z", re.ASCII)
+_WEB_ADDRESS = re.compile(r"https?://[!-~]+\Z")
+_LONGEST_ADDRESS = 1_000
 _HANDLER_NAME = re.compile(r"[A-Za-z_][\w.:-]{0,199}\Z", re.ASCII)
 
 
@@ -90,6 +93,23 @@ def queue_name(value: object) -> Complaint:
     if isinstance(value, str) and _QUEUE_NAME.match(value):
         return None
     return "is no queue name", "give letters, digits, . _ and -, not beginning with . or -, at most 100"
+
+
+def web_address(value: object) -> Complaint:
+    """Check for a URL of http or https that names a host and holds no password, or none."""
+    if value is None:
+        return None
+    remedy = "give https://host/path"
+    if not isinstance(value, str) or len(value) > _LONGEST_ADDRESS or not _WEB_ADDRESS.match(value):
+        return "is no URL of http or https, in printable ASCII, of at most 1000 characters", remedy
+    try:
+        parts = urlsplit(value)
+        has_host = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        has_host = False
+    if not has_host or "@" in parts.netloc or parts.fragment:
+        return "names no host, or holds a user, a password or a fragment", remedy
+    return None
 
 
 def mapping(value: object) -> Complaint:

@@ -36,6 +36,8 @@ class ScheduleOptions(RunOptions, total=False):
     active_from: datetime | None
     active_until: datetime | None
     deadline_seconds: float | None
+    late_after_seconds: float | None
+    ping_url: str | None
     overlap: Overlap
     catch_up: CatchUp
     tags: list[str] | tuple[str, ...]
@@ -53,6 +55,8 @@ class Declaration(RunOptions, total=False):
     enabled: bool
     active_until: datetime | None
     deadline_seconds: float | None
+    late_after_seconds: float | None
+    ping_url: str | None
     overlap: Overlap
     catch_up: CatchUp
     tags: list[str] | tuple[str, ...]
@@ -103,6 +107,8 @@ class ScheduleChanges(TypedDict, total=False):
     active_from: datetime | None
     active_until: datetime | None
     deadline_seconds: float | None
+    late_after_seconds: float | None
+    ping_url: str | None
     overlap: Overlap | None
     catch_up: CatchUp | None
     retries: int | None

@@ -79,6 +79,9 @@ class Run:
     reason: str | None = None
     retry_of: str | None = None
     deadline_at: datetime | None = None
+    late_at: datetime | None = None
+    """When it counts as overdue, unless it has begun."""
+    ping_url: str | None = None
     sent_at: datetime | None = None
     expires_at: datetime | None = None
     earlier_attempts: list[Mapping[str, Any]] | None = None
@@ -135,7 +138,7 @@ class Run:
 _STORED = tuple(f.name for f in fields(Run) if f.name not in ("id", "ahead"))
 _values = attrgetter(*_STORED)
 _RETRYING = ("retries", "retry_delay_seconds", "timeout_seconds", "on_crash")
-_POLICIES = ("user", "handler", "params", "queue", "overlap", *_RETRYING)
+_POLICIES = ("user", "handler", "params", "queue", "overlap", "ping_url", *_RETRYING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +202,10 @@ def of_schedule(schedule: Schedule, tick: datetime, now: datetime) -> Run:
         deadline_at=None
         if schedule.deadline_seconds is None
         else whole_milliseconds(tick + timedelta(seconds=schedule.deadline_seconds)),
+        late_at=None
+        if schedule.late_after_seconds is None
+        else whole_milliseconds(tick + timedelta(seconds=schedule.late_after_seconds)),
+        ping_url=schedule.ping_url,
         # Each by its name, which takes two thirds of the time.
         user=schedule.user,
         handler=schedule.handler,
@@ -384,7 +391,8 @@ _CHECKS: dict[str, checks.Check] = {
     "due_at": _needed(checks.instant),
     "queued_at": _needed(checks.instant),
     **dict.fromkeys(("run_at", "started_at", "finished_at", "expires_at"), checks.instant),
-    "deadline_at": checks.instant,
+    **dict.fromkeys(("deadline_at", "late_at"), checks.instant),
+    "ping_url": checks.web_address,
     "sent_at": checks.instant,
     "watched_until": checks.instant,
     "output_attempt": _if_any(checks.number(0, 2**31, whole=True)),

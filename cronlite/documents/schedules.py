@@ -66,6 +66,10 @@ class Schedule:
     timeout_seconds: float | None = None
     deadline_seconds: float | None = None
     on_crash: OnCrash = "retry"
+    late_after_seconds: float | None = None
+    """How long after a due minute its run has to begin, before somebody hears that it is overdue."""
+    ping_url: str | None = None
+    """What is called at a run's start, success and failure, as Healthchecks' ping API has it."""
     tags: tuple[str, ...] = ()
     note: str = ""
     owner: str | None = None
@@ -355,6 +359,7 @@ _SHARED_CHECKS: dict[str, values.Check] = {
     "timeout_seconds": values.number(0.001, _YEAR_SECONDS, none=True),
     "deadline_seconds": values.number(0.001, _YEAR_SECONDS, none=True),
     "on_crash": values.one_of("retry", "abandon"),
+    "late_after_seconds": values.number(1, _YEAR_SECONDS, none=True),
 }
 _OWN_CHECKS: dict[str, values.Check] = {
     "id": values.label(200),
@@ -365,6 +370,7 @@ _OWN_CHECKS: dict[str, values.Check] = {
     "pause_reason": values.label(1_000),
     "active_from": values.instant,
     "active_until": values.instant,
+    "ping_url": values.web_address,
     "tags": values.tags,
     "note": values.text(10_000),
     "origin": _origin,

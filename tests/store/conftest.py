@@ -21,7 +21,7 @@ from tests.services.mongod import Mongod, existing_server, with_database
 
 T = TypeVar("T")
 
-COLLECTIONS = ("schedules", "changes", "runs", "ticks", "daemons")
+COLLECTIONS = ("schedules", "runs", "ticks", "daemons", "changes", "alarms", "duties")
 MONGOD = pytest.param("mongod", marks=pytest.mark.mongod)
 Open = Callable[[], Store]
 """Opens one more store on the data of this test."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from cronlite.store.contract.alarms import AlarmQuery, Alarms
 from cronlite.store.contract.changes import ChangeQuery, Changes, Refusal, Write
 from cronlite.store.contract.daemons import Daemons
 from cronlite.store.contract.runs import Backlog, ClaimQuery, RunQuery, Runs, UnsentQuery
@@ -24,6 +25,7 @@ from cronlite.store.contract.views import Timing, Views
 
 __all__ = [
     "MAX_TEXTS",
+    "AlarmQuery",
     "Backlog",
     "ChangeQuery",
     "ClaimQuery",
@@ -39,8 +41,8 @@ __all__ = [
 ]
 
 
-class Store(Schedules, Changes, Ticks, Runs, Daemons, Views, Protocol):
-    """Where schedules, their history, runs, ticks and daemons are kept. Safe to share between threads."""
+class Store(Schedules, Changes, Ticks, Runs, Daemons, Alarms, Views, Protocol):
+    """Where schedules, their history, runs, ticks, daemons and alarms are kept. Safe to share between threads."""
 
     @property
     def address(self) -> str:

@@ -100,6 +100,11 @@ class Runs(Protocol):
     def unsent_runs(self, query: UnsentQuery) -> list[Run]:
         """List queued runs with `run_at <= now` that no broker has, the oldest `run_at` first."""
 
+    def late_runs(self, now: datetime, limit: int) -> list[Run]:
+        """List runs with `late_at <= now` that are queued and were never claimed, the longest late first, and the
+        running ones: whether those have begun, the caller finds out.
+        """
+
     def change_runs(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
         """Set fields (None removes one) of runs that are still in the state, with the daemon and the attempt that
         the given run has; return the ids of those that were not. A change whose earlier write landed without an

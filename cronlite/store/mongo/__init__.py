@@ -12,6 +12,7 @@ from typing import Any
 from pymongo import MongoClient
 
 from cronlite.documents.schedules import Document
+from cronlite.store.mongo.alarms import Alarms
 from cronlite.store.mongo.changes import Changes
 from cronlite.store.mongo.connection import connect
 from cronlite.store.mongo.daemons import Daemons
@@ -28,7 +29,7 @@ from cronlite.when.clock import whole_milliseconds
 __all__ = ["MongoStore"]
 
 
-class MongoStore(Schedules, Changes, Ticks, Runs, Lanes, Views, Daemons):
+class MongoStore(Schedules, Changes, Ticks, Runs, Lanes, Views, Daemons, Alarms):
     """The store's contract, kept by a MongoDB: a replica set or a standalone server."""
 
     def __init__(self, client: MongoClient[Document], database: str, address: str) -> None:

@@ -36,7 +36,7 @@ _ESCAPE = "a user or password with one of : / ? # [ ] @ % has to be percent-esca
 
 
 class Collections:
-    """The four collections, read from the primary and written so that nothing acknowledged is lost.
+    """The collections, read from the primary and written so that nothing acknowledged is lost.
 
     pymongo's clients do not survive a fork: a child process opens a store of its own.
     """
@@ -55,6 +55,8 @@ class Collections:
         self._runs: Collection[Document] = self._database.get_collection("runs", NAIVE)
         self._ticks: Collection[Document] = self._database["ticks"]
         self._daemons: Collection[Document] = self._database["daemons"]
+        self._alarms: Collection[Document] = self._database["alarms"]
+        self._duties: Collection[Document] = self._database["duties"]
         self._hints: dict[str, str] = {}
         """The names of indexes on schedules that are known to be there, by the names that they have here."""
 

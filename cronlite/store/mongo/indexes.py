@@ -129,6 +129,14 @@ INDEXES = (
         _SLOW,
         {"partialFilterExpression": {"state": QUEUED}},
     ),
+    # Only those that are to begin in time, and have not.
+    Index(
+        "runs",
+        "cronlite_late",
+        _up("state", "late_at"),
+        _SLOW,
+        {"partialFilterExpression": {"state": QUEUED, "late_at": {"$exists": True}}},
+    ),
     Index(
         "runs",
         "cronlite_expiry",

@@ -30,7 +30,7 @@ from cronlite.store.mongo.failures import (
     translated,
     translated_search,
 )
-from cronlite.store.mongo.readable import Readable, abandoned
+from cronlite.store.mongo.readable import Readable, abandoned, readable
 from cronlite.store.mongo.run_changes import shows, written_at_once, written_singly
 from cronlite.store.mongo.turns import Turns
 
@@ -91,6 +91,13 @@ class Runs(Readable, Turns):
         ready = {"state": QUEUED, "sent_at": sent, "run_at": {"$lte": query.now}, **of_queues(query.queues)}
         unsent = self._runs.find(ready).sort([("sent_at", 1), ("run_at", 1)]).limit(query.limit)
         return list(self._read_or_abandon(unsent, query.now))
+
+    @translated
+    def late_runs(self, now: datetime, limit: int) -> list[Run]:
+        late: Document = {"late_at": {"$lte": now}}
+        waiting = self._runs.find({"state": QUEUED, **late, "attempt": 0}).sort("late_at").limit(limit)
+        running = self._runs.find({"state": RUNNING, **late}).limit(limit)
+        return [*readable(waiting), *readable(running)]
 
     def _claim(self, daemon: str, wanted: Sequence[Run], now: datetime) -> list[Run]:
         if not wanted:

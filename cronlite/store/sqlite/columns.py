@@ -76,6 +76,18 @@ def _parsed_attempts(value: Any) -> Any:
     return entries
 
 
+def _told(value: Any) -> Any:
+    return _json({channel: entry | {"told_at": milliseconds(entry["told_at"])} for channel, entry in value.items()})
+
+
+def _parsed_told(value: Any) -> Any:
+    entries = _parsed(value)
+    if isinstance(entries, dict):
+        for entry in filter(lambda entry: isinstance(entry, dict), entries.values()):
+            entry["told_at"] = instant(entry.get("told_at"))
+    return entries
+
+
 KEY = Kind("TEXT NOT NULL UNIQUE")
 TEXT = Kind("TEXT")
 WORDS = Kind("TEXT", _text)  # of handlers and errors, which nobody has checked
@@ -84,5 +96,6 @@ BOOL = Kind("INTEGER", read=_truth)
 DATE = Kind("INTEGER", milliseconds, instant)
 JSON = Kind("TEXT", _json, _parsed)
 ATTEMPTS = Kind("TEXT", _attempts, _parsed_attempts)
+TOLD = Kind("TEXT", _told, _parsed_told)
 # Without a type SQLite converts nothing: 5 and '5' stay what they are.
 SPELLING = Kind("")

@@ -41,7 +41,7 @@ NEWEST_FIRST = Order("queued_at, _id", "(queued_at, _id) < (?, ?)", "ORDER BY qu
 
 
 class Tables:
-    """The four tables, on one connection that all threads of the process share under a lock.
+    """The tables, on one connection that all threads of the process share under a lock.
 
     It is opened at first use, closed before each fork, and opened anew on both sides: a child inherits the record of
     the parent's file locks but not the locks, so that the parent's exit would delete the write-ahead log that the child

@@ -81,6 +81,14 @@ class Runs(Turns):
         rows = self._read(statement, [*sent, milliseconds(query.now), *queues, query.limit])
         return list(readable(map(RUNS.document, rows)))
 
+    def late_runs(self, now: datetime, limit: int) -> list[Run]:
+        until = [milliseconds(now), limit]
+        rows = self._read(
+            f"{RUNS.select} WHERE state = 'queued' AND attempt = 0 AND late_at <= ? ORDER BY late_at LIMIT ?", until
+        )
+        rows += self._read(f"{RUNS.select} WHERE state = 'running' AND late_at <= ? LIMIT ?", until)
+        return list(readable(map(RUNS.document, rows)))
+
     def change_runs(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
         with self._write() as connection:
             return {id for change in shared(changes) for id in _not_changed(connection, change)}

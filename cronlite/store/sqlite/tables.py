@@ -13,7 +13,7 @@ from typing import Any
 
 from cronlite.documents.runs import LARGE
 from cronlite.errors import StoreError
-from cronlite.store.sqlite.columns import ATTEMPTS, BOOL, DATE, JSON, KEY, NUMBER, SPELLING, TEXT, WORDS, Kind
+from cronlite.store.sqlite.columns import ATTEMPTS, BOOL, DATE, JSON, KEY, NUMBER, SPELLING, TEXT, TOLD, WORDS, Kind
 
 LAST_CHARACTER = "\U0010ffff"  # no text that begins with a prefix sorts behind the prefix and this
 MAX_VARIABLES = 999  # of one statement, before SQLite 3.32
@@ -137,6 +137,8 @@ SCHEDULES = Table(
         "timeout_seconds": NUMBER,
         "deadline_seconds": NUMBER,
         "on_crash": TEXT,
+        "late_after_seconds": NUMBER,
+        "ping_url": TEXT,
         "tags": JSON,
         "note": TEXT,
         "owner": TEXT,
@@ -178,6 +180,8 @@ RUNS = Table(
         "reason": WORDS,
         "retry_of": TEXT,
         "deadline_at": DATE,
+        "late_at": DATE,
+        "ping_url": TEXT,
         "sent_at": DATE,
         "expires_at": DATE,
         "earlier_attempts": ATTEMPTS,
@@ -249,8 +253,49 @@ CHANGES = Table(
     },
 )
 
-TABLES = (SCHEDULES, RUNS, TICKS, DAEMONS, CHANGES)
-ADDED = (CHANGES,)
+ALARMS = Table(
+    "alarms",
+    {
+        "_id": KEY,
+        "kind": TEXT,
+        "title": WORDS,
+        "detail": WORDS,
+        "command": WORDS,
+        "raised_at": DATE,
+        "since_at": DATE,
+        "last_at": DATE,
+        "schedule": TEXT,
+        "name": WORDS,
+        "run": TEXT,
+        "user": TEXT,
+        "handler": TEXT,
+        "tags": JSON,
+        "times": NUMBER,
+        "event": BOOL,
+        "cleared_at": DATE,
+        "acked_at": DATE,
+        "acked_by": WORDS,
+        "told": TOLD,
+    },
+)
+
+DUTIES = Table(
+    "duties",
+    {
+        "_id": KEY,
+        "daemon": TEXT,
+        "until": DATE,
+        "told_at": DATE,
+        "error": WORDS,
+        "failing_since": DATE,
+        "failures": NUMBER,
+        "next_at": DATE,
+        "looked_at": DATE,
+    },
+)
+
+TABLES = (SCHEDULES, RUNS, TICKS, DAEMONS, CHANGES, ALARMS, DUTIES)
+ADDED = (CHANGES, ALARMS, DUTIES)
 """The tables that the first version did not have yet."""
 
 # What a missing field means. The due query asks for ifnull(column, default), and the index is on that: IN never finds
@@ -311,6 +356,7 @@ INDEXES = {
     "schedules_ending": "INDEX schedules_ending ON schedules (active_until) WHERE active_until IS NOT NULL",
     "schedules_user": "INDEX schedules_user ON schedules (user)",
     "runs_unsent": "INDEX runs_unsent ON runs (sent_at, run_at, state) WHERE state = 'queued'",
+    "runs_late": "INDEX runs_late ON runs (late_at, attempt, state) WHERE state = 'queued' AND late_at IS NOT NULL",
     "runs_daemon": "INDEX runs_daemon ON runs (daemon, handler, state) WHERE state = 'running'",
     "runs_expiry": "INDEX runs_expiry ON runs (expires_at) WHERE expires_at IS NOT NULL",
     # Lists are wanted newest first, and few of millions. That of all runs is merged from those of the states.
@@ -323,6 +369,7 @@ INDEXES = {
     "changes_kind": "INDEX changes_kind ON changes (kind, at, _id)",
     "changes_at": "INDEX changes_at ON changes (at, _id)",
     "changes_expiry": "INDEX changes_expiry ON changes (expires_at)",
+    "alarms_cleared": "INDEX alarms_cleared ON alarms (cleared_at)",
     "ticks_undone": "INDEX ticks_undone ON ticks (daemon) WHERE done_at IS NULL",
 }
 # Of versions before this one. They ask for schedules_due by its name, so that it stays where it is.
