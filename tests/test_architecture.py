@@ -22,7 +22,7 @@ FLOORS = [
     ["when"],
     ["documents"],
     ["store", "handlers"],
-    ["dispatch", "crontab", "metrics", "wording"],
+    ["dispatch", "crontab", "alarms", "metrics", "wording"],
     ["daemon"],
     ["client"],
     ["web"],

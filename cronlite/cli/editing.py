@@ -69,6 +69,12 @@ _FIELDS = [
     click.option(
         "--deadline", type=Duration(none=True), help="How long after it is due a run may start. [default: none]"
     ),
+    click.option(
+        "--late-after", type=Duration(none=True), help="How long after it is due it is overdue. [default: the daemon's]"
+    ),
+    click.option(
+        "--ping-url", metavar="URL", help="Called at start, success and failure, as by Healthchecks; '' takes it away."
+    ),
     click.option("--active-from", type=Instant(), help="Never due before; no zone: on its own clock. [default: now]"),
     click.option("--active-until", type=_End(), help="Never due after, or none. [default: none]"),
     click.option(
@@ -141,16 +147,15 @@ def _changes(options: Mapping[str, Any], tz: str) -> dict[str, Any]:
         given = _from_line(line, given)
     if (delay := given.pop("retry_delay", None)) is not None:
         given["retry_delay_seconds"] = delay.total_seconds()
-    if (limit := given.pop("timeout", None)) is not None:
-        given["timeout_seconds"] = None if limit == NO_DURATION else limit.total_seconds()
-    if (limit := given.pop("deadline", None)) is not None:
-        given["deadline_seconds"] = None if limit == NO_DURATION else limit.total_seconds()
+    for name in ("timeout", "deadline", "late_after"):
+        if (limit := given.pop(name, None)) is not None:
+            given[f"{name}_seconds"] = None if limit == NO_DURATION else limit.total_seconds()
     for name in ("active_from", "active_until"):
         if name in given:
             given[name] = None if given[name] == NO_DURATION else _instant(given[name], tz)
     if "params" in given:
         given["params"] = checks.check_params(given["params"])
-    for name in ("name", "every"):
+    for name in ("name", "every", "ping_url"):
         if name in given:
             given[name] = given[name] or None
     if "tags" in given:

@@ -147,7 +147,7 @@ def show(session: Session, ref: str, as_json: bool) -> None:
 
 def _shown(schedule: Schedule, now: datetime) -> str:
     retries = f"{schedule.retries}, after {render.span(schedule.retry_delay_seconds)}, doubling"
-    limit, deadline = schedule.timeout_seconds, schedule.deadline_seconds
+    limit, deadline, late = schedule.timeout_seconds, schedule.deadline_seconds, schedule.late_after_seconds
     rows = [
         ("id", schedule.id),
         ("name", render.one_line(schedule.name or "")),
@@ -164,6 +164,8 @@ def _shown(schedule: Schedule, now: datetime) -> str:
         ("time-out", render.span(limit) if limit is not None else "none"),
         ("deadline", render.span(deadline) if deadline is not None else "none"),
         ("on crash", schedule.on_crash),
+        ("late after", render.span(late) if late is not None else ""),
+        ("pings", schedule.ping_url or ""),
         ("note", render.printable(schedule.note)),
         ("active from", render.dated(schedule.active_from, now)),
         ("active until", render.dated(schedule.active_until, now) if schedule.active_until else "no end"),

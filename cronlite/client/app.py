@@ -105,9 +105,10 @@ class Cronlite:
         `cron` takes a whole line instead, and `every` an interval, such as "10s", "90m" or "1d". `options` are the
         other fields of a schedule: handler, tz, enabled, overlap, catch_up, retries, retry_delay_seconds,
         timeout_seconds, on_crash, queue, tags, note; active_from and active_until, the first and the last instant at
-        which it may be due; deadline_seconds, after which a run that has not started is closed as missed. Declaring
-        again leaves a paused schedule paused unless `enabled` is given, and active from when it was. Inside a run,
-        `user` is that run's unless it is given.
+        which it may be due; deadline_seconds, after which a run that has not started is closed as missed;
+        late_after_seconds, after which one that has not begun is overdue, which raises an alarm; ping_url, which is
+        called at start, success and failure. Declaring again leaves a paused schedule paused unless `enabled` is given,
+        and active from when it was. Inside a run, `user` is that run's unless it is given.
         `actor` is who asks for it, for the history: a name, by default $CRONLITE_ACTOR or who this process runs as.
         Raises Conflict when the name is that of another user's schedule.
         """

@@ -20,7 +20,7 @@ from cronlite.when import pattern as cron
 
 _HIGHEST = {"minute": 59, "hour": 23, "day": 31, "month": 12, "weekday": 7}
 _POLICIES = ("overlap", "catch_up", "retries", "retry_delay_seconds", "timeout_seconds", "deadline_seconds", "on_crash")
-_IN_COMMENTS = (*_POLICIES, "active_until", "tags")
+_IN_COMMENTS = (*_POLICIES, "active_until", "late_after_seconds", "ping_url", "tags")
 _HEADER = (
     f"{MARK} comments like this one say what no crontab can; import-crontab finds a schedule again by its name in one",
     f"{MARK} cronie goes by CRON_TZ; to Debian's cron it means nothing, and every time is on the machine's own clock",
