@@ -107,6 +107,13 @@ def is_settled(waiting: Sequence[News], now: datetime) -> bool:
     return bool(at) and (now - max(at) >= SETTLE or now - min(at) >= timedelta(minutes=1))
 
 
+def channels_of(given: object) -> tuple[Channel, ...]:
+    """Return channels that were given as such, or as tables. Raises InvalidInput."""
+    if isinstance(given, (list, tuple)) and given and all(isinstance(one, Channel) for one in given):
+        return tuple(given)
+    return read_channels(given)
+
+
 def read_channels(given: object, place: str = "alarms") -> tuple[Channel, ...]:
     """Read a list of tables, each with `to`; raise InvalidInput with all that is wrong, and no URL in its text."""
     if given is None:

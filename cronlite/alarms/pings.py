@@ -62,8 +62,16 @@ class Pinger:
     A host that could not be reached rests for a minute, so that a dead one costs the others little.
     """
 
-    def __init__(self, call: Call, steady: Callable[[], float], lanes: int = LANES, waiting: int = WAITING) -> None:
-        self._call, self._steady, self._waiting = call, steady, waiting
+    def __init__(
+        self,
+        call: Call,
+        steady: Callable[[], float],
+        *,
+        lanes: int = LANES,
+        waiting: int = WAITING,
+        rest_seconds: float = REST_SECONDS,
+    ) -> None:
+        self._call, self._steady, self._rest_seconds = call, steady, rest_seconds
         self._lanes = [_Lane(self, number, waiting) for number in range(lanes)]
         self._resting: dict[str, float] = {}
         self.dropped = 0
@@ -95,7 +103,7 @@ class Pinger:
             problem = str(failed)
             log.warning("ping failed: %s", problem)
             if len(self._resting) < 10_000:
-                self._resting[host] = self._steady() + REST_SECONDS if self._is_dead(problem) else 0.0
+                self._resting[host] = self._steady() + self._rest_seconds if self._is_dead(problem) else 0.0
         except Exception as broken:
             problem = type(broken).__name__
             log.error("a fault of cronlite itself in a ping", exc_info=broken)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from cronlite.alarms.channels import Channel
 from cronlite.alarms.sending import Send, sender
 from cronlite.daemon import observing
+from cronlite.daemon.liveness import host_and_pid
 from cronlite.daemon.observing import BAD, OUT_OF_REACH
 from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.daemon.telling import Teller
@@ -24,6 +27,7 @@ from cronlite.logger import logger
 from cronlite.store.contract import Store
 
 log = logger("cronlite.alarms")
+T = TypeVar("T")
 
 ROUND_SECONDS = 10.0
 FIRST_ROUND_SECONDS = 2.0
@@ -45,15 +49,15 @@ class Alarming:
         self,
         store: Store,
         clock: StoreClock,
-        name: Callable[[], str],
         channels: Sequence[Channel] = (),
         late_after_seconds: float | None = None,
         senders: Mapping[str, Send] | None = None,
     ) -> None:
         """Raise ConfigurationError for a channel that cannot be used."""
-        self._store, self._clock, self._name = store, clock, name
+        self._store, self._clock = store, clock
+        self._me = secrets.token_hex(8)  # a daemon may be marked dead and change its name, and goes on telling
         known = senders or {}
-        self._tellers = [Teller(one, known.get(one.name) or sender(one), store, name) for one in channels]
+        self._tellers = [Teller(one, known.get(one.name) or sender(one), store, self._me) for one in channels]
         self._watch = Watch(store, late_after_seconds)
         self._ended: deque[Run] = deque(maxlen=MOST_NOTED)
         self._set_aside: deque[Callable[[datetime], Alarm]] = deque(maxlen=MOST_NOTED)
@@ -85,7 +89,7 @@ class Alarming:
 
     @property
     def trouble(self) -> str:
-        """Say in a sentence what keeps alarms from being raised, if that lasts; the store's absence is told elsewhere."""
+        """Say what keeps alarms from being raised, if that lasts; that the store is away is told elsewhere."""
         failing = self._failing
         if failing is None or steady() - failing[0] < FAILING_SECONDS:
             return ""
@@ -117,21 +121,23 @@ class Alarming:
 
     def round(self, now: datetime) -> None:
         """Raise, clear and tell what there is; whatever goes wrong is told in `trouble`, and tried again next time."""
-        try:
-            self._look(now)
-            self._store_is_back(now)
-            for teller in self._tellers:
-                teller.round(now)
-        except StoreUnavailable:
-            self._store_is_gone(now)
-        except Exception as broken:  # noqa: BLE001 - a fault here must cost no more than a round
-            self._fails(broken)
-        else:
+        failed: Exception | None = None
+        for step in (self._look, self._store_is_back, *(teller.round for teller in self._tellers)):
+            try:
+                step(now)
+            except StoreUnavailable:
+                self._store_is_gone(now)
+                return
+            except Exception as broken:  # noqa: BLE001 - a fault here must cost no more than a round
+                failed = broken
+        if failed is None:
             self._failing = None
+        else:
+            self._fails(failed)
 
     def _look(self, now: datetime) -> None:
         self._raise_noted(now)
-        duty = self._store.claim_duty(WATCH, self._name(), now, now + WATCH_LEASE)
+        duty = self._store.claim_duty(WATCH, self._me, now, now + WATCH_LEASE)
         if duty is None:
             return
         since = duty.looked_at or now
@@ -144,14 +150,14 @@ class Alarming:
             self._pruned_at = now
 
     def _raise_noted(self, now: datetime) -> None:
-        while self._ended or self._set_aside:
-            ended, aside = list(self._ended), list(self._set_aside)
+        ended, aside = _taken(self._ended), _taken(self._set_aside)
+        try:
             self._watch.ended(ended, now)
-            self._store.raise_alarms([make(now) for make in aside])
-            for _ in ended:
-                self._ended.popleft()
-            for _ in aside:
-                self._set_aside.popleft()
+            self._watch.set_aside([make(now) for make in aside])
+        except StoreError:
+            self._ended.extendleft(reversed(ended))
+            self._set_aside.extendleft(reversed(aside))
+            raise
 
     def _fails(self, broken: Exception) -> None:
         kind = "" if isinstance(broken, StoreError) else f"{type(broken).__name__}: "
@@ -169,7 +175,8 @@ class Alarming:
         if now - self._gone_since < OUT_OF_REACH:
             return
         if self._gone is None:
-            told = f"the store {self._store.address} is out of reach of {self._name()}"
+            host, pid = host_and_pid()
+            told = f"the store {self._store.address} is out of reach of {host} (pid {pid})"
             more = "Nothing can be claimed, ticked or recorded while it is; minutes are made up for as catch_up has it."
             self._gone = alarms.new(alarms.STORE, "store", told, now=now, since_at=self._gone_since, detail=more)
         self._tell_of_store(self._gone, now)
@@ -185,11 +192,16 @@ class Alarming:
             self._gone = None
 
     def _tell_of_store(self, gone: Alarm, now: datetime) -> bool:
-        return all([teller.tell_directly(gone, now) for teller in self._tellers])
+        told = [teller.tell_directly(gone, now) for teller in self._tellers]
+        return all(told)
 
 
 def _as_it_ended(run: Run, change: Changes) -> Run:
     return replace(run, **{name: value for name, value in change.items() if name in _TOLD})
+
+
+def _taken(noted: deque[T]) -> list[T]:
+    return [noted.popleft() for _ in range(len(noted))]
 
 
 _TOLD = {"state", "finished_at", "error", "output", "reason"}

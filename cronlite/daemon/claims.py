@@ -53,7 +53,7 @@ class Claimer:
         self._membership, self._handover, self._registry, self._options = membership, handover, registry, options
         self._store, self._clock = membership.store, membership.clock
         self.claim_soon = threading.Event()
-        self._figures = membership.figures
+        self._figures, self._reports = membership.figures, handover.reports
         self.outcomes = Outcomes(self._store, self._clock, self._recorded, self._figures)
         self._room = Room(self.pool, self.outcomes)
         self._freed_lanes = FreedLanes(self._store, self._clock)
@@ -239,6 +239,7 @@ class Claimer:
             return False
         run.started_at = now
         self._figures.started(run)
+        self._reports.began(run)
         return True
 
     def _still_mine(self, run: Run) -> bool:
@@ -258,6 +259,7 @@ class Claimer:
         self._let_go(run for run, _ in changes)
         if lost:
             self._doubt()  # somebody may have edited them, and now they are this daemon's without its knowing
+        self._reports.ended(changes, lost)
         if self._may_have_left_some:
             self.claim_soon.set()
         lanes = (run.lane for run, _ in changes if run.lane)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cronlite.daemon.reporting import NOBODY as NOBODY_HEARS
+from cronlite.daemon.reporting import Reports
 from cronlite.daemon.store_clock import StoreClock
 from cronlite.documents import runs
 from cronlite.documents.runs import Changes, Run
@@ -17,8 +19,10 @@ log = logger("cronlite.run")
 class Handover:
     """Hands claimed runs over to whichever daemon claims next. A run that has ended meanwhile stays as it is."""
 
-    def __init__(self, store: Store, clock: StoreClock, figures: Figures = NOBODY) -> None:
-        self._store, self._clock, self._figures = store, clock, figures
+    def __init__(
+        self, store: Store, clock: StoreClock, figures: Figures = NOBODY, reports: Reports = NOBODY_HEARS
+    ) -> None:
+        self._store, self._clock, self._figures, self.reports = store, clock, figures, reports
 
     def take_over(self, dead: str) -> int:
         """Put the runs of a dead daemon back into the queue, or abandon them if their policy says so; return how many.
@@ -34,6 +38,7 @@ class Handover:
                 what = "queued again" if change["state"] == runs.QUEUED else f"abandoned: {change['reason']}"
                 log.warning("run %s of dead daemon %s is %s", run.id, dead, what)
                 self._figures.closed(run, change["state"])
+        self.reports.ended(changes, lost)
         return len(changes) - len(lost)
 
     def give_back(self, claimed: Sequence[Run]) -> None:
@@ -52,3 +57,4 @@ class Handover:
         for run, change in changes:
             if run.id not in lost:
                 self._figures.closed(run, change["state"])
+        self.reports.ended(changes, lost)

@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from cronlite.alarms.channels import channels_of
+from cronlite.daemon.alarming import Alarming
 from cronlite.daemon.claims import Claimer
 from cronlite.daemon.from_broker import Feeding
 from cronlite.daemon.handover import Handover
@@ -18,6 +20,7 @@ from cronlite.daemon.measured import Measured
 from cronlite.daemon.minutes import Minutes
 from cronlite.daemon.options import Options
 from cronlite.daemon.outcomes import Recorder
+from cronlite.daemon.reporting import Reporting
 from cronlite.daemon.rounds import Rounds
 from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.daemon.threads import Loop, Threads
@@ -78,7 +81,10 @@ class Daemon:
         silence = self.options.silence_seconds
         self.membership = Membership(store, self.clock, self._record, self._forget, silence, figures)
         self.peers = Peers(store, silence)
-        self.handover = Handover(store, self.clock, figures)
+        told = self.options
+        self.alarming = Alarming(store, self.clock, channels_of(told.alarms), told.late_after_seconds)
+        self.reports = Reporting(self.alarming, told.heartbeat_url, allow_private_pings=told.allow_private_pings)
+        self.handover = Handover(store, self.clock, figures, self.reports)
         self.claimer = Claimer(self.membership, self.handover, registry, self.options, home)
         self.ticker = Ticker(
             store,
@@ -88,6 +94,8 @@ class Daemon:
             timedelta(seconds=self.options.grace_seconds),
             timedelta(seconds=self.options.catch_up_window_seconds),
             figures,
+            self.reports,
+            None if told.late_after_seconds is None else timedelta(seconds=told.late_after_seconds),
         )
         self._minutes = Minutes(None if worker else self.ticker, self.clock)
         self._recorders = {
@@ -111,6 +119,7 @@ class Daemon:
         self.measured.start()
         self._rounds.begin("start")
         self._threads.start("tick", self._main, self._stopping)
+        self.alarming.keep_going()
 
     def wait_ready(self, seconds: float) -> bool:
         """Wait until the store has answered and this daemon is on its list; tell whether it came so far."""
@@ -168,6 +177,8 @@ class Daemon:
         left, going_on = self.claimer.close()
         self.measured.close()
         self._threads.guarded("record", self.claimer.outcomes.record_all)
+        self.alarming.stop()
+        self.reports.close()
         if self._ready.is_set() and (hard or not going_on):
             self._threads.guarded("leave", self.membership.leave)
         cut_off = left if hard else [run for run in left if run not in going_on]
@@ -190,7 +201,9 @@ class Daemon:
         link = self._feeding or self._sending
         fallen = f"its {self.fallen} loop has ended" if self.fallen else ""
         broker = link.trouble.told if link else ""
-        return "; ".join(filter(None, (fallen, self._rounds.trouble(), broker, self.claimer.pool.trouble)))
+        return "; ".join(
+            filter(None, (fallen, self._rounds.trouble(), broker, self.claimer.pool.trouble, self.alarming.trouble))
+        )
 
     @property
     def is_hopeless(self) -> bool:
@@ -280,6 +293,7 @@ class Daemon:
         if trouble:
             self._notify("failing", trouble)  # here, too: the loop that shows life may be the one that fails
         self.membership.beat(running=pool.running, stuck=pool.stuck, trouble=trouble, ticked_at=self._minutes.ticked_at)
+        self.alarming.keep_going()
         dead = self.peers.observe(self.membership.id, self._store.owners())
         for owner in dead:
             self.handover.take_over(owner)

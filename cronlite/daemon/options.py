@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypedDict
 
+from cronlite.alarms.channels import Channel, channels_of
 from cronlite.documents import checks
 from cronlite.documents.daemons import LONGEST_SILENCE_SECONDS, SILENCE_SECONDS
 from cronlite.errors import Fault, InvalidInput, suggestion
@@ -24,6 +25,10 @@ class DaemonOptions(TypedDict, total=False):
     queues: tuple[str, ...] | None
     fair_users: bool
     metrics: str | None
+    alarms: Sequence[Mapping[str, Any]]
+    late_after_seconds: float | None
+    heartbeat_url: str | None
+    allow_private_pings: bool
 
 
 SEATS = 20
@@ -49,9 +54,23 @@ class Options:
     """Whether users take turns when more is queued than there are seats for."""
     metrics: str | None = None
     """Where the figures for Prometheus are served: "PORT" on this machine only, or "HOST:PORT"; None serves none."""
+    alarms: Sequence[Channel | Mapping[str, Any]] = field(default=(), repr=False)
+    """Where alarms are told: channels, or tables as [[alarms]] of a configuration file has them."""
+    late_after_seconds: float | None = None
+    """How long after a due minute its run has to begin, of schedules that do not say so; None is for ever."""
+    heartbeat_url: str | None = field(default=None, repr=False)
+    """What is called after each minute that this daemon has done."""
+    allow_private_pings: bool = False
+    """Whether a schedule's `ping_url` may lead to this machine or its network."""
 
     def __post_init__(self) -> None:
         faults = list(_queue_faults(self.queues))
+        try:
+            object.__setattr__(self, "alarms", channels_of(self.alarms))
+        except InvalidInput as refused:
+            faults += refused.faults
+        if self.heartbeat_url is not None and (complaint := checks.web_address(self.heartbeat_url)):
+            faults.append(Fault("heartbeat_url", "…", *complaint))
         if self.dispatch is not None and not _is_broker(self.dispatch):
             remedy = "give amqp://user:password@host:5672/vhost"  # what was given may hold a password
             faults.append(Fault("dispatch", "…", "does not begin with amqp:// or amqps://", remedy))
@@ -86,6 +105,8 @@ _CHECKS = {
     "silence_seconds": checks.number(1, LONGEST_SILENCE_SECONDS),
     "fair_users": checks.boolean,
     "metrics": address.check,
+    "late_after_seconds": checks.number(1, 366 * 86_400, none=True),
+    "allow_private_pings": checks.boolean,
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -47,9 +47,9 @@ class Teller:
     the channel has taken it, so that whoever follows a daemon that died in between tells that once more.
     """
 
-    def __init__(self, channel: Channel, send: Send, store: Store, daemon: Callable[[], str]) -> None:
+    def __init__(self, channel: Channel, send: Send, store: Store, me: str) -> None:
         self.channel = channel
-        self._send, self._store, self._daemon = send, store, daemon
+        self._send, self._store, self._me = send, store, me
         self._message: _Message | None = None
         self._hanging: list[_Message] = []
         self._not_before: datetime | None = None
@@ -73,8 +73,8 @@ class Teller:
         if message is not None and message.ended.is_set():
             self._message = None
             if not message.problem:
-                told = [one for one in message.told if one.alarm is alarm]
-                alarm.told = {**alarm.told, **{self.channel.name: one.told(now) for one in told}}
+                for one in message.told:
+                    alarm.told = {**alarm.told, self.channel.name: one.told(now)}
             self._not_before = now + timedelta(seconds=FIRST_BACKOFF_SECONDS)
         elif message is not None and steady() - message.begun > SEND_SECONDS:
             self._hanging, self._message = [*self._hanging, message], None
@@ -85,7 +85,7 @@ class Teller:
         return not waiting
 
     def _duty(self, now: datetime) -> Duty | None:
-        me, id_ = self._daemon(), channel_duty(self.channel.name)
+        me, id_ = self._me, channel_duty(self.channel.name)
         standing = next((duty for duty in self._store.duties() if duty.id == id_), None)
         if standing is not None and standing.until > now:
             if standing.daemon != me:
@@ -159,7 +159,7 @@ class Teller:
         self._store.change_duty(duty, failing)
 
     def _mine(self) -> Duty | None:
-        id_, me = channel_duty(self.channel.name), self._daemon()
+        id_, me = channel_duty(self.channel.name), self._me
         return next((duty for duty in self._store.duties() if duty.id == id_ and duty.daemon == me), None)
 
 

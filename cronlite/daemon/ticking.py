@@ -16,6 +16,8 @@ from itertools import chain, islice
 
 from cronlite.daemon import due
 from cronlite.daemon.due import Expressions
+from cronlite.daemon.reporting import NOBODY as NOBODY_HEARS
+from cronlite.daemon.reporting import Reports
 from cronlite.daemon.store_clock import steady
 from cronlite.documents import runs
 from cronlite.documents.checks import weight
@@ -91,6 +93,9 @@ class Ticker:
     grace: timedelta
     catch_up_window: timedelta
     figures: Figures = NOBODY
+    reports: Reports = NOBODY_HEARS
+    late_after: timedelta | None = None
+    """After which runs count as overdue whose schedules do not say so themselves."""
     _settled: datetime | None = None
     _stepped: datetime | None = None
     _prepared: _Prepared | None = None
@@ -176,6 +181,7 @@ class Ticker:
         elif entry.is_gap:
             self.figures.missed((entry.last - entry.first) // MINUTE + 1)
         self.figures.ticked(time.monotonic() - started)
+        self.reports.ticked()
         log.log(
             logging.WARNING if entry.is_gap else logging.INFO,
             "%s %s: %s (%.0f ms)",
@@ -260,7 +266,13 @@ class Ticker:
     def _due(self, minute: datetime, now: datetime) -> Iterator[Run]:
         """Make the runs of what is due in a minute, one by one."""
         found = due.due(self.store, minute, self._set_aside, self._expressions())
-        return chain.from_iterable(runs.of_minute(schedule, minute, now) for schedule in found)
+        made = chain.from_iterable(runs.of_minute(schedule, minute, now) for schedule in found)
+        return made if self.late_after is None else map(self._with_late, made)
+
+    def _with_late(self, run: Run) -> Run:
+        if run.late_at is None and self.late_after is not None:
+            run.late_at = run.due_at + self.late_after
+        return run
 
     def _expressions(self) -> Expressions:
         """Return the expressions in use, and report those that keep schedules from ever being due."""
@@ -268,22 +280,28 @@ class Ticker:
         for field_name, value in self._known.unreadable():
             # Without what was meant: to guess it takes longer than all the rest of a tick.
             subject = f"{field_name} {shown(value)}"
-            self._report(subject, f"schedules with the {subject} are set aside: it cannot be read")
+            if self._report(subject, f"schedules with the {subject} are set aside: it cannot be read"):
+                self.reports.unreadable(subject)
         return self._known
 
     def _set_aside(self, document: Document, fault: InvalidInput) -> None:
         """Report a document that cannot be read, once for each change of it."""
-        self._report(shown(document.get("_id")), f"schedule {shown(document.get('_id'))} is set aside: {fault}")
+        subject = shown(document.get("_id"))
+        if self._report(subject, f"schedule {subject} is set aside: {fault}"):
+            self.reports.set_aside(document, fault)
 
-    def _report(self, subject: str, message: str) -> None:
+    def _report(self, subject: str, message: str) -> bool:
+        """Report something unless that was done; tell whether it is new."""
         if self._told.get(subject) == message:
-            return
+            return False
         if subject in self._told or len(self._told) < MAX_TOLD:
             self._told[subject] = message
             log.warning("%s ('cronlite doctor' tells more)", message)
-        elif not self._said_more:
+            return True
+        if not self._said_more:
             self._said_more = True
             log.warning("more schedules are set aside than are told here ('cronlite doctor' lists them all)")
+        return False
 
 
 class _Writing:

@@ -18,6 +18,8 @@ from cronlite.store.contract import AlarmQuery, RunQuery, Store
 
 EVENT_KEPT = timedelta(days=1)
 THOROUGH = timedelta(minutes=5)
+OVERLAP = timedelta(minutes=1)
+"""How much of the time is looked at twice: an outcome is in the store a moment after its end."""
 LOOKED_AT = 200
 """How many alarms of failures are asked after in a round; the others have their turn in the next ones."""
 MOST_FAILED = 1_000
@@ -45,12 +47,19 @@ class Watch:
         for alarm in [*gone, *self._put_right(standing), *_forgotten(standing.values(), now)]:
             store.change_alarm(alarm, {"cleared_at": now})
         if self._thorough_at is None or now - self._thorough_at >= THOROUGH:
+            self._look_thoroughly(now, (self._thorough_at or since) - OVERLAP, standing)
             self._thorough_at = now
-            self._look_thoroughly(now, since, standing)
 
     def ended(self, ended: Iterable[Run], now: datetime) -> None:
         """Raise the alarms of runs that have ended badly."""
         self._store.raise_alarms([observing.of_run(run, self._called(run.schedule), now) for run in ended])
+
+    def set_aside(self, new: Iterable[Alarm]) -> None:
+        """Raise the alarms of what cannot be read, each once, whoever notices it."""
+        for alarm in new:
+            standing = self._store.alarm(alarm.id)
+            if standing is None or not standing.is_open:
+                self._store.raise_alarms([alarm])
 
     def _reasons(
         self, now: datetime, entries: list[Tick], daemons: list[DaemonRecord], standing: dict[str, Alarm]
