@@ -33,11 +33,10 @@ class _Message:
     """A message on its way, in a thread of its own."""
 
     told: Sequence[News]
+    at: datetime
     begun: float
     ended: threading.Event = field(default_factory=threading.Event)
     problem: str = ""
-    is_late: bool = False
-    """Whether it was given up already."""
 
 
 class Teller:
@@ -96,7 +95,7 @@ class Teller:
 
     def _begin(self, waiting: Sequence[News], now: datetime) -> None:
         title, body = message(self._store.address, waiting, now)
-        begun = _Message(waiting, steady())
+        begun = _Message(waiting, now, steady())
 
         def send() -> None:
             try:
@@ -120,12 +119,12 @@ class Teller:
         """Note what has been told, or that it could not be; raises StoreError, and then the next round does so."""
         for late in [one for one in self._hanging if one.ended.is_set()]:
             if not late.problem:
-                self._note(late, now)
+                self._note(late)
             self._hanging.remove(late)
         if (under_way := self._message) is None:
             return
         if under_way.ended.is_set() and not under_way.problem:
-            self._note(under_way, now)
+            self._note(under_way)
         elif under_way.ended.is_set():
             self._note_failure(under_way.problem, now)
         elif steady() - under_way.begun > SEND_SECONDS:
@@ -135,14 +134,14 @@ class Teller:
             return
         self._message = None
 
-    def _note(self, ended: _Message, now: datetime) -> None:
+    def _note(self, ended: _Message) -> None:
         for one in ended.told:
-            self._store.note_told(one.alarm, {self.channel.name: one.told(now)})
+            self._store.note_told(one.alarm, {self.channel.name: one.told(ended.at)})
         duty = self._mine()
         if duty is not None:
             if duty.failures:
                 log.warning("the channel %s takes messages again", self.channel.name)
-            well = {"told_at": now, "error": None, "failing_since": None, "failures": 0, "next_at": None}
+            well = {"told_at": ended.at, "error": None, "failing_since": None, "failures": 0, "next_at": None}
             self._store.change_duty(duty, well)
 
     def _note_failure(self, problem: str, now: datetime) -> None:
