@@ -45,6 +45,8 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "log": ("runs.log", "Show a run: attempts, output, error."),
         "retry": ("requests.retry", "Queue finished runs once more."),
         "cancel": ("requests.cancel", "Close queued runs before they start."),
+        "limit": ("limits.limit", "Set how many runs of a name may be at work at once."),
+        "limits": ("limits.limits_", "List limits: how many runs are at work, and wait."),
     },
     "Service": {
         "run": ("service.run", "Run the daemon in the foreground."),
@@ -60,6 +62,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
 ELSEWHERE = {
     "audit": "'cronlite history' shows who changed what",
     "changes": "'cronlite history' shows who changed what",
+    "concurrency": "'cronlite limit NAME N' sets how many runs of a name may be at work at once",
     "delete": "'cronlite remove ID' deletes schedules",
     "disable": "'cronlite pause ID' keeps a schedule from running",
     "enable": "'cronlite resume ID' lets a paused schedule run again",

@@ -13,7 +13,7 @@ from cronlite.cli.instants import Instant, Spoken
 from cronlite.cli.parameters import NO_DURATION, Duration, Name, Params, zone_names
 from cronlite.cli.references import schedule_document, schedule_id
 from cronlite.cli.schedules import as_json, next_runs, ref
-from cronlite.cli.session import Session, handler_names, pass_session
+from cronlite.cli.session import Session, handler_names, limit_names, pass_session
 from cronlite.cli.streams import say
 from cronlite.documents import checks, schedules
 from cronlite.documents.schedules import Schedule
@@ -80,6 +80,8 @@ _FIELDS = [
     click.option(
         "--on-crash", type=click.Choice(["retry", "abandon"]), help="If its daemon dies at work. [default: retry]"
     ),
+    click.option("--limit", type=Name(limit_names), metavar="NAME", help="The limit its runs count under; '' is none."),
+    click.option("--priority", type=int, metavar="0-9", help="Higher ones come first in the queue. [default: 5]"),
     click.option("--dry-run", is_flag=True, help="Show what would be stored, and store nothing."),
 ]
 
@@ -155,7 +157,7 @@ def _changes(options: Mapping[str, Any], tz: str) -> dict[str, Any]:
             given[name] = None if given[name] == NO_DURATION else _instant(given[name], tz)
     if "params" in given:
         given["params"] = checks.check_params(given["params"])
-    for name in ("name", "every", "ping_url"):
+    for name in ("name", "every", "ping_url", "limit"):
         if name in given:
             given[name] = given[name] or None
     if "tags" in given:
@@ -191,6 +193,8 @@ def _warn(session: Session, given: Mapping[str, Any], schedule: Schedule) -> Non
         render.note(f"{told} without a minute is sixty runs an hour; --minute 0 makes it one", "warning")
     if "handler" in given and (hint := session.handler_hint(schedule.handler)):
         render.note(hint, "warning")
+    if "limit" in given and (doubt := session.cron.limits.doubt(schedule.limit)):
+        render.note(doubt, "warning")
 
 
 def _present(schedule: Schedule, now: datetime, what: str, as_json: bool) -> None:

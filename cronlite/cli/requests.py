@@ -16,7 +16,7 @@ from cronlite.cli.parameters import Duration, Name, Params
 from cronlite.cli.references import last_run, run_named, schedule_id
 from cronlite.cli.runs import shown, since, the_query
 from cronlite.cli.schedules import as_json, ref
-from cronlite.cli.session import Session, handler_names, pass_session, run_ids
+from cronlite.cli.session import Session, handler_names, limit_names, pass_session, run_ids
 from cronlite.cli.several import each
 from cronlite.cli.streams import say
 from cronlite.client.app import Cronlite
@@ -55,6 +55,8 @@ def trigger(session: Session, ref: str, params: dict[str, Any] | None, wait: boo
 @click.option("--key", metavar="TEXT", help="At most one run with this key waits at a time; that one is returned.")
 @click.option("--deadline", type=Duration(), help="If it has not started by then, it is missed.")
 @click.option("--queue", metavar="NAME", help="Which workers it is for. [default: default]")
+@click.option("--limit", type=Name(limit_names), metavar="NAME", help="The limit it counts under. [default: none]")
+@click.option("--priority", type=int, metavar="0-9", help="Higher ones come first in the queue. [default: 5]")
 @click.option("--user", default="", metavar="TEXT", help="For whom it runs.")
 @click.option("--retries", type=int, default=0, metavar="N", help="How many more attempts after a failure.")
 @click.option("--retry-delay", type=Duration(), help="Before the first retry; it doubles. [default: 60s]")
@@ -73,6 +75,8 @@ def enqueue(
     timeout: timedelta | None,
     on_crash: str | None,
     queue: str | None,
+    limit: str | None,
+    priority: int | None,
     wait: bool,
     as_json: bool,
     **options: Any,
@@ -93,6 +97,8 @@ def enqueue(
         "timeout_seconds": timeout.total_seconds() if timeout else None,
         "on_crash": on_crash,
         "queue": queue,
+        "limit": limit or None,
+        "priority": priority,
     }
     options |= {name: value for name, value in given.items() if value is not None}
     _queued(session.cron, session.cron.enqueue(handler, **options), wait, as_json)

@@ -23,7 +23,9 @@ from cronlite.cli.streams import say
 from cronlite.client.app import Cronlite
 from cronlite.client.failing import BAD
 from cronlite.client.following import LOOK_SECONDS, Follower
+from cronlite.client.limits import waits_for
 from cronlite.documents import runs
+from cronlite.documents.limits import DEFAULT_PRIORITY
 from cronlite.documents.runs import Run
 from cronlite.errors import NotFound, StoreError
 from cronlite.store.contract import RunQuery
@@ -129,13 +131,14 @@ _COLUMNS += [Column("does", 12), Column("took", right=True), Column("user", 6)]
 def _rows(cron: Cronlite, found: Iterable[Run], now: datetime) -> Iterator[list[list[str]]]:
     names: dict[str, str] = {}
     for page in batches(found, PAGE):
+        waits = waits_for(cron.store, page, now)
         names |= _names(cron, {run.schedule for run in page if run.schedule} - names.keys())
         yield [
             [
                 _called(run, names),
-                labels.state(run),
+                "waiting" if run.id in waits else labels.state(run),
                 render.when(run.due_at, now),
-                labels.outcome(run),
+                waits.get(run.id) or labels.outcome(run),
                 labels.does(run.handler, run.params),
                 labels.took(run),
                 run.user,
@@ -225,6 +228,8 @@ def shown(run: Run, now: datetime, *, without_output: bool = False) -> str:
         ("user", render.one_line(run.user)),
         ("schedule", render.one_line(run.schedule or "")),
         ("queue", "" if run.queue == runs.DEFAULT_QUEUE else run.queue),
+        ("limit", run.limit or ""),
+        ("priority", "" if run.priority == DEFAULT_PRIORITY else str(run.priority)),
         ("key", render.one_line(run.key or "")),
         ("retry of", render.one_line(run.retry_of or "")),
         ("due", render.dated(run.due_at, now)),

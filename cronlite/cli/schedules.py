@@ -166,6 +166,8 @@ def _shown(schedule: Schedule, now: datetime) -> str:
         ("on crash", schedule.on_crash),
         ("late after", render.span(late) if late is not None else ""),
         ("pings", schedule.ping_url or ""),
+        ("limit", schedule.limit or "none"),
+        ("priority", str(schedule.priority)),
         ("note", render.printable(schedule.note)),
         ("active from", render.dated(schedule.active_from, now)),
         ("active until", render.dated(schedule.active_until, now) if schedule.active_until else "no end"),

@@ -111,6 +111,11 @@ def run_ids(context: click.Context) -> list[str]:
     return _in_time(lambda cron: [run.id for run in cron.runs(limit=100)], context)
 
 
+def limit_names(context: click.Context) -> list[str]:
+    """List the limits, for a shell that completes."""
+    return _in_time(lambda cron: [limit.name for limit in cron.limits.list()], context)
+
+
 def handler_names(context: click.Context) -> list[str]:
     """List the handlers of the application and of the daemons, for a shell that completes."""
     return _in_time(

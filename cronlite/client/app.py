@@ -25,6 +25,7 @@ from cronlite.client.configuration import configured_quota
 from cronlite.client.embedded import Embedded
 from cronlite.client.history import History
 from cronlite.client.known_handlers import KnownHandlers
+from cronlite.client.limits import Limits
 from cronlite.client.opened import Opened
 from cronlite.client.quota import Quota
 from cronlite.client.receipt import Handle
@@ -81,6 +82,7 @@ class Cronlite:
         self._registry = registry_or_none(registry)
         self._embedded = Embedded(self)
         self._known = KnownHandlers(self._opened)
+        self._limits = Limits(self._opened)
 
     # schedules
 
@@ -104,9 +106,9 @@ class Cronlite:
         Time fields take a number, `"*"`, an expression as crontab(5) has them, or a list of these, and all must match;
         `cron` takes a whole line instead, and `every` an interval, such as "10s", "90m" or "1d". `options` are the
         other fields of a schedule: handler, tz, enabled, overlap, catch_up, retries, retry_delay_seconds,
-        timeout_seconds, on_crash, queue, tags, note; active_from and active_until, the first and the last instant at
-        which it may be due; deadline_seconds, after which a run that has not started is closed as missed;
-        late_after_seconds, after which one that has not begun is overdue, which raises an alarm; ping_url, which is
+        timeout_seconds, on_crash, queue, limit, priority, tags, note; active_from and active_until, the first and the
+        last instant at which it may be due; deadline_seconds, after which a run that has not started is closed as
+        missed; late_after_seconds, after which one that has not begun is overdue, which raises an alarm; ping_url,
         called at start, success and failure. Declaring again leaves a paused schedule paused unless `enabled` is given,
         and active from when it was. Inside a run, `user` is that run's unless it is given.
         `actor` is who asks for it, for the history: a name, by default $CRONLITE_ACTOR or who this process runs as.
@@ -119,7 +121,7 @@ class Cronlite:
         if name is not None:
             given["name"] = name
         schedule = requests.declare(self._opened, requests.settled(self._with_handler(given)), actor_of(actor))
-        self._warn_of(schedule.handler)
+        self._warn_of(schedule.handler, schedule.limit)
         return schedule
 
     def declare_handlers(self) -> None:
@@ -219,11 +221,11 @@ class Cronlite:
 
         While a run of the same user and handler with the same `key` is queued and was never claimed, that one is
         returned instead; that another holds the key raises Conflict. A run not started by its `deadline` (an instant,
-        or a timedelta from now) is closed as missed. `policies` are queue, retries, retry_delay_seconds,
-        timeout_seconds and on_crash. Inside a run, `user` is that run's unless it is given.
+        or a timedelta from now) is closed as missed. `policies` are queue, limit, priority (0 to 9, the higher first),
+        retries, retry_delay_seconds, timeout_seconds, on_crash. Inside a run, `user` is that run's unless it is given.
         """
         run = self._on_demand(handler, params, user, run_at=run_at, key=key, deadline=deadline, **policies)
-        self._warn_of(run.handler)
+        self._warn_of(run.handler, run.limit)
         return self._queued(run)
 
     def trigger(self, ref: str, params: Mapping[str, Any] | None = None) -> Handle:
@@ -270,6 +272,11 @@ class Cronlite:
     def run_of(self, id: str) -> Run:
         """Fetch one run by its id."""
         return run_requests.find(self._opened, text(id, "id"))
+
+    @property
+    def limits(self) -> Limits:
+        """How many runs that share the name of a limit may be at work at once: set, list and remove limits."""
+        return self._limits
 
     # the daemon
 
@@ -361,8 +368,8 @@ class Cronlite:
         """
         return self._known.doubt(text(handler, "handler"), self.registry)
 
-    def _warn_of(self, handler: str) -> None:
-        if doubt := self.doubt(handler):
+    def _warn_of(self, handler: str, limit: str | None = None) -> None:
+        for doubt in filter(None, (self.doubt(handler), self._limits.doubt(limit))):
             log.warning("%s", doubt)
 
     # what arguments stand for

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+from cronlite.client.limits import in_use
 from cronlite.client.status import Status, how_to_register, status
 from cronlite.daemon.liveness import SKEW_SECONDS
 from cronlite.documents import ids, runs, schedules
@@ -44,6 +45,7 @@ def doctor(store: Store) -> list[Finding]:
         *_daemons(store, seen),
         *_handlers(seen),
         *_queues(store, seen),
+        *_limits(store),
         *_gaps(seen),
         *_failing(seen),
         *_documents(store, seen),
@@ -118,6 +120,18 @@ def _queues(store: Store, seen: Status) -> Iterator[Finding]:
             yield Finding("error", f"queue {queue}", problem, f"start a worker for it: cronlite worker --queue {queue}")
 
 
+def _limits(store: Store) -> Iterator[Finding]:
+    for limit in in_use(store):
+        waiting = _counted(limit.waiting, "queued run")
+        if limit.most is None:
+            remedy = f"set it: cronlite limit {limit.name} 3"
+            problem = f"is not set, so it restricts nothing; {waiting} named it"
+            yield Finding("warning", f"limit {limit.name}", problem, remedy)
+        elif not limit.most and limit.waiting:
+            remedy = f"raise it: cronlite limit {limit.name} 3"
+            yield Finding("warning", f"limit {limit.name}", f"is 0, so nothing starts; {waiting}", remedy)
+
+
 def _gaps(seen: Status) -> Iterator[Finding]:
     for gap in seen.gaps:
         minutes = (gap.last - gap.first) // clock.MINUTE + 1
@@ -143,6 +157,8 @@ def _failing(seen: Status) -> Iterator[Finding]:
 def _documents(store: Store, seen: Status) -> Iterator[Finding]:
     homeless: dict[str, list[str]] = defaultdict(list)
     ended: list[str] = []
+    unlimited: dict[str, list[str]] = defaultdict(list)
+    limits = {limit.name for limit in store.limits()} | store.queued_limits()
     declared = {name for daemon in seen.alive for name in daemon.declared}
     for document in store.schedules(ScheduleQuery()):
         try:
@@ -157,6 +173,8 @@ def _documents(store: Store, seen: Status) -> Iterator[Finding]:
             problem = "was declared by code that no daemon alive has any more"
             remedy = f"'cronlite remove {schedule.id}', unless a daemon with that code comes back"
             yield Finding("warning", f"schedule {schedule.name or schedule.id}", problem, remedy)
+        if schedule.limit is not None and schedule.limit not in limits:
+            unlimited[schedule.limit].append(schedule.name or schedule.id)
         if not schedule.is_paused(seen.now) and seen.alive and schedule.handler not in seen.handlers:
             homeless[schedule.handler].append(schedule.name or schedule.id)
     if ended:
@@ -164,6 +182,9 @@ def _documents(store: Store, seen: Status) -> Iterator[Finding]:
         yield Finding(
             "warning", "schedules", problem, "'cronlite remove' them, or 'edit' them with a later --active-until"
         )
+    for limit, names in sorted(unlimited.items()):
+        problem = f"is not set, so it restricts nothing; schedules name it: {_listed(names)}"
+        yield Finding("warning", f"limit {limit}", problem, f"set it: cronlite limit {limit} 3")
     for handler, names in sorted(homeless.items()):
         problem = f"no daemon alive has it, but schedules name it: {_listed(names)}"
         yield Finding("error", f"handler {handler}", problem, how_to_register(handler, seen))

@@ -18,7 +18,7 @@ from cronlite.errors import Conflict, Fault, InvalidInput, NotFound, shown
 # No daemon's idea of the store's time may hold back what was asked for at once.
 AT_ONCE = timedelta(milliseconds=250)
 # What enqueue can be told besides handler, params and user.
-POLICIES = ("queue", "retries", "retry_delay_seconds", "timeout_seconds", "on_crash")
+POLICIES = ("queue", "limit", "priority", "retries", "retry_delay_seconds", "timeout_seconds", "on_crash")
 OPTIONS = ("run_at", "key", "deadline", *POLICIES)
 
 

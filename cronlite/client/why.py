@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from cronlite.client.limits import waits_for
 from cronlite.client.status import how_to_register, status
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
@@ -161,5 +162,7 @@ def _waiting(store: Store, run: Run) -> Iterator[str]:
         yield f"it waits until {', '.join(others) or 'the earlier run'} has ended"
     elif run.run_at > seen.now:
         yield f"attempt {run.attempt + 1} is to start at {utc_second(run.run_at)}"
+    elif told := waits_for(store, [run], seen.now).get(run.id):
+        yield f"it {told}; 'cronlite limits' shows them, 'cronlite limit {run.limit} N' raises it"
     elif run.handler in seen.handlers:
         yield "it is about to be claimed, or all seats are taken"

@@ -61,6 +61,8 @@ class Claimer:
         self._held: set[tuple[str, int]] = set()  # runs and attempts, from the claim until the outcome is in the store
         self._doubtful_until = float("-inf")
         self._may_have_left_some = False  # whether the queue may hold more than the last claim took
+        self.slot_is_free = False
+        """Whether a run that has a limit has ended since a worker last claimed such."""
         self._suspect: tuple[str, int] | None = None
         self._chance = random.Random()
         self._stopping = False
@@ -117,6 +119,18 @@ class Claimer:
         self._may_have_left_some = True
         return True
 
+    def claim_limited(self, room: int) -> int:
+        """Claim runs that have a limit, for a worker, which no message tells of them; return how many."""
+        if self._stopping or not self._membership.holds_lease():
+            return 0
+        self.slot_is_free = False
+        return self._claim(self._clock.now(), room, limited=True)
+
+    @property
+    def has_limited(self) -> bool:
+        """Tell whether a run that has a limit is at work here: at its end, another may start."""
+        return self.slot_is_free or any(run.limit for run in self.pool.executing())
+
     def withdraw(self) -> list[Run]:
         """Take back what the pool has not started."""
         withdrawn = self.pool.withdraw()
@@ -135,13 +149,13 @@ class Claimer:
         going_on = {id(run) for run in self.pool.executing()}
         return at_work, [run for run in at_work if id(run) in going_on]
 
-    def _claim(self, now: datetime, limit: int, ids: Collection[str] | None = None) -> int:
+    def _claim(self, now: datetime, limit: int, ids: Collection[str] | None = None, *, limited: bool = False) -> int:
         try:
             if steady() < self._doubtful_until:
                 self._give_back_unanswered()
             if limit <= 0:
                 return 0
-            claimed = self._claimed(now, limit, ids)
+            claimed = self._claimed(now, limit, ids, limited)
         except StoreError:
             self._doubt()
             raise
@@ -149,13 +163,16 @@ class Claimer:
         self._begin(claimed)
         return len(claimed)
 
-    def _claimed(self, now: datetime, limit: int, ids: Collection[str] | None) -> list[Run]:
+    def _claimed(self, now: datetime, limit: int, ids: Collection[str] | None, limited: bool) -> list[Run]:
         """Claim up to `limit` runs in the store, in turns between users; return those to begin."""
         owner, handlers, seats = self._membership.id, self._registry.names(), self._room.seats_to_keep()
         # Nobody waits for a turn unless the claim before left something in the queue.
         turns = self._turns if self._may_have_left_some and ids is None else None
         users = turns.users() if turns else ()
-        query = ClaimQuery(handlers, now, limit, queues=self._options.queues, ids=ids, users=users, count=seats.count)
+        queues = self._options.queues
+        query = ClaimQuery(
+            handlers, now, limit, queues=queues, ids=ids, limited=limited, users=users, count=seats.count
+        )
         claimed = self._store.claim_runs(owner, query)
         if turns:
             turns.served(claimed)
@@ -194,6 +211,7 @@ class Claimer:
             run
             for run in new
             if (run.state == runs.QUEUED and run.run_at and run.run_at <= now and run.may_wait and not run.ahead)
+            and run.lot is None  # the others have their place in the queue
             and (run.handler in handlers and (not queues or run.queue in queues))
         ]
 
@@ -257,6 +275,8 @@ class Claimer:
 
     def _recorded(self, changes: list[tuple[Run, Changes]], lost: set[str]) -> None:
         self._let_go(run for run, _ in changes)
+        if any(run.limit for run, _ in changes):  # whoever waits for the slot takes turns
+            self.slot_is_free = self._may_have_left_some = True
         if lost:
             self._doubt()  # somebody may have edited them, and now they are this daemon's without its knowing
         self._reports.ended(changes, lost)

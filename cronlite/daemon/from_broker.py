@@ -23,6 +23,7 @@ log = logger("cronlite.amqp")
 
 ROUND_SECONDS = 1.0
 BUSY_ROUND_SECONDS = 0.05
+LIMITED_POLL_SECONDS = 1.0
 OWED_SECONDS = 10.0
 STORE_POLL_SECONDS = 30.0
 # The daemon that sent a message judged by its own idea of the store's time that the run may start.
@@ -38,6 +39,8 @@ class Feeding:
 
     A run whose handler this worker lacks is offered to others once, and then left in the store; a worker that has the
     handler finds it there, or gets it when a daemon sends it again, a minute or two later.
+
+    Runs with a limit come from the store, each second or when one of them has ended here: a message cannot wait.
     """
 
     def __init__(
@@ -54,7 +57,7 @@ class Feeding:
         self.queues = list(queues)
         self._consumer = load_amqp().Consumer(uri, queues)
         self._owed: deque[tuple[float, Message]] = deque()  # claimed at, the oldest first
-        self._poll_at = steady() + STORE_POLL_SECONDS
+        self._poll_at, self._limited_at = steady() + STORE_POLL_SECONDS, steady()
         self._unknown: set[str] = set()
 
     def feed(self) -> float:
@@ -62,6 +65,9 @@ class Feeding:
         try:
             self._claimer.claim_named((), self._clock.now())  # settles a claim that went without an answer
             room = self._claimer.free_seats()
+            if room > 0 and (self._claimer.slot_is_free or steady() >= self._limited_at):
+                self._limited_at = steady() + LIMITED_POLL_SECONDS
+                room -= self._claimer.claim_limited(room)
             self._settle(room)
             if room > 0 and steady() >= self._poll_at:
                 self._poll(room)
@@ -98,7 +104,7 @@ class Feeding:
 
     def _receive(self, room: int) -> None:
         # A seat that gets free ends no wait for messages, and then there may be more in another queue.
-        seconds = BUSY_ROUND_SECONDS if self._owed else ROUND_SECONDS
+        seconds = BUSY_ROUND_SECONDS if self._owed or self._claimer.has_limited else ROUND_SECONDS
         messages = self._consumer.receive(len(self._owed) + room, seconds if room > 0 else 0)
         if messages:
             self._take(messages)

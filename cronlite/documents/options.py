@@ -23,6 +23,8 @@ class RunOptions(TypedDict, total=False):
     retry_delay_seconds: float
     timeout_seconds: float | None
     on_crash: OnCrash
+    limit: str | None
+    priority: int
 
 
 class ScheduleOptions(RunOptions, total=False):
@@ -115,5 +117,7 @@ class ScheduleChanges(TypedDict, total=False):
     retry_delay_seconds: float | None
     timeout_seconds: float | None
     on_crash: OnCrash | None
+    limit: str | None
+    priority: int | None
     tags: list[str] | tuple[str, ...] | None
     note: str | None

@@ -10,7 +10,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
-from cronlite.documents import attempts, checks, schedules, traceparent
+from cronlite.documents import attempts, checks, limits, schedules, traceparent
 from cronlite.documents.attempts import Attempt
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import Fault, InvalidInput
@@ -59,6 +59,10 @@ class Run:
     schedule: str | None = None
     user: str = ""
     queue: str = DEFAULT_QUEUE
+    limit: str | None = None
+    """The name of the limit that it counts under while it runs."""
+    priority: int = limits.DEFAULT_PRIORITY
+    """0 to 9; of those that wait, the higher come first, as `limits.effective` has it."""
     state: str = QUEUED
     attempt: int = 0
     crashes: int = 0
@@ -109,6 +113,11 @@ class Run:
         return not self.crashes and self.on_crash != "abandon"
 
     @property
+    def lot(self) -> str | None:
+        """Which part of the queue it is in."""
+        return limits.lot(self.priority, self.limit)
+
+    @property
     def one_crash_left(self) -> bool:
         """Tell whether the next daemon that dies with it ends it."""
         return self.crashes == MAX_CRASHES - 1
@@ -132,13 +141,17 @@ class Run:
         """Return the document to store: `_id` and every field that has a value."""
         stored = {name: value for name, value in zip(_STORED, _values(self), strict=True) if value is not None}
         stored["_id"] = self.id
+        if self.priority == limits.DEFAULT_PRIORITY:
+            del stored["priority"]
+        if lot := self.lot:
+            stored["lot"] = lot
         return stored
 
 
 _STORED = tuple(f.name for f in fields(Run) if f.name not in ("id", "ahead"))
 _values = attrgetter(*_STORED)
 _RETRYING = ("retries", "retry_delay_seconds", "timeout_seconds", "on_crash")
-_POLICIES = ("user", "handler", "params", "queue", "overlap", "ping_url", *_RETRYING)
+_POLICIES = ("user", "handler", "params", "queue", "limit", "priority", "overlap", "ping_url", *_RETRYING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +224,8 @@ def of_schedule(schedule: Schedule, tick: datetime, now: datetime) -> Run:
         handler=schedule.handler,
         params=schedule.params,
         queue=schedule.queue,
+        limit=schedule.limit,
+        priority=schedule.priority,
         overlap=schedule.overlap,
         retries=schedule.retries,
         retry_delay_seconds=schedule.retry_delay_seconds,
@@ -382,6 +397,8 @@ _CHECKS: dict[str, checks.Check] = {
     "handler": checks.handler_name,
     "params": checks.mapping,
     "queue": checks.queue_name,
+    "limit": limits.check_name_or_none,
+    "priority": limits.check_priority,
     "state": checks.one_of(*STATES),
     "attempt": checks.number(0, 2**31, whole=True),
     "crashes": checks.number(0, 2**31, whole=True),

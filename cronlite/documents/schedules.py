@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from cronlite.documents import checks as values
-from cronlite.documents import ids
+from cronlite.documents import ids, limits
 from cronlite.documents.options import CatchUp, OnCrash, Overlap
 from cronlite.documents.words import word_of_schedules
 from cronlite.errors import Conflict, Fault, InvalidInput, shown
@@ -70,6 +70,10 @@ class Schedule:
     """How long after a due minute its run has to begin, before somebody hears that it is overdue."""
     ping_url: str | None = None
     """What is called at a run's start, success and failure, as Healthchecks' ping API has it."""
+    limit: str | None = None
+    """The name of the limit that its runs share with others."""
+    priority: int = limits.DEFAULT_PRIORITY
+    """0 to 9: the higher come first out of the queue."""
     tags: tuple[str, ...] = ()
     note: str = ""
     owner: str | None = None
@@ -165,6 +169,8 @@ class Schedule:
         stored = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("id", "timetable")}
         stored["params"], stored["tags"] = dict(self.params), list(self.tags)
         stored["origin"] = dict(self.origin) if self.origin else None
+        if self.priority == limits.DEFAULT_PRIORITY:
+            del stored["priority"]
         return {"_id": self.id} | {name: value for name, value in stored.items() if value is not None}
 
 
@@ -360,6 +366,8 @@ _SHARED_CHECKS: dict[str, values.Check] = {
     "deadline_seconds": values.number(0.001, _YEAR_SECONDS, none=True),
     "on_crash": values.one_of("retry", "abandon"),
     "late_after_seconds": values.number(1, _YEAR_SECONDS, none=True),
+    "limit": limits.check_name_or_none,
+    "priority": limits.check_priority,
 }
 _OWN_CHECKS: dict[str, values.Check] = {
     "id": values.label(200),

@@ -31,6 +31,8 @@ _SCHEDULE = {
     "coalesce": "say catch_up: skip, latest or all",
     "misfire_grace_time": "the grace is the daemon's option; say catch_up for what is older",
     "concurrency_policy": "say overlap: skip, wait or allow",
+    "concurrency": "say limit, the name of one that 'cronlite limit NAME N' sets",
+    "max_concurrency": "say limit, the name of one that 'cronlite limit NAME N' sets",
     "max_instances": "say overlap: skip, wait or allow",
     "description": "say note",
     "max_retries": "say retries",
@@ -61,6 +63,8 @@ _RUN = {
     "time_limit": "say timeout_seconds",
     "retry_delay": "say retry_delay_seconds",
     "routing_key": "say queue",
+    "concurrency": "say limit, the name of one that 'cronlite limit NAME N' sets",
+    "max_concurrency": "say limit, the name of one that 'cronlite limit NAME N' sets",
     "cron": "that is for schedule(…)",
     "name": "only schedules have names; say key",
 }

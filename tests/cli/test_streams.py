@@ -39,6 +39,8 @@ WORDS = {
     "log": ["done"],
     "retry": ["done"],
     "cancel": ["c1", "c2"],
+    "limit": ["api", "3"],
+    "limits": [],
     "status": [],
     "doctor": [],
     "completion": ["bash"],

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from cronlite.documents import runs
+from cronlite.documents import limits, runs
 from cronlite.documents.changes import Actor, of_write
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import StoreError, StoreUnavailable
@@ -34,6 +34,7 @@ LEAST: Mapping[str, tuple[str, ...]] = {
     "runs": ("find", "insert", "update", "createIndex", "listIndexes", "changeStream"),
     "ticks": ("find", "insert", "update", "remove"),
     "daemons": ("find", "insert", "update", "remove"),
+    "limits": ("find", "insert", "update", "remove"),
 }
 
 
@@ -117,6 +118,7 @@ def use(store: Any) -> list[str]:
     use_schedules(store)
     use_ticks(store)
     use_runs(store)
+    use_limits(store)
     if not store.watch(0.05):
         complaints.append("no change streams")
     assert store.join(a_daemon()) is not None
@@ -189,6 +191,18 @@ def use_runs(store: Any) -> None:
     assert store.abandon_unreadable("d1", NOW) == 0
     store.prune_runs(NOW)
     assert store.damage() == []
+
+
+def use_limits(store: Any) -> None:
+    store.set_limit(limits.new("api", 3, NOW))
+    store.set_limit(limits.new("api", 2, NOW))
+    assert [(limit.name, limit.most) for limit in store.limits()] == [("api", 2)]
+    store.add_runs([a_run("limited", handler="limited", limit="api"), a_run("later", handler="limited", limit="api")])
+    assert len(store.claim_runs("d1", ClaimQuery(["limited"], NOW, 1))) == 1
+    assert store.count_limited(["api"]) == {"api": 1}
+    assert store.count_waiting("api", 10) == 1
+    assert store.queued_limits() == {"api"}
+    assert store.remove_limit("api")
 
 
 def test_all_that_a_store_can_do_is_tried(store_as: Callable[..., Store]) -> None:

@@ -47,7 +47,9 @@ def full(mongo_database: str, commands: Commands) -> Iterator[MongoStore]:
         raw.runs.insert_many(run.document() for run in done)
         long = [a_run_in("long", due_at=TICK + n * MINUTE, run_at=None, queued_at=LONG_AGO) for n in range(150)]
         later = [a_run_in(f"later{n}", run_at=NOW + MINUTE, queued_at=LONG_AGO, handler="bulk") for n in range(500)]
-        raw.runs.insert_many(run.document() for run in long + later)
+        limited = [a_run(f"limited{n}", limit="api", priority=n % 2 + 4, queued_at=LONG_AGO) for n in range(150)]
+        raw.runs.insert_many(run.document() for run in long + later + limited)
+        raw.limits.insert_one({"_id": "api", "most": 0})
         at_work = [a_run_in("queued", run_at=NOW - SECOND), a_running("running"), a_run_in("waiting", run_at=None)]
         store.add_runs([*at_work, a_run(key="held", handler="load")])
         yield store
@@ -80,6 +82,9 @@ def stages(plan: Any) -> Iterator[str]:
 READS: dict[str, Callable[[Store], object]] = {
     "due": lambda store: list(due(store, TICK)),
     "claim": lambda store: store.claim_runs("d1", ClaimQuery(["extract", "load", "none"], NOW - MINUTE, 10)),
+    "claim beside what waits for a limit": lambda store: store.claim_runs("d1", ClaimQuery(["none"], NOW, 10)),
+    "limits in use": lambda store: (store.queued_limits(), store.count_limited(["api"])),
+    "waiting for a limit": lambda store: store.count_waiting("api", 10),
     "at work": lambda store: store.at_work(["queued", "running", "waiting", "long", "lane1"]),
     "release": lambda store: store.release_lanes(NOW),
     "release of a lane": lambda store: store.release_lanes(NOW, ["long", "waiting"]),

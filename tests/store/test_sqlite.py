@@ -101,7 +101,8 @@ def test_a_list_reads_on_only_as_far_as_somebody_looks(store: SqliteStore, liste
 
 def test_the_columns_are_the_fields() -> None:
     assert set(SCHEDULES.columns) == {*schedules.FIELDS, "_id"} - {"id"}
-    assert set(RUNS.columns) == {*(field.name for field in dataclasses.fields(Run)), "_id"} - {"id", "ahead"}
+    own = {"_id", "lot", "slot"}
+    assert set(RUNS.columns) == {*(field.name for field in dataclasses.fields(Run)), *own} - {"id", "ahead"}
     assert set(TICKS.columns) == set(ticks.FIELDS)
     assert set(DAEMONS.columns) == {*(field.name for field in dataclasses.fields(DaemonRecord)), "_id"} - {"id"}
 

@@ -18,6 +18,7 @@ from typing import Protocol
 from cronlite.store.contract.alarms import AlarmQuery, Alarms
 from cronlite.store.contract.changes import ChangeQuery, Changes, Refusal, Write
 from cronlite.store.contract.daemons import Daemons
+from cronlite.store.contract.limits import Limits
 from cronlite.store.contract.runs import Backlog, ClaimQuery, RunQuery, Runs, UnsentQuery
 from cronlite.store.contract.schedules import MAX_TEXTS, Clause, ScheduleQuery, Schedules, Uncommon
 from cronlite.store.contract.ticks import Ticks
@@ -41,8 +42,8 @@ __all__ = [
 ]
 
 
-class Store(Schedules, Changes, Ticks, Runs, Daemons, Alarms, Views, Protocol):
-    """Where schedules, their history, runs, ticks, daemons and alarms are kept. Safe to share between threads."""
+class Store(Schedules, Changes, Ticks, Runs, Daemons, Limits, Alarms, Views, Protocol):
+    """Where schedules, their history, runs and all else is kept. Safe to share between threads."""
 
     @property
     def address(self) -> str:

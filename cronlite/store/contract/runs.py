@@ -44,6 +44,8 @@ class ClaimQuery:
     _: KW_ONLY
     queues: Collection[str] | None = None
     ids: Collection[str] | None = None
+    limited: bool = False
+    """Only those that have a limit, which no broker brings."""
     users: Sequence[str] = ()
     """As many runs of each of these come first, in turns, the oldest of each; the rest of the limit is for the oldest
     of all.
@@ -85,10 +87,12 @@ class Runs(Protocol):
         """List, for each of these lanes where runs are queued or running, the one of them that was due last."""
 
     def claim_runs(self, daemon: str, query: ClaimQuery) -> list[Run]:
-        """Claim queued runs with `run_at <= now`, the oldest `run_at` first.
+        """Claim queued runs with `run_at <= now`, in the order of `limits.effective`: of one priority, the oldest
+        `run_at` first.
 
         A claim sets state, daemon, started_at and attempt, and releases the key. A run whose lane has a running run
-        loses its claim and waits (`run_at` None, `sent_at` None) until `release_lanes`.
+        loses its claim and waits (`run_at` None, `sent_at` None) until `release_lanes`. One that has a limit takes a
+        slot of it, and is left in the queue where none is free.
         """
 
     def queued_users(self, after: str | None, limit: int) -> list[str]:
@@ -98,7 +102,7 @@ class Runs(Protocol):
         """Count a user's queued runs, no further than `limit`."""
 
     def unsent_runs(self, query: UnsentQuery) -> list[Run]:
-        """List queued runs with `run_at <= now` that no broker has, the oldest `run_at` first."""
+        """List queued runs without a limit with `run_at <= now` that no broker has, the oldest `run_at` first."""
 
     def late_runs(self, now: datetime, limit: int) -> list[Run]:
         """List runs with `late_at <= now` that are queued and were never claimed, the longest late first, and the

@@ -57,6 +57,7 @@ class Collections:
         self._daemons: Collection[Document] = self._database["daemons"]
         self._alarms: Collection[Document] = self._database["alarms"]
         self._duties: Collection[Document] = self._database["duties"]
+        self._limits: Collection[Document] = self._database["limits"]
         self._hints: dict[str, str] = {}
         """The names of indexes on schedules that are known to be there, by the names that they have here."""
 

@@ -75,19 +75,19 @@ INDEXES = (
     # schedules, with the others of those that are not paused.
     *(Index("schedules", f"cronlite_{name}", _up(name), "each tick reads all schedules") for name in EXPRESSIONS),
     *OF_ENABLED.values(),
-    # The state comes first, though it is the same in all of an index, so that counting needs no document. The runs that
-    # wait for their lane are in it under null.
+    # The state comes first, though it is the same in all of an index, so that counting needs no document; then the lot,
+    # so that nobody reads past the runs that wait for a limit. Those that wait for their lane are in it under null.
     Index(
         "runs",
-        "cronlite_claim",
-        _up("state", "handler", "run_at", "_id"),
+        "cronlite_claim_lots",
+        _up("state", "lot", "handler", "run_at", "_id"),
         _SLOW,
         {"partialFilterExpression": {"state": QUEUED}},
     ),
     Index(
         "runs",
-        "cronlite_turns",
-        _up("state", "user", "handler", "run_at", "_id"),
+        "cronlite_turns_lots",
+        _up("state", "user", "lot", "handler", "run_at", "_id"),
         _SLOW,
         {"partialFilterExpression": {"state": QUEUED}},
     ),
@@ -97,6 +97,20 @@ INDEXES = (
         _up("lane"),
         "two runs of a schedule may be at work at once",
         {"unique": True, "partialFilterExpression": {"state": RUNNING, "lane": {"$exists": True}}},
+    ),
+    Index(
+        "runs",
+        "cronlite_slot",
+        _up("limit", "slot"),
+        "more runs than a limit allows may be at work at once",
+        {"unique": True, "partialFilterExpression": {"state": RUNNING, "slot": {"$exists": True}}},
+    ),
+    Index(
+        "runs",
+        "cronlite_limited",
+        _up("limit"),
+        _SLOW,
+        {"partialFilterExpression": {"state": RUNNING, "limit": {"$exists": True}}},
     ),
     # Behind the lane, so that in this order the last of those that wait is the first of a lane, and in the other order
     # the last of those that may start, or else the first of those that wait.
@@ -124,8 +138,8 @@ INDEXES = (
     # Without sent_at behind the state, a daemon that sends to a broker would read its whole backlog every time.
     Index(
         "runs",
-        "cronlite_unsent",
-        _up("state", "sent_at", "run_at"),
+        "cronlite_unsent_lots",
+        _up("state", "lot", "sent_at", "run_at"),
         _SLOW,
         {"partialFilterExpression": {"state": QUEUED}},
     ),
@@ -162,7 +176,12 @@ INDEXES = (
     ),
 )
 # Of versions before this one; the name and the collection of each.
-OBSOLETE = {"cronlite_newest": "runs", "cronlite_lane_queued": "runs", "cronlite_due": "schedules"}
+OBSOLETE = {
+    **dict.fromkeys(
+        ("cronlite_newest", "cronlite_lane_queued", "cronlite_claim", "cronlite_turns", "cronlite_unsent"), "runs"
+    ),
+    "cronlite_due": "schedules",
+}
 
 
 def leftovers(collection: str, present: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -76,10 +76,13 @@ class Lanes(Readable):
 
     def _something_waits(self) -> bool:
         """Look for one waiting run by the index of claims: a sweep skips through the lanes of all that is queued."""
-        handlers = self._runs.distinct("handler", {"state": QUEUED})
-        return (
-            self._runs.find_one({"state": QUEUED, "handler": {"$in": handlers}, "run_at": None}, {"_id": 1}) is not None
-        )
+        queued: Document = {"state": QUEUED}
+        for lot in (None, *(lot for lot in self._runs.distinct("lot", queued) if lot is not None)):
+            handlers = self._runs.distinct("handler", {**queued, "lot": lot})
+            waiting = {**queued, "lot": lot, "handler": {"$in": handlers}, "run_at": None}
+            if self._runs.find_one(waiting, {"_id": 1}) is not None:
+                return True
+        return False
 
     def _next_in(self, lane: Document, limit: int | None = None) -> Iterator[Document]:
         heads = _heads(lane, _STARTABLE_FIRST, run="$_id", run_at="$run_at")

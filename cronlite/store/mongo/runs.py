@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -11,13 +10,15 @@ from datetime import datetime, timezone
 from bson import ObjectId
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError
 
-from cronlite.documents import runs
+from cronlite.documents import limits, runs
+from cronlite.documents.limits import Slot
 from cronlite.documents.runs import AT_WORK, DEFAULT_QUEUE, QUEUED, RUNNING, Changes, Run
 from cronlite.documents.schedules import Document
 from cronlite.logger import logger
 from cronlite.store.contract import Backlog, ClaimQuery, UnsentQuery
 from cronlite.store.grouping import TELLING, SharedChange, batches, shared
 from cronlite.store.mongo.documents import (
+    id_to_store,
     of_queues,
     run_from_store,
     run_to_store,
@@ -30,9 +31,11 @@ from cronlite.store.mongo.failures import (
     translated,
     translated_search,
 )
+from cronlite.store.mongo.lots import Lots
 from cronlite.store.mongo.readable import Readable, abandoned, readable
 from cronlite.store.mongo.run_changes import shows, written_at_once, written_singly
 from cronlite.store.mongo.turns import Turns
+from cronlite.store.turns import MOST_LOTS
 
 _log = logger("cronlite.store")
 
@@ -42,7 +45,7 @@ _FRUITLESS_ROUNDS = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-class Runs(Readable, Turns):
+class Runs(Readable, Lots, Turns):
     """The contract's methods on runs."""
 
     @translated
@@ -76,19 +79,24 @@ class Runs(Readable, Turns):
             page = min(query.limit - len(claimed), _BATCH)
             if page <= 0:
                 break
-            oldest = self._oldest(ready, page, query.users)
+            oldest, slots = self._next(ready, page, query)
             first, behind = _first_in_lane(self._read_or_abandon(oldest, query.now))
             self._let_wait([run.id for run in behind])
             wanted = first[: query.count(first)]
-            claimed += self._claim(daemon, wanted, query.now)
-            if len(oldest) < page or len(wanted) < len(first):
+            won = self._claim(daemon, wanted, slots, query.now)
+            claimed += won
+            # Those that do not start after all kept slots from others.
+            is_whole = not slots or len(won) == len(oldest)
+            if (len(oldest) < page and is_whole) or len(wanted) < len(first):
                 break
         return claimed
 
     @translated
     def unsent_runs(self, query: UnsentQuery) -> list[Run]:
         sent = None if query.sent_before is None else {"$lt": query.sent_before}
-        ready = {"state": QUEUED, "sent_at": sent, "run_at": {"$lte": query.now}, **of_queues(query.queues)}
+        # Workers look for runs with a limit themselves: a message does not wait for a slot.
+        ready = {"state": QUEUED, "lot": {"$in": list(limits.PLAIN_LOTS)}, "sent_at": sent}
+        ready |= {"run_at": {"$lte": query.now}, **of_queues(query.queues)}
         unsent = self._runs.find(ready).sort([("sent_at", 1), ("run_at", 1)]).limit(query.limit)
         return list(self._read_or_abandon(unsent, query.now))
 
@@ -99,26 +107,31 @@ class Runs(Readable, Turns):
         running = self._runs.find({"state": RUNNING, **late}).limit(limit)
         return [*readable(waiting), *readable(running)]
 
-    def _claim(self, daemon: str, wanted: Sequence[Run], now: datetime) -> list[Run]:
+    def _claim(self, daemon: str, wanted: Sequence[Run], slots: Mapping[str, Slot], now: datetime) -> list[Run]:
         if not wanted:
             return []
         # Marks what this very call wins; the daemon alone would not, with two calls at the same time.
         token = ObjectId()
         taken = {"state": RUNNING, "daemon": daemon, "started_at": now, "claim": token}
-        by_attempt: dict[int, list[str]] = defaultdict(list)
+        alike: dict[tuple[int, str | None], SharedChange] = {}
         for run in wanted:
-            by_attempt[run.attempt].append(run.id)
-        matched, blocked = self._update(
-            [
-                SharedChange(ids, _queued(attempt), {**taken, "attempt": attempt + 1})
-                for attempt, ids in by_attempt.items()
-            ]
-        )
-        self._let_wait(blocked)
+            slot = {"slot": slots[run.id]} if run.id in slots else {}  # nobody else's, so that it is written singly
+            change = SharedChange([], _queued(run.attempt), {**taken, "attempt": run.attempt + 1, **slot})
+            alike.setdefault((run.attempt, run.id if slot else None), change).ids.append(run.id)
+        matched, blocked = self._update(list(alike.values()))
+        self._let_wait(self._behind_their_lane([run for run in wanted if run.id in blocked], slots))
         won = wanted if matched == len(wanted) else self._holding(token, wanted)
         for run in won:
             runs.claim(run, daemon, now)
         return list(won)
+
+    def _behind_their_lane(self, blocked: Sequence[Run], slots: Mapping[str, Slot]) -> list[str]:
+        """Tell which of the runs that met a unique index met that of the lanes; the others lost a slot to another."""
+        doubtful = [id_to_store(run.lane) for run in blocked if run.lane and run.id in slots]
+        busy = set(self._runs.distinct("lane", {"state": RUNNING, "lane": {"$in": doubtful}})) if doubtful else set()
+        return [
+            run.id for run in blocked if run.id not in slots or (run.lane is not None and id_to_store(run.lane) in busy)
+        ]
 
     def _holding(self, token: ObjectId, wanted: Sequence[Run]) -> list[Run]:
         mine = {"_id": {"$in": [run.id for run in wanted]}, "claim": token}
@@ -218,8 +231,11 @@ class Runs(Readable, Turns):
     @translated
     def next_run_at(self, handlers: Collection[str]) -> datetime | None:
         timed = {"state": QUEUED, "handler": {"$in": list(handlers)}, "run_at": {"$gt": _EPOCH}}
-        earliest = self._runs.find_one(timed, {"_id": False, "run_at": True}, sort=[("run_at", 1)])
-        return _utc(earliest and earliest["run_at"])
+        earliest = [
+            self._runs.find_one({**timed, "lot": lot}, {"_id": False, "run_at": True}, sort=[("run_at", 1)])
+            for lot in (None, *self._queued_lots()[:MOST_LOTS])
+        ]
+        return min((at for found in earliest if found and (at := _utc(found["run_at"]))), default=None)
 
     @translated
     def owners(self) -> set[str]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
 from datetime import datetime
 
 from cronlite.documents.runs import QUEUED
-from cronlite.documents.schedules import Document
 from cronlite.store.mongo.connection import Collections
 from cronlite.store.mongo.failures import translated
-from cronlite.store.turns import in_turns, share
 
 
 class Turns(Collections):
@@ -45,23 +41,3 @@ class Turns(Collections):
         lifted = self._schedules.count_documents({"enabled": False, "paused_until": {"$lte": now}})
         paused = self._schedules.count_documents({"enabled": False})
         return paused - lifted, self._schedules.estimated_document_count()
-
-    def _oldest(self, ready: Document, limit: int, users: Sequence[str]) -> list[Document]:
-        """Find the oldest of the runs that are ready; of several users, as many of each, and in turns."""
-        sort = [("run_at", 1), ("_id", 1)]
-        if not users:
-            return list(self._runs.find(ready).sort(sort).limit(limit))
-        cut: list[Document] = [{"$sort": dict(sort)}, {"$limit": share(limit, users)}]
-        first, *others = ([{"$match": {**ready, "user": user}}, *cut] for user in users)
-        unions: list[Document] = [
-            {"$unionWith": {"coll": self._runs.name, "pipeline": pipeline}} for pipeline in others
-        ]
-        of_each: dict[str, list[Document]] = defaultdict(list)
-        for document in self._runs.aggregate([*first, *unions]):
-            of_each[document["user"]].append(document)
-        oldest = in_turns([of_each[user] for user in users], limit)
-        if len(oldest) < limit:  # some have fewer than their share: the rest is for whoever came first
-            known = {document["_id"] for document in oldest}
-            more = self._runs.find(ready).sort(sort).limit(limit)
-            oldest += [document for document in more if document["_id"] not in known][: limit - len(oldest)]
-        return oldest

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cronlite.errors import ConfigurationError, StoreError, StoreUnavailable
 from cronlite.store.sqlite.failures import BUSY_SECONDS
-from cronlite.store.sqlite.tables import ADDED, INDEXES, TABLES
+from cronlite.store.sqlite.tables import ADDED, INDEXES, TABLES, quoted
 
 SCHEMA_VERSION = 1
 # It brought ON CONFLICT. RHEL 8, the oldest distribution with a Python of 3.10 or later, has 3.26.
@@ -149,7 +149,7 @@ def _missing(connection: sqlite3.Connection) -> Iterator[str]:
         if there:  # or else somebody dropped the whole table
             missing = ((name, kind) for name, kind in table.columns.items() if name not in there)
             yield from (
-                f"ALTER TABLE {table.name} ADD COLUMN {name} {kind.declared}".rstrip() for name, kind in missing
+                f"ALTER TABLE {table.name} ADD COLUMN {quoted(name)} {kind.declared}".rstrip() for name, kind in missing
             )
             of_table = {name: index for name, index in INDEXES.items() if f" ON {table.name} " in index}
             yield from (f"CREATE {index}" for name, index in of_table.items() if name not in indexes)

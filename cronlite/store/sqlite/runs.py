@@ -10,13 +10,15 @@ from typing import Any, TypeVar
 
 from cronlite.documents import runs
 from cronlite.documents.runs import DEFAULT_QUEUE, Changes, Run
-from cronlite.documents.schedules import Document
 from cronlite.store.contract import Backlog, ClaimQuery, UnsentQuery
 from cronlite.store.grouping import SharedChange, after, batches, shared
 from cronlite.store.sqlite.columns import instant, milliseconds
+from cronlite.store.sqlite.limits import Limits
+from cronlite.store.sqlite.lots import Next, restricted
 from cronlite.store.sqlite.readable import read_or_abandon, readable
 from cronlite.store.sqlite.tables import IN_LIST, RUNS, listed
-from cronlite.store.sqlite.turns import Turns, oldest_in_turns
+from cronlite.store.sqlite.turns import Turns
+from cronlite.store.turns import MOST_LOTS
 
 T = TypeVar("T")
 
@@ -25,29 +27,22 @@ _LAST_INSTANT = datetime.max.replace(tzinfo=timezone.utc)
 _PRUNED_AT_ONCE = 500  # a few hundredths of a second, in which nobody else can write
 
 # States are written into the queries: SQLite uses an index on some rows only where it can see that they are enough.
-_OLDEST_QUEUED = (
-    "SELECT run_at, _id, rowid FROM runs"
-    " WHERE state = 'queued' AND handler = ? AND run_at <= ?{} ORDER BY run_at, _id LIMIT ?"
-)
-_UNSENT = f"{RUNS.select} WHERE state = 'queued' AND sent_at {{}} AND run_at <= ?{{}} ORDER BY sent_at, run_at LIMIT ?"
-_OF_QUEUES = f" AND ifnull(queue, '{DEFAULT_QUEUE}') {IN_LIST}"
-# The plus keeps SQLite from reading all that is queued instead of the few that are named.
-_NAMED = (
-    "SELECT run_at, _id, rowid FROM runs"
-    f" WHERE _id {IN_LIST} AND +state = 'queued' AND handler {IN_LIST} AND +run_at <= ?{{}}"
-    " ORDER BY run_at, _id LIMIT ?"
-)
+# Workers look for runs with a limit themselves: a message does not wait for a slot.
+_TO_SEND = f"""{RUNS.select} WHERE state = 'queued' AND "limit" IS NULL AND sent_at"""
+_UNSENT = f"{_TO_SEND} {{}} AND run_at <= ?{{}} ORDER BY sent_at, run_at LIMIT ?"
 _EARLIEST = (
-    "SELECT (SELECT min(run_at) FROM runs WHERE state = 'queued' AND handler = value AND run_at <= ?) FROM json_each(?)"
+    "SELECT (SELECT min(run_at) FROM runs WHERE state = 'queued' AND {} AND handler = value AND run_at <= ?)"
+    " FROM json_each(?)"
 )
 _CLAIM = (
     "UPDATE runs SET state = 'running', daemon = ?, started_at = ?, attempt = ifnull(attempt, 0) + 1"
     f" WHERE rowid {IN_LIST}"
 )
+_TAKE = "UPDATE runs SET slot = ? WHERE rowid = ?"
 _WAIT = "UPDATE runs SET run_at = NULL, sent_at = NULL WHERE rowid = ?"
 
 
-class Runs(Turns):
+class Runs(Limits, Turns):
     """The contract's methods on runs."""
 
     def add_runs(self, runs: Sequence[Run]) -> set[str]:
@@ -66,8 +61,12 @@ class Runs(Turns):
         claimed: list[Run] = []
         with self._write() as connection:
             # Every run that is found is claimed, set to wait or abandoned, so this comes to an end.
-            while len(claimed) < query.limit and (oldest := _oldest(connection, query, query.limit - len(claimed))):
+            while len(claimed) < query.limit:
+                following = Next(connection, query, query.limit - len(claimed))
+                if not (oldest := following.oldest()):
+                    break
                 readable = read_or_abandon(connection, oldest, query.now)
+                connection.executemany(_TAKE, [(slot, rowid) for rowid, slot in following.slots.items()])
                 wanted = readable[: query.count([run for _, run in readable])]
                 claimed += _claimed(connection, wanted, daemon, query.now)
                 if len(wanted) < len(readable):
@@ -75,7 +74,7 @@ class Runs(Turns):
         return claimed
 
     def unsent_runs(self, query: UnsentQuery) -> list[Run]:
-        of_queues, queues = _restricted(query.queues)
+        of_queues, queues = restricted(query.queues)
         sent = [] if query.sent_before is None else [milliseconds(query.sent_before)]
         statement = _UNSENT.format("< ?" if sent else "IS NULL", of_queues)
         rows = self._read(statement, [*sent, milliseconds(query.now), *queues, query.limit])
@@ -138,7 +137,10 @@ class Runs(Turns):
         }
 
     def next_run_at(self, handlers: Collection[str]) -> datetime | None:
-        rows = self._read(_EARLIEST, [milliseconds(_LAST_INSTANT), listed(handlers)])
+        values = [milliseconds(_LAST_INSTANT), listed(handlers)]
+        rows = self._read(_EARLIEST.format("lot IS NULL"), values)
+        for lot in self._queued_lots()[:MOST_LOTS]:
+            rows += self._read(_EARLIEST.format("lot = ?"), [lot, *values])
         earliest = [instant(run_at) for (run_at,) in rows if run_at is not None]
         # A number that is no instant has come: the claim that finds it abandons its run.
         return min((run_at if isinstance(run_at, datetime) else _FIRST_INSTANT for run_at in earliest), default=None)
@@ -152,31 +154,6 @@ class Runs(Turns):
     def prune_runs(self, now: datetime) -> int:
         statement = "DELETE FROM runs WHERE rowid IN (SELECT rowid FROM runs WHERE expires_at <= ? LIMIT ?)"
         return self._change(statement, [milliseconds(now), _PRUNED_AT_ONCE])
-
-
-def _restricted(queues: Collection[str] | None) -> tuple[str, list[str]]:
-    """Return the term that restricts runs to some queues, and its variable."""
-    return ("", []) if queues is None else (_OF_QUEUES, [listed(queues)])
-
-
-def _oldest(connection: sqlite3.Connection, query: ClaimQuery, limit: int) -> list[tuple[int, Document]]:
-    """Return the oldest of the queued runs that a claim is for, each with its row's number."""
-    oldest: list[tuple[Any, ...]] = []
-    of_queues, queues = _restricted(query.queues)
-    until = milliseconds(query.now)
-    if query.ids is not None:
-        named = [listed(query.ids), listed(query.handlers), until, *queues, limit]
-        oldest += connection.execute(_NAMED.format(of_queues), named)
-    else:
-        for handler in query.handlers:  # one by one, the index gives them in order; together, all would be sorted
-            oldest += connection.execute(_OLDEST_QUEUED.format(of_queues), [handler, until, *queues, limit])
-    oldest.sort(key=lambda row: (row[0], str(row[1])))
-    rowids = [rowid for _, _, rowid in oldest[:limit]]
-    if query.users and query.ids is None:
-        first = oldest_in_turns(connection, query.users, query.handlers, until, (of_queues, queues), limit)
-        rowids = list(dict.fromkeys(first + rowids))[:limit]
-    rows = {row[0]: row[1:] for row in connection.execute(RUNS.select_rows, [listed(rowids)])}
-    return [(rowid, RUNS.document(rows[rowid])) for rowid in rowids]
 
 
 def _refused(write: Callable[[Sequence[T]], object], items: Sequence[T]) -> list[T]:

@@ -6,6 +6,7 @@ One column for each field, under its name; `columns` says how its values are sto
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,8 @@ from cronlite.errors import StoreError
 from cronlite.store.sqlite.columns import ATTEMPTS, BOOL, DATE, JSON, KEY, NUMBER, SPELLING, TEXT, TOLD, WORDS, Kind
 
 LAST_CHARACTER = "\U0010ffff"  # no text that begins with a prefix sorts behind the prefix and this
-MAX_VARIABLES = 999  # of one statement, before SQLite 3.32
+MAX_VARIABLES = 8_000 if sqlite3.sqlite_version_info >= (3, 32) else 999  # of one statement
+_KEYWORDS = ("limit",)
 # One variable for a list of any length.
 IN_LIST = "IN (SELECT value FROM json_each(?))"
 
@@ -24,6 +26,11 @@ IN_LIST = "IN (SELECT value FROM json_each(?))"
 def listed(values: Iterable[Any]) -> str:
     """Return the variable of an IN_LIST."""
     return json.dumps(list(values), ensure_ascii=False)
+
+
+def quoted(name: str) -> str:
+    """Return the name of a column as statements have it."""
+    return f'"{name}"' if name in _KEYWORDS else name
 
 
 @dataclass(frozen=True)
@@ -39,13 +46,13 @@ class Table:
 
         Its rowid is declared because VACUUM may number undeclared ones anew, under the hands of whoever holds some.
         """
-        columns = "".join(f", {name} {kind.declared}".rstrip() for name, kind in self.columns.items())
+        columns = "".join(f", {quoted(name)} {kind.declared}".rstrip() for name, kind in self.columns.items())
         return f"CREATE TABLE {self.name} (rowid INTEGER PRIMARY KEY{columns})"
 
     @property
     def names(self) -> str:
         """The columns of a document, in the order in which `row` gives and `document` takes them."""
-        return ", ".join(self.columns)
+        return ", ".join(map(quoted, self.columns))
 
     @property
     def select(self) -> str:
@@ -96,7 +103,7 @@ class Table:
 
     def update(self, names: Iterable[str]) -> str:
         """Return the beginning of the statement that sets these columns."""
-        return f"UPDATE {self.name} SET {', '.join(f'{name} = ?' for name in names)}"
+        return f"UPDATE {self.name} SET {', '.join(f'{quoted(name)} = ?' for name in names)}"
 
     def _refuse_unknown(self, document: Mapping[str, Any]) -> None:
         if not document.keys() <= self.columns.keys():
@@ -139,6 +146,8 @@ SCHEDULES = Table(
         "on_crash": TEXT,
         "late_after_seconds": NUMBER,
         "ping_url": TEXT,
+        "limit": TEXT,
+        "priority": NUMBER,
         "tags": JSON,
         "note": TEXT,
         "owner": TEXT,
@@ -160,6 +169,10 @@ RUNS = Table(
         "schedule": TEXT,
         "user": TEXT,
         "queue": TEXT,
+        "limit": TEXT,
+        "priority": NUMBER,
+        "lot": TEXT,
+        "slot": SPELLING,
         "state": TEXT,
         "attempt": NUMBER,
         "crashes": NUMBER,
@@ -294,8 +307,10 @@ DUTIES = Table(
     },
 )
 
-TABLES = (SCHEDULES, RUNS, TICKS, DAEMONS, CHANGES, ALARMS, DUTIES)
-ADDED = (CHANGES, ALARMS, DUTIES)
+LIMITS = Table("limits", {"_id": KEY, "most": NUMBER, "changed_at": DATE, "changed_by": WORDS})
+
+TABLES = (SCHEDULES, RUNS, TICKS, DAEMONS, CHANGES, ALARMS, DUTIES, LIMITS)
+ADDED = (CHANGES, ALARMS, DUTIES, LIMITS)
 """The tables that the first version did not have yet."""
 
 # What a missing field means. The due query asks for ifnull(column, default), and the index is on that: IN never finds
@@ -349,13 +364,17 @@ INDEXES = {
     "runs_key": "UNIQUE INDEX runs_key ON runs (key) WHERE state = 'queued' AND attempt = 0 AND key IS NOT NULL",
     "runs_waiting": f"INDEX runs_waiting ON runs {_QUEUED_LANE} NULL",
     "runs_ready": f"INDEX runs_ready ON runs {_QUEUED_LANE} NOT NULL",
+    # Never more than a limit allows: each running run has a slot below it.
+    "runs_slot": """UNIQUE INDEX runs_slot ON runs ("limit", slot) WHERE state = 'running' AND "limit" IS NOT NULL""",
     # The state is the same throughout each of these two; without it SQLite would look it up in the rows.
-    "runs_claim": "INDEX runs_claim ON runs (handler, run_at, _id, state) WHERE state = 'queued'",
-    "runs_turns": "INDEX runs_turns ON runs (user, handler, run_at, _id, state) WHERE state = 'queued'",
+    "runs_claim_lots": "INDEX runs_claim_lots ON runs (lot, handler, run_at, _id, state) WHERE state = 'queued'",
+    "runs_turns_lots": "INDEX runs_turns_lots ON runs (user, lot, handler, run_at, _id, state) WHERE state = 'queued'",
     "schedules_beginning": "INDEX schedules_beginning ON schedules (active_from)",
     "schedules_ending": "INDEX schedules_ending ON schedules (active_until) WHERE active_until IS NOT NULL",
     "schedules_user": "INDEX schedules_user ON schedules (user)",
-    "runs_unsent": "INDEX runs_unsent ON runs (sent_at, run_at, state) WHERE state = 'queued'",
+    "runs_to_send": (
+        """INDEX runs_to_send ON runs (sent_at, run_at, state) WHERE state = 'queued' AND "limit" IS NULL"""
+    ),
     "runs_late": "INDEX runs_late ON runs (late_at, attempt, state) WHERE state = 'queued' AND late_at IS NOT NULL",
     "runs_daemon": "INDEX runs_daemon ON runs (daemon, handler, state) WHERE state = 'running'",
     "runs_expiry": "INDEX runs_expiry ON runs (expires_at) WHERE expires_at IS NOT NULL",
@@ -373,7 +392,7 @@ INDEXES = {
     "ticks_undone": "INDEX ticks_undone ON ticks (daemon) WHERE done_at IS NULL",
 }
 # Of versions before this one. They ask for schedules_due by its name, so that it stays where it is.
-OBSOLETE = ("runs_newest", *(f"schedules_{name}" for name in EXPRESSIONS))
+OBSOLETE = ("runs_newest", "runs_claim", "runs_turns", "runs_unsent", *(f"schedules_{name}" for name in EXPRESSIONS))
 
 
 def distinct(table: str, column: str, where: str = "true", first: str = "IS NOT NULL") -> str:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
 
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import Tables
 from cronlite.store.sqlite.tables import or_default
-from cronlite.store.turns import in_turns, share
 
 _NEXT_USER = "SELECT min(user) FROM runs WHERE state = 'queued' AND user"
 _USERS = f"""
@@ -20,10 +16,6 @@ _USERS = f"""
     )
     SELECT value FROM found WHERE value IS NOT NULL LIMIT ?
 """
-_OLDEST_OF_USER = (
-    "SELECT run_at, _id, rowid FROM runs"
-    " WHERE state = 'queued' AND user = ? AND handler = ? AND run_at <= ?{} ORDER BY run_at, _id LIMIT ?"
-)
 
 
 class Turns(Tables):
@@ -50,23 +42,3 @@ class Turns(Tables):
     def _up_to(self, limit: int, of: str, user: str) -> int:
         [(count,)] = self._read(f"SELECT count(*) FROM (SELECT 1 FROM {of} LIMIT ?)", [user, limit])
         return int(count)
-
-
-def oldest_in_turns(
-    connection: sqlite3.Connection,
-    users: Sequence[str],
-    handlers: Collection[str],
-    until: Any,
-    of_queues: tuple[str, list[str]],
-    limit: int,
-) -> list[int]:
-    """Return the rows of the oldest queued runs of some users, as many of each, and in turns."""
-    term, queues = of_queues
-    of_each = []
-    for user in users:
-        oldest: list[tuple[Any, ...]] = []
-        for handler in handlers:
-            values = [user, handler, until, *queues, share(limit, users)]
-            oldest += connection.execute(_OLDEST_OF_USER.format(term), values)
-        of_each.append([rowid for _, _, rowid in sorted(oldest, key=lambda row: (row[0], str(row[1])))])
-    return in_turns([rowids[: share(limit, users)] for rowids in of_each], limit)
