@@ -87,7 +87,7 @@ def enqueue(
     """
     if at is not None and later is not None:
         raise click.UsageError("--at and --in say the same thing; give one of them", click.get_current_context())
-    if hint := session.handler_hint(handler):
+    for hint in filter(None, (session.handler_hint(handler), session.cron.limits.doubt(limit or None))):
         render.note(hint, "warning")
     start = at.coming(session.cron.now()) if at else None
     tell_clock(at=(at, start))
