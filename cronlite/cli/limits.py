@@ -74,7 +74,7 @@ def limit(session: Session, /, name: str, most: int | None, remove: bool, dry_ru
     elif most is not None:
         limits.new(name, most, cron.now())  # a dry run refuses the same
         if not dry_run:
-            cron.limits.set(name, most)
+            cron.limits.set(name, most, actor=session.actor)
         was = f"; it was {before.most}" if before else ""
         done = f"{'would set' if dry_run else 'set'} the limit {name} to {most}{was}"
     after = before if remove or dry_run else cron.limits.get(name)

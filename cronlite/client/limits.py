@@ -7,12 +7,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from cronlite.client.actors import actor_of
 from cronlite.client.opened import Opened
 from cronlite.daemon.store_clock import steady
 from cronlite.documents import limits, runs
+from cronlite.documents.changes import Actor
 from cronlite.documents.limits import Limit
 from cronlite.documents.runs import Run
-from cronlite.errors import Fault, InvalidInput, NotFound, StoreError, shown
+from cronlite.errors import NotFound, StoreError, shown
 from cronlite.store.contract import Store
 
 COUNTED = 100_000
@@ -50,15 +52,13 @@ class Limits:
         self._asked_at: dict[str, float] = {}
         self._doubted: set[str] = set()
 
-    def set(self, name: str, most: int, *, actor: str | None = None) -> Limit:
+    def set(self, name: str, most: int, *, actor: Actor | str | None = None) -> Limit:
         """Let at most so many runs with this limit be at work at once, from the next claim on; 0 lets none start.
 
         Raised or lowered while runs are at work, it ends none of them: none starts until fewer than that are left.
         Raises InvalidInput.
         """
-        if actor is not None and not isinstance(actor, str):
-            raise InvalidInput(Fault("actor", actor, "is no text", "give who asks for this"))
-        limit = limits.new(name, most, self._opened.now(), actor)
+        limit = limits.new(name, most, self._opened.now(), actor_of(actor).name)
         self._opened.prepared_store.set_limit(limit)
         return limit
 
