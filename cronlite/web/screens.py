@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cronlite.web.exchange import Answer
-from cronlite.web.pages import runs, signing
+from cronlite.web.pages import ahead, changes, daemons, doctor, runs, signing
 from cronlite.web.visit import Visit
 
 Page = Callable[[Visit], Answer]
@@ -31,6 +31,11 @@ class Screen:
 
 _ALL = (
     Screen(path="/runs", get=runs.listed, post=runs.done, title="Runs"),
+    Screen(path="/ahead", get=ahead.ahead, title="Ahead"),
+    Screen(path="/daemons", get=daemons.daemons, title="Daemons"),
+    Screen(path="/daemon", get=daemons.daemon),
+    Screen(path="/doctor", get=doctor.doctor, post=doctor.asked, title="Doctor"),
+    Screen(path="/changes", get=changes.changes, post=changes.restored, title="Changes"),
     Screen(path="/sign-in", get=signing.asked, post=signing.done, is_open=True),
     Screen(path="/sign-out", post=signing.left, is_open=True),
 )
