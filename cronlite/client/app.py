@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from cronlite.client import pauses
 from cronlite.client import runs as run_requests
@@ -161,14 +161,26 @@ class Cronlite:
         """Fetch the stored document of one schedule, readable or not, by its id or its name."""
         return requests.find(self._opened, text(ref, "ref"))
 
-    def update(self, ref: str, *, actor: Actor | str | None = None, **changes: Unpack[ScheduleChanges]) -> Schedule:
+    def update(
+        self,
+        ref: str,
+        *,
+        actor: Actor | str | None = None,
+        unchanged_since: datetime | Literal["ever"] | None = "ever",
+        **changes: Unpack[ScheduleChanges],
+    ) -> Schedule:
         """Change fields of the schedule with an id or a name; when it is due is counted anew if a time field changes.
 
-        `cron` takes a whole line. None gives a field its default back.
+        `cron` takes a whole line. None gives a field its default back. With `unchanged_since`, which is the
+        `updated_at` that the caller has seen, a change by somebody else since then raises Conflict.
         """
         wanted = requests.settled(self._with_handler(changes))
         schedules.refuse_unknown(wanted)
-        return requests.change(self._opened, self.document(ref), wanted, actor_of(actor))
+        document = self.document(ref)
+        is_seen = unchanged_since != "ever"
+        if is_seen and document.get("updated_at") != unchanged_since:
+            raise requests.overtaken(document)
+        return requests.change(self._opened, document, wanted, actor_of(actor), once=is_seen)
 
     def remove(self, ref: str, *, actor: Actor | str | None = None) -> str:
         """Delete the schedule with an id or a name, and return its id. Runs of it that are queued already still run.

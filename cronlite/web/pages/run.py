@@ -1,0 +1,37 @@
+"""How did one run go?"""
+
+from __future__ import annotations
+
+from cronlite.documents import runs
+from cronlite.documents.attempts import Attempt
+from cronlite.documents.runs import Run
+from cronlite.errors import InvalidInput
+from cronlite.web.exchange import Answer
+from cronlite.web.pages.runs import names_of
+from cronlite.web.visit import Visit
+
+
+def one(visit: Visit) -> Answer:
+    """Show all of a run."""
+    try:
+        run = visit.cron.run_of(visit.asked("id"))
+    except InvalidInput as refused:  # somebody edited it into nonsense
+        return visit.page("refused.html", 409, title="This run cannot be read", reason=str(refused))
+    at_work = run.state in runs.AT_WORK
+    return visit.page(
+        "run.html",
+        run=run,
+        name=names_of(visit.cron, [run]).get(run.schedule),
+        at_work=at_work,
+        can_cancel=run.state == runs.QUEUED,
+        can_retry=not at_work,
+        earlier=_earlier(run),
+        # While it waits for the next attempt, these are the last one's, which stands among the earlier ones.
+        error=None if run.state == runs.QUEUED and run.attempts else run.error,
+        output=None if run.state == runs.QUEUED and run.attempts else run.output,
+    )
+
+
+def _earlier(run: Run) -> list[Attempt]:
+    """List each attempt but the one that the run's own fields tell of, the last one first."""
+    return [one for one in run.attempts if one.number < run.attempt or run.state == runs.QUEUED][::-1]
