@@ -10,7 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cronlite.web.exchange import Answer
-from cronlite.web.pages import ahead, changes, daemons, doctor, editing, now, run, runs, schedule, schedules, signing
+from cronlite.web.pages import (
+    ahead,
+    changes,
+    daemons,
+    doctor,
+    editing,
+    now,
+    output,
+    run,
+    runs,
+    schedule,
+    schedules,
+    signing,
+)
 from cronlite.web.visit import Visit
 
 Page = Callable[[Visit], Answer]
@@ -33,6 +46,7 @@ _ALL = (
     Screen(path="/", get=now.now, title="Now"),
     Screen(path="/schedules", get=schedules.listed, post=schedules.done, title="Schedules"),
     Screen(path="/runs", get=runs.listed, post=runs.done, title="Runs"),
+    Screen(path="/output", get=output.output),
     Screen(path="/ahead", get=ahead.ahead, title="Ahead"),
     Screen(path="/daemons", get=daemons.daemons, title="Daemons"),
     Screen(path="/daemon", get=daemons.daemon),
