@@ -19,7 +19,7 @@ from cronlite.documents.outlines import Outline
 from cronlite.documents.runs import Run
 from cronlite.documents.ticks import Tick
 from cronlite.store.contract import RunQuery, Store
-from cronlite.web.charts import Chart, calendar, day_heat, durations, marks, strip, week_heat
+from cronlite.web.charts import Chart, calendar, day_heat, durations, strip, week_heat
 from cronlite.web.charts.durations import percentile, took
 from cronlite.web.charts.heat import LEVELS, level
 from cronlite.web.charts.strip import STEP, STEPS
@@ -239,7 +239,7 @@ def test_more_runs_are_never_paler_and_the_legend_names_where_each_shade_begins(
         assert begins == {shade: shades.index(shade) for shade in set(shades) - {0}}
 
 
-# the calendar and the marks
+# the calendar
 
 
 def test_the_calendar_has_each_run_on_its_day_at_its_time_of_the_schedules_clock(store: Store, kept: list[Run]) -> None:
@@ -280,15 +280,3 @@ def test_days_without_a_run_have_their_row_and_older_weeks_have_none() -> None:
     assert chart is not None
     assert len(chart.rows) == 6
     assert calendar([on(60)], ZoneInfo("UTC"), NOW) is None
-
-
-def test_the_marks_are_the_last_twenty_the_newest_at_the_right(store: Store, kept: list[Run]) -> None:
-    last = sorted(kept, key=lambda run: run.queued_at)[-20:]
-    drawn = str(marks(outlined(store)))
-    root = ElementTree.fromstring(drawn)
-    found = {int(x // 10): kind for kind in LOOKS for x, *_ in steps(root, kind)}
-    assert [found[place] for place in range(20)] == [look(run.state) for run in last]
-    told = root[0].text or ""
-    for state, count in Counter(run.state.replace("_", " ") for run in last).items():
-        assert f"{count} {state}" in told
-    assert marks([]) == ""

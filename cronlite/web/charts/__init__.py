@@ -7,8 +7,7 @@ text, too: a title, a description, and the numbers as a table.
 from cronlite.web.charts.calendar import calendar
 from cronlite.web.charts.durations import durations
 from cronlite.web.charts.heat import day_heat, week_heat
-from cronlite.web.charts.marks import marks
 from cronlite.web.charts.strip import strip
 from cronlite.web.charts.svg import Chart
 
-__all__ = ["Chart", "calendar", "day_heat", "durations", "marks", "strip", "week_heat"]
+__all__ = ["Chart", "calendar", "day_heat", "durations", "strip", "week_heat"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cronlite.documents.changes import Actor, Change
+from cronlite.documents.changes import Change
 from cronlite.web.exchange import Answer
 from cronlite.web.visit import Visit
 from cronlite.wording.values import json_text
@@ -29,7 +29,7 @@ def changes(visit: Visit) -> Answer:
 
 def restored(visit: Visit) -> Answer:
     """Store a removed schedule again."""
-    schedule = visit.cron.history.restore(visit.given("id"), actor=Actor.called(visit.visitor.name, "web"))
+    schedule = visit.cron.history.restore(visit.given("id"), actor=visit.actor)
     return visit.see("/schedule", f"{schedule.name or schedule.id} is back; it counts from now on.", id=schedule.id)
 
 

@@ -12,6 +12,7 @@ from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.ticks import Tick
 from cronlite.errors import StoreError
 from cronlite.store.contract import RunQuery, ScheduleQuery, Store
+from cronlite.web.charted import the_strip
 from cronlite.web.exchange import Answer
 from cronlite.web.pages.runs import names_of
 from cronlite.web.visit import Visit
@@ -54,6 +55,7 @@ def now(visit: Visit) -> Answer:
     ticking = any(daemon.is_ticking(at) for daemon in alive)
     return visit.page(
         "now.html",
+        strip=the_strip(visit),
         bad=bad[:SHOWN],
         bad_count=len(bad),
         looked_back=LOOKED_BACK.days,

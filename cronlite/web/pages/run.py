@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cronlite.client.following import Follower
 from cronlite.documents import runs
 from cronlite.documents.attempts import Attempt
 from cronlite.documents.runs import Run
@@ -26,10 +27,17 @@ def one(visit: Visit) -> Answer:
         can_cancel=run.state == runs.QUEUED,
         can_retry=not at_work,
         earlier=_earlier(run),
-        # While it waits for the next attempt, these are the last one's, which stands among the earlier ones.
-        error=None if run.state == runs.QUEUED and run.attempts else run.error,
-        output=None if run.state == runs.QUEUED and run.attempts else run.output,
+        # While an attempt is at work, or waited for, these are the last one's, which stands among the earlier ones.
+        error=None if at_work else run.error,
+        output=_printed(visit, run),
     )
+
+
+def _printed(visit: Visit, run: Run) -> str | None:
+    """Return what a run has printed, so far if it is at work: whoever opens the page follows it."""
+    if run.state == runs.RUNNING:
+        return Follower(visit.cron, run.id).look()[1] or None
+    return None if run.state == runs.QUEUED else run.output
 
 
 def _earlier(run: Run) -> list[Attempt]:

@@ -13,6 +13,7 @@ from cronlite.documents.changes import Change
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import CronliteError, InvalidInput
 from cronlite.store.contract import RunQuery
+from cronlite.web.charted import of_schedule
 from cronlite.web.exchange import Answer
 from cronlite.web.pages.schedules import GLIMPSES
 from cronlite.web.visit import Undo, Visit
@@ -56,6 +57,7 @@ def one(visit: Visit) -> Answer:
         coming=coming(schedule, now),
         last=list(store.runs(RunQuery(schedule=schedule.id, limit=LAST_RUNS, brief=True))),
         glimpses=store.glimpses([schedule.id], GLIMPSES).get(schedule.id, [])[::-1],
+        charts=of_schedule(visit, schedule),
         asked=asked,
         reason=reason,
         wrong=wrong,
