@@ -11,6 +11,7 @@ from cronlite.client import pauses
 from cronlite.client import runs as run_requests
 from cronlite.client import schedules as requests
 from cronlite.client.actors import actor_of
+from cronlite.client.alarms import Alarms
 from cronlite.client.arguments import (
     aware,
     count_or_none,
@@ -215,6 +216,11 @@ class Cronlite:
     def history(self) -> History:
         """Who changed which schedule and when, and what takes it back."""
         return History(self._opened)
+
+    @property
+    def alarms(self) -> Alarms:
+        """What somebody has to hear of, and who looks after it."""
+        return Alarms(self._opened)
 
     # runs
 
