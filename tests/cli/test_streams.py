@@ -42,6 +42,8 @@ WORDS = {
     "limit": ["api", "3"],
     "limits": [],
     "status": [],
+    "alarms": [],
+    "check": [],
     "doctor": [],
     "completion": ["bash"],
 }
@@ -127,7 +129,7 @@ def test_every_command_is_here() -> None:
 
 
 NO_INPUT = {"import-crontab": 0, "enqueue": 2}  # of nothing they make nothing, or an error
-OUT_OF_ORDER = {"doctor": 1, "status": 1}  # because no daemon is alive
+OUT_OF_ORDER = {"check": 2, "doctor": 1, "status": 1}  # because no daemon is alive
 
 
 @pytest.mark.parametrize(
