@@ -6,7 +6,7 @@ from cronlite.client.following import Follower
 from cronlite.documents import runs
 from cronlite.documents.attempts import Attempt
 from cronlite.documents.runs import Run
-from cronlite.errors import InvalidInput
+from cronlite.errors import InvalidInput, NotFound, shown
 from cronlite.web.exchange import Answer
 from cronlite.web.pages.runs import names_of
 from cronlite.web.visit import Visit
@@ -15,9 +15,11 @@ from cronlite.web.visit import Visit
 def one(visit: Visit) -> Answer:
     """Show all of a run."""
     try:
-        run = visit.cron.run_of(visit.asked("id"))
+        run = visit.cron.store.run(visit.asked("id"))
     except InvalidInput as refused:  # somebody edited it into nonsense
         return visit.page("refused.html", 409, title="This run cannot be read", reason=str(refused))
+    if run is None:
+        raise NotFound(f"no run has the id {shown(visit.asked('id'))}; those that ended are kept for a month")
     at_work = run.state in runs.AT_WORK
     return visit.page(
         "run.html",
