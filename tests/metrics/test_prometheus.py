@@ -24,6 +24,8 @@ from tests.services.prometheus import Prometheus, tool
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.xdist_group("prometheus")  # which is started once
+
 RULES = ROOT / "deploy" / "prometheus-rules.yaml"
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
