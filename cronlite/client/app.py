@@ -27,6 +27,7 @@ from cronlite.client.embedded import Embedded
 from cronlite.client.history import History
 from cronlite.client.known_handlers import KnownHandlers
 from cronlite.client.limits import Limits
+from cronlite.client.metrics import Metrics
 from cronlite.client.opened import Opened
 from cronlite.client.quota import Quota
 from cronlite.client.receipt import Handle
@@ -82,6 +83,7 @@ class Cronlite:
         self._opened = Opened(uri_or_none(uri), Quota.read(quota) if quota is not None else configured_quota())
         self._registry = registry_or_none(registry)
         self._embedded = Embedded(self)
+        self._metrics = Metrics(lambda: self.store, self._embedded)
         self._known = KnownHandlers(self._opened)
         self._limits = Limits(self._opened)
 
@@ -290,6 +292,11 @@ class Cronlite:
     def run_of(self, id: str) -> Run:
         """Fetch one run by its id."""
         return run_requests.find(self._opened, text(id, "id"))
+
+    @property
+    def metrics(self) -> Metrics:
+        """The figures for Prometheus, where the application serves them itself."""
+        return self._metrics
 
     @property
     def limits(self) -> Limits:

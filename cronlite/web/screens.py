@@ -16,6 +16,7 @@ from cronlite.web.pages import (
     daemons,
     doctor,
     editing,
+    figures,
     now,
     output,
     run,
@@ -60,6 +61,7 @@ _ALL = (
     Screen(path="/schedule/remove", get=schedule.asked_to_remove, post=schedule.removed),
     Screen(path="/schedule/restore", post=schedule.restored),
     Screen(path="/schedule/undo", post=schedule.undone),
+    Screen(path="/metrics", get=figures.figures),
     Screen(path="/sign-in", get=signing.asked, post=signing.done, is_open=True),
     Screen(path="/sign-out", post=signing.left, is_open=True),
 )

@@ -101,9 +101,14 @@ class Pages:
 
     def _signed_in(self, request: Request) -> Visitor | None:
         if self.tokens is not None:
-            return self.tokens.visitor(request.cookies.get(COOKIE))
+            return self.tokens.visitor(request.cookies.get(COOKIE)) or self._bearer(self.tokens, request)
         is_near = hosts.is_loopback(request.client) and not any(name in request.headers for name in _FORWARDED)
         return Visitor(actor_of(None, "web").name, may_operate=True) if is_near else None
+
+    def _bearer(self, tokens: Tokens, request: Request) -> Visitor | None:
+        """Let a program in that brings a token with each request, as Prometheus does: to look, and no more."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        return Visitor("a program") if scheme.lower() == "bearer" and tokens.level(token) else None
 
     def _stranger(self, request: Request) -> Answer:
         if self.tokens is None:

@@ -179,7 +179,8 @@ def test_a_daemon_that_nobody_measures_imports_no_prometheus_client() -> None:
 
 
 def test_a_stalled_mongod_is_not_waited_for(mongod: Mongod, mongo_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Cronlite(mongo_uri, registry=Registry()) as cron:
+    limited = f"{mongo_uri}{'&' if '?' in mongo_uri else '?'}timeoutMS=1500"  # longer than a scrape waits
+    with Cronlite(limited, registry=Registry()) as cron:
         cron.registry.add("ok", lambda _: None)
         cron.start(metrics="0", drain_seconds=0)
         daemon = daemon_of(cron)
