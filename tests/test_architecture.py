@@ -22,7 +22,7 @@ FLOORS = [
     ["when"],
     ["documents"],
     ["store", "handlers"],
-    ["dispatch", "crontab", "alarms", "metrics", "wording"],
+    ["dispatch", "crontab", "plans", "alarms", "metrics", "wording"],
     ["daemon"],
     ["client"],
     ["web"],

@@ -35,6 +35,9 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "restore": ("history.restore", "Store schedules again that were removed."),
         "next": ("upcoming.next_", "Show upcoming runs in the order of time, DST oddities marked."),
         "why": ("upcoming.why", "Say why a schedule ran at a minute, or did not."),
+        "plan": ("plans.plan", "Show what 'apply' would do with a file of schedules."),
+        "apply": ("plans.apply", "Make the schedules that a file wants."),
+        "export": ("plans.export", "Write schedules as a file for 'apply'."),
         "import-crontab": ("crontab.import_crontab", "Store a crontab's lines as schedules."),
         "export-crontab": ("crontab.export_crontab", "Write schedules as a crontab."),
     },
@@ -53,8 +56,6 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "worker": ("service.worker", "Run a worker: it runs what a broker tells it of."),
         "web": ("web.web", "Serve the site: what ran, what will, and what is wrong."),
         "status": ("service.status", "Show who is alive, last ticks, queue, gaps."),
-        "alarms": ("alarms.alarms", "List what somebody has to hear of; acknowledge, show, test."),
-        "check": ("alarms.check", "Say in one line whether all is well, as Nagios plugins do."),
         "doctor": ("service.doctor", "Look for what is wrong, and how to mend it."),
         "demo": ("demo.demo", "See the whole thing in one minute, on a throw-away file."),
         "completion": ("completion.completion", "Print the script that makes a shell complete."),
@@ -65,7 +66,10 @@ ELSEWHERE = {
     "audit": "'cronlite history' shows who changed what",
     "changes": "'cronlite history' shows who changed what",
     "concurrency": "'cronlite limit NAME N' sets how many runs of a name may be at work at once",
+    "declare": "'cronlite apply FILE' makes the schedules that a file wants",
     "delete": "'cronlite remove ID' deletes schedules",
+    "deploy": "'cronlite apply FILE' makes the schedules that a file wants",
+    "diff": "'cronlite plan FILE' shows what 'apply' would do",
     "disable": "'cronlite pause ID' keeps a schedule from running",
     "enable": "'cronlite resume ID' lets a paused schedule run again",
     "failed": "'cronlite runs --failed' lists what failed, and 'cronlite retry --failed --since 22:00' repeats it",
@@ -256,7 +260,7 @@ def cli(context: click.Context, uri: str | None, app: str | None) -> None:
     """
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         context.color = False
-    context.obj = Session(uri, app, context.meta.get("cronlite.quota"), context.meta.get("cronlite.alarms", ()))
+    context.obj = Session(uri, app, context.meta.get("cronlite.quota"))
     context.call_on_close(context.obj.close)
 
 

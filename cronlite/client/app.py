@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from cronlite.client import pauses
+from cronlite.client import pauses, plans
 from cronlite.client import runs as run_requests
 from cronlite.client import schedules as requests
 from cronlite.client.actors import actor_of
-from cronlite.client.alarms import Alarms
 from cronlite.client.arguments import (
     aware,
     count_or_none,
@@ -27,7 +26,6 @@ from cronlite.client.embedded import Embedded
 from cronlite.client.history import History
 from cronlite.client.known_handlers import KnownHandlers
 from cronlite.client.limits import Limits
-from cronlite.client.metrics import Metrics
 from cronlite.client.opened import Opened
 from cronlite.client.quota import Quota
 from cronlite.client.receipt import Handle
@@ -39,6 +37,7 @@ from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import NotFound
 from cronlite.handlers.registry import Registry, current_run_or_none, default_registry
 from cronlite.logger import logger
+from cronlite.plans.reading import of_list
 from cronlite.store.contract import RunQuery, ScheduleQuery, Store
 from cronlite.when import clock
 
@@ -46,7 +45,14 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from cronlite.daemon.options import DaemonOptions
-    from cronlite.documents.options import HandlerName, RunOptions, ScheduleChanges, ScheduleOptions, TimeField
+    from cronlite.documents.options import (
+        DeclaredSchedule,
+        HandlerName,
+        RunOptions,
+        ScheduleChanges,
+        ScheduleOptions,
+        TimeField,
+    )
 
 log = logger("cronlite")
 
@@ -83,7 +89,6 @@ class Cronlite:
         self._opened = Opened(uri_or_none(uri), Quota.read(quota) if quota is not None else configured_quota())
         self._registry = registry_or_none(registry)
         self._embedded = Embedded(self)
-        self._metrics = Metrics(lambda: self.store, self._embedded)
         self._known = KnownHandlers(self._opened)
         self._limits = Limits(self._opened)
 
@@ -134,6 +139,25 @@ class Cronlite:
         """
         requests.declare_handlers(self._opened, self.registry)
 
+    def declare(
+        self,
+        wanted: Sequence[DeclaredSchedule],
+        *,
+        owner: str,
+        prune: bool = False,
+        adopt: bool = False,
+        actor: Actor | str | None = None,
+    ) -> list[Schedule]:
+        """Let an owner have just these schedules, and return them; each has a `name`, and perhaps what it `was` called.
+
+        Said at each deploy, by any number of processes: where nothing has changed, nothing is written. Fields that are
+        not given get their default, but a pause stays. With `prune`, what the owner had before and wants no more is
+        removed. Raises InvalidInput with all that is wrong, and Conflict where a name is another owner's, or that of a
+        schedule that somebody made, which `adopt` takes over; then nothing is written.
+        """
+        wish = of_list(owner, [self._with_handler(one) if isinstance(one, Mapping) else one for one in wanted])
+        return plans.declare(self._opened, wish, actor_of(actor), adopt=adopt, prune=prune)
+
     def current_schedules(self, at: datetime | None = None) -> list[Schedule]:
         """List the schedules that are due at the minute of an aware instant (default: now)."""
         tick = clock.floor_minute(self.now() if at is None else aware(at, "at"))
@@ -164,26 +188,14 @@ class Cronlite:
         """Fetch the stored document of one schedule, readable or not, by its id or its name."""
         return requests.find(self._opened, text(ref, "ref"))
 
-    def update(
-        self,
-        ref: str,
-        *,
-        actor: Actor | str | None = None,
-        unchanged_since: datetime | Literal["ever"] | None = "ever",
-        **changes: Unpack[ScheduleChanges],
-    ) -> Schedule:
+    def update(self, ref: str, *, actor: Actor | str | None = None, **changes: Unpack[ScheduleChanges]) -> Schedule:
         """Change fields of the schedule with an id or a name; when it is due is counted anew if a time field changes.
 
-        `cron` takes a whole line. None gives a field its default back. With `unchanged_since`, which is the
-        `updated_at` that the caller has seen, a change by somebody else since then raises Conflict.
+        `cron` takes a whole line. None gives a field its default back.
         """
         wanted = requests.settled(self._with_handler(changes))
         schedules.refuse_unknown(wanted)
-        document = self.document(ref)
-        is_seen = unchanged_since != "ever"
-        if is_seen and document.get("updated_at") != unchanged_since:
-            raise requests.overtaken(document)
-        return requests.change(self._opened, document, wanted, actor_of(actor), once=is_seen)
+        return requests.change(self._opened, self.document(ref), wanted, actor_of(actor))
 
     def remove(self, ref: str, *, actor: Actor | str | None = None) -> str:
         """Delete the schedule with an id or a name, and return its id. Runs of it that are queued already still run.
@@ -218,11 +230,6 @@ class Cronlite:
     def history(self) -> History:
         """Who changed which schedule and when, and what takes it back."""
         return History(self._opened)
-
-    @property
-    def alarms(self) -> Alarms:
-        """What somebody has to hear of, and who looks after it."""
-        return Alarms(self._opened)
 
     # runs
 
@@ -292,11 +299,6 @@ class Cronlite:
     def run_of(self, id: str) -> Run:
         """Fetch one run by its id."""
         return run_requests.find(self._opened, text(id, "id"))
-
-    @property
-    def metrics(self) -> Metrics:
-        """The figures for Prometheus, where the application serves them itself."""
-        return self._metrics
 
     @property
     def limits(self) -> Limits:

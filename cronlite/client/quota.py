@@ -125,6 +125,27 @@ class Door:
                 if not self._coming[key]:
                     del self._coming[key]
 
+    @contextmanager
+    def more(self, what: str, user: str, count: Count, number: int) -> Iterator[None]:
+        """Let so many more of a user in at once, or none of them; they are counted."""
+        limit: int | None = getattr(self.quota.of(user), what)
+        if limit is None:
+            yield
+            return
+        key = (what, user)
+        with self._lock:
+            if count(user, limit) + self._coming[key] + number > limit:
+                self._refuse(what, user, limit)
+            self._coming[key] += number
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._left.pop(key, None)
+                self._coming[key] -= number
+                if not self._coming[key]:
+                    del self._coming[key]
+
     def _admit(self, key: tuple[str, str], limit: int, count: Count) -> None:
         what, user = key
         left, until = self._left.get(key, (0, 0.0))

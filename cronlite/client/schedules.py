@@ -16,6 +16,7 @@ from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import Conflict, InvalidInput, NotFound, shown
 from cronlite.handlers.registry import Registry
 from cronlite.logger import logger
+from cronlite.plans.comparing import declare as declare_over
 from cronlite.store.contract import ScheduleQuery, Write
 from cronlite.when import clock
 
@@ -34,7 +35,10 @@ def declare(opened: Opened, given: Mapping[str, Any], actor: Actor) -> Schedule:
             existing = None if new.name is None else named(opened, new.name)
             if existing is None:
                 raise
-    return change(opened, existing, _declared(new, given), actor, of_user=new.user)
+    if given.get("owner") is not None and existing.get("owner") not in (None, given["owner"]):
+        told = f"the name {shown(new.name)} is that of a schedule of {shown(existing['owner'])}"
+        raise Conflict(f"{told}, and not of {shown(given['owner'])}; choose another")
+    return change(opened, existing, declare_over(new, given), actor, of_user=new.user)
 
 
 def declare_handlers(opened: Opened, registry: Registry) -> None:
@@ -66,7 +70,7 @@ def remove(opened: Opened, document: Document, actor: Actor) -> None:
     id_ = str(document["_id"])
     at = opened.now()
     while True:
-        at = _after(document, max(opened.now(), at))
+        at = after(document, max(opened.now(), at))
         if not opened.prepared_store.write_schedules([Write(of_write(actor, at, document, None))]):
             return
         found = opened.store.schedule(id_)
@@ -89,18 +93,12 @@ def named(opened: Opened, name: str) -> Document | None:
 
 
 def change(
-    opened: Opened,
-    document: Document,
-    changes: Mapping[str, Any],
-    actor: Actor,
-    *,
-    of_user: str | None = None,
-    once: bool = False,
+    opened: Opened, document: Document, changes: Mapping[str, Any], actor: Actor, *, of_user: str | None = None
 ) -> Schedule:
-    """Change a document as a whole, again from its newest form when somebody else was faster, unless it is for `once`.
+    """Change a document as a whole, again from its newest form when somebody else was faster.
 
-    Raises Conflict then, when it is no schedule `of_user`, and when its new name is another's. What has all of the
-    changes already is not written.
+    Raises Conflict when it is no schedule `of_user`, and when its new name is another's. What has all of the changes
+    already is not written.
     """
     schedules.refuse_unknown(changes)
     asked, at = changes, opened.now()
@@ -111,33 +109,35 @@ def change(
             raise Conflict(f"the name {shown(document.get('name'))} is that of another user's schedule; choose another")
         if of_user is not None and _has(document, changes):
             return schedules.read(document)
-        now = at = _after(document, max(opened.now(), at))
-        changed = schedules.read(document | dict(changes) | {"updated_at": now})
-        stored = changed.document()
+        now = at = after(document, max(opened.now(), at))
+        wanted, left = changed(document, changes, now)
+        schedule = schedules.read(left)
         if "params" in changes:
-            opened.door.params(changed.user, changed.params)
-        if any(document.get(name) != stored.get(name) for name in schedules.TIME_FIELDS if name in changes):
-            changes = {"active_from": max(now, changed.active_from or now), **changes}
-            stored |= {"active_from": changes["active_from"]}
-        wanted = {name: stored.get(name) for name in (*changes, "updated_at")}
-        left = {name: value for name, value in (document | wanted).items() if value is not None}
-        with _room_for(opened, changed, owner):
+            opened.door.params(schedule.user, schedule.params)
+        with _room_for(opened, schedule, owner):
             refusals = opened.prepared_store.write_schedules([Write(of_write(actor, now, document, left), wanted)])
         if not refusals:
-            return schedules.read(left)
-        if refusals[changed.id] == "name":
+            return schedule
+        if refusals[schedule.id] == "name":
             raise schedules.taken("name", wanted.get("name"))
-        if once:
-            raise overtaken(document)
-        document, at = find(opened, changed.id), at + clock.MILLISECOND
+        document, at = find(opened, schedule.id), at + clock.MILLISECOND
 
 
-def overtaken(document: Document) -> Conflict:
-    """Return the error for a change that was made up on an older state of a schedule."""
-    return Conflict(f"schedule {schedules.label(document)} was changed by somebody else meanwhile; look at it again")
+def changed(document: Document, changes: Mapping[str, Any], now: datetime) -> tuple[Document, Document]:
+    """Return the fields to set so that a document has some changes (None removes one), and the document after that.
+
+    When it is due is counted anew if a time field changes. Raises InvalidInput.
+    """
+    stored = schedules.read(document | dict(changes) | {"updated_at": now}).document()
+    if any(document.get(name) != stored.get(name) for name in schedules.TIME_FIELDS if name in changes):
+        active_from = max(now, stored.get("active_from", now))
+        changes = {"active_from": active_from, **changes}
+        stored |= {"active_from": changes["active_from"]}
+    wanted = {name: stored.get(name) for name in (*changes, "updated_at")}
+    return wanted, {name: value for name, value in (document | wanted).items() if value is not None}
 
 
-def _after(document: Document, now: datetime) -> datetime:
+def after(document: Document, now: datetime) -> datetime:
     """Return now, or, where a document was changed at that very instant or later, the first one after that."""
     updated = document.get("updated_at")
     return max(now, updated + clock.MILLISECOND) if isinstance(updated, datetime) else now
@@ -166,17 +166,3 @@ def settled(changes: Mapping[str, Any]) -> dict[str, Any]:
     if fields.get("params") is not None:
         fields["params"] = checks.check_params(fields["params"])
     return fields
-
-
-def _declared(new: Schedule, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what declaring a schedule sets on the one there is: all but its history and, unless said, its pause."""
-    kept = {
-        "_id",
-        "created_at",
-        "updated_at",
-        "origin",
-        *(name for name in ("enabled", "active_from") if name not in given),
-        *(name for name in ("paused_until", "pause_reason") if name not in given and "enabled" not in given),
-    }
-    everything = dict.fromkeys(schedules.FIELDS[1:]) | new.document()
-    return {name: value for name, value in everything.items() if name not in kept}

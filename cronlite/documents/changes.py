@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from cronlite.documents import checks
@@ -165,8 +166,12 @@ def differing(before: Document | None, after: Document | None) -> tuple[Document
     if before is None or after is None:
         return _kept(before), _kept(after)
     names = [name for name in dict.fromkeys((*before, *after)) if name not in DATES and not name.startswith("_")]
-    differ = [name for name in names if packed(before.get(name)) != packed(after.get(name))]
+    differ = [name for name in names if not _same(before.get(name), after.get(name))]
     return _kept({name: before.get(name) for name in differ}), _kept({name: after.get(name) for name in differ})
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is other or packed(one) == packed(other)
 
 
 def _kept(document: Document | None) -> Document | None:
@@ -177,6 +182,8 @@ def _kept(document: Document | None) -> Document | None:
 
 
 def _or_digest(value: Any) -> Any:
+    if not isinstance(value, (str, dict, list)):
+        return value
     text = packed(value) or ""
     return {_LEFT_OUT: _digest(text)} if len(text) > LARGEST_VALUE else value
 
@@ -204,7 +211,14 @@ def digests(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _digest(text: str) -> str:
+    return _digest_of_short(text) if len(text) < _SHORT else _hashed(text)
+
+
+def _hashed(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+_digest_of_short = lru_cache(maxsize=4_096)(_hashed)
 
 
 # JSON with instants
@@ -214,8 +228,20 @@ def packed(value: Any) -> str | None:
     """Return a value as JSON; instants are kept as such, and what JSON cannot say as text. None is no text."""
     if value is None:
         return None
-    told = json.dumps(_plain(value), sort_keys=True, ensure_ascii=False)
-    return told if told.isascii() else told.encode("utf-8", "backslashreplace").decode()
+    if type(value) in (str, int, bool) and (type(value) is int or len(str(value)) < _SHORT):
+        return _short(value)  # of many schedules, most fields are alike
+    return _encoded(_plain(value))
+
+
+_ENCODER, _SHORT = json.JSONEncoder(sort_keys=True, ensure_ascii=False), 100
+
+
+def _encoded(value: Any) -> str:
+    text = _ENCODER.encode(value)
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+_short = lru_cache(maxsize=4_096, typed=True)(_encoded)
 
 
 def unpacked(text: str | None) -> Any:

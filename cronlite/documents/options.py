@@ -65,6 +65,24 @@ class Declaration(RunOptions, total=False):
     note: str
 
 
+class _Named(TypedDict):
+    name: str
+
+
+class DeclaredSchedule(_Named, Declaration, total=False):
+    """What `declare` takes of each schedule; `was` is what it was called before."""
+
+    was: str | None
+    handler: HandlerName
+    minute: TimeField
+    hour: TimeField
+    day: TimeField
+    month: TimeField
+    weekday: TimeField
+    either_day: bool
+    active_from: datetime | None
+
+
 class ScheduleFields(ScheduleOptions, total=False):
     """What `Schedule(…)` takes; `cron` is a whole line in the place of the five fields."""
 

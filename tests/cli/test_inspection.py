@@ -53,8 +53,6 @@ def test_status_of_an_empty_store(typed: Typed) -> None:
         "unknown_handlers",
         "failing",
         "paused",
-        "alarms",
-        "channels",
     }
     assert told["daemons"] == told["ticks"] == told["gaps"] == told["queue"] == []
     assert told["next_wake"] is None

@@ -31,6 +31,9 @@ WORDS = {
     "restore": ["gone"],
     "next": ["-n", "3"],
     "why": ["n", "--at", "now"],
+    "plan": ["-"],
+    "apply": ["-"],
+    "export": ["-"],
     "import-crontab": ["-", "--tz", "UTC"],
     "export-crontab": [],
     "trigger": ["n"],
@@ -42,8 +45,6 @@ WORDS = {
     "limit": ["api", "3"],
     "limits": [],
     "status": [],
-    "alarms": [],
-    "check": [],
     "doctor": [],
     "completion": ["bash"],
 }
@@ -128,8 +129,9 @@ def test_every_command_is_here() -> None:
     assert {name for commands in COMMANDS.values() for name in commands} == {*WORDS, *SERVE}
 
 
-NO_INPUT = {"import-crontab": 0, "enqueue": 2}  # of nothing they make nothing, or an error
-OUT_OF_ORDER = {"check": 2, "doctor": 1, "status": 1}  # because no daemon is alive
+WRONG_WITHOUT = ("enqueue", "plan", "apply")
+NO_INPUT = {"import-crontab": 0, **dict.fromkeys(WRONG_WITHOUT, 2)}  # of nothing they make nothing, or an error
+OUT_OF_ORDER = {"doctor": 1, "status": 1}  # because no daemon is alive
 
 
 @pytest.mark.parametrize(
@@ -139,7 +141,10 @@ OUT_OF_ORDER = {"check": 2, "doctor": 1, "status": 1}  # because no daemon is al
         ("stderr full", {}),
         ("stdin closed", {}),
         ("stdin a folder", {"import-crontab": 2}),
-        *((state, dict.fromkeys(WORDS, 1) | {"enqueue": 2}) for state in ("stdout full", "stdout not for writing")),
+        *(
+            (state, dict.fromkeys(WORDS, 1) | dict.fromkeys(WRONG_WITHOUT, 2))
+            for state in ("stdout full", "stdout not for writing")
+        ),
     ],
 )
 def test_no_command_minds_its_streams(uri: str, state: str, codes: dict[str, int]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from cronlite.documents.runs import GLIMPSED, LARGE
+from cronlite.documents.runs import LARGE
 from cronlite.errors import StoreError
 from cronlite.store.sqlite.columns import ATTEMPTS, BOOL, DATE, JSON, KEY, NUMBER, SPELLING, TEXT, TOLD, WORDS, Kind
 
@@ -207,8 +207,6 @@ RUNS = Table(
 BRIEF = Table("runs", {name: kind for name, kind in RUNS.columns.items() if name not in LARGE})
 """Runs without what few lists show."""
 
-GLIMPSES = Table("runs", {name: RUNS.columns[name] for name in GLIMPSED})
-
 TICKS = Table(
     "ticks",
     {
@@ -391,7 +389,6 @@ INDEXES = {
     "changes_at": "INDEX changes_at ON changes (at, _id)",
     "changes_expiry": "INDEX changes_expiry ON changes (expires_at)",
     "alarms_cleared": "INDEX alarms_cleared ON alarms (cleared_at)",
-    "runs_retries": "INDEX runs_retries ON runs (retry_of) WHERE retry_of IS NOT NULL",
     "ticks_undone": "INDEX ticks_undone ON ticks (daemon) WHERE done_at IS NULL",
 }
 # Of versions before this one. They ask for schedules_due by its name, so that it stays where it is.
