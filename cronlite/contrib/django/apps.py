@@ -15,6 +15,7 @@ class CronliteConfig(AppConfig):
     name = "cronlite.contrib.django"
     label = "cronlite"
     verbose_name = "cronlite"
+    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         """Raise ImproperlyConfigured for wrong settings; register the project's handlers."""
