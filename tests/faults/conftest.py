@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,12 @@ MONGOD_QUICKLY = pytest.mark.parametrize(
     "any_fleet", [MONGOD, pytest.param("sqlite", marks=pytest.mark.slow)], indirect=True
 )
 """On a file too, but in the long run of the tests: where a fault lasts, and what it tries hardly knows the store."""
+
+
+def quickly(cases: Iterable[str], *quick: str) -> list[Any]:
+    """Leave all but some cases of a test to the long run, as one kind of fault after the other takes its seconds."""
+    return [pytest.param(case, marks=() if case in quick else pytest.mark.slow) for case in cases]
+
 
 FOLDER = Path(__file__).parent
 ROW = "a row of the table of faults"

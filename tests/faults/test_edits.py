@@ -13,6 +13,7 @@ from pymongo.collection import Collection
 from cronlite.store.contract import Store
 from tests.faults import report
 from tests.faults.checker import MINUTE
+from tests.faults.conftest import MONGOD_QUICKLY, quickly
 from tests.faults.evidence import Document
 from tests.faults.fleet import Fleet
 from tests.waiting import wait_until
@@ -32,6 +33,7 @@ def change(store: Store, id_: str, **fields: Any) -> None:
     assert store.change_schedule(id_, fields, document["updated_at"])
 
 
+@MONGOD_QUICKLY
 @pytest.mark.parametrize("edit", EDITS)
 def test_a_schedule_edited_between_query_and_claim(any_fleet: Fleet, edit: str) -> None:
     fleet = any_fleet
@@ -57,7 +59,7 @@ def test_a_schedule_edited_between_query_and_claim(any_fleet: Fleet, edit: str) 
     fleet.verify(f"a schedule {edit} between query and claim", "once", last, except_for=[edited])
 
 
-@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("edit", quickly(EDITS, "moved"))
 def test_a_schedule_edited_while_it_runs(fleet: Fleet, edit: str) -> None:
     fleet.schedule(2)
     file = fleet.folder / "go"
@@ -102,7 +104,7 @@ def runs_of(client: MongoClient[Document]) -> Collection[Document]:
     return client.get_default_database()["runs"]
 
 
-@pytest.mark.parametrize("state", ["queued", "running", "succeeded"])
+@pytest.mark.parametrize("state", quickly(["queued", "running", "succeeded"], "running"))
 def test_runs_edited_into_nonsense_stop_nothing(fleet: Fleet, state: str) -> None:
     fleet.schedule(3)
     file = fleet.folder / "go"
