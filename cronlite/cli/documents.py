@@ -15,6 +15,7 @@ from cronlite.client.status import Status
 from cronlite.client.why import Answer
 from cronlite.documents.changes import Change
 from cronlite.documents.daemons import DaemonRecord
+from cronlite.documents.freezes import NOTHING, Freeze, Frozen
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import FIELDS, Document, Schedule
 from cronlite.documents.ticks import Tick
@@ -22,12 +23,16 @@ from cronlite.documents.ticks import Tick
 NEXT_RUNS = 5
 
 
-def schedule(given: Schedule, now: datetime) -> dict[str, Any]:
-    """Return a schedule: its fields, `id` for `_id`, `description`, `paused`, `next_runs` (at most five), `faults`."""
+def schedule(given: Schedule, now: datetime, frozen: Frozen = NOTHING) -> dict[str, Any]:
+    """Return a schedule: its fields, `id` for `_id`, `description`, `next_runs` (five at most) and `faults`; whether it
+    is `paused` now; and in `frozen` the id of the freeze that it is in.
+    """
     told = {name: getattr(given, name) for name in FIELDS}
     paused = given.is_paused(now)
     runs = given.next_runs(now, NEXT_RUNS) if not paused or given.paused_until else []
-    return {**told, "description": given.describe(), "paused": paused, "next_runs": runs, "faults": []}
+    by = frozen.holding(now, given)
+    state = {"paused": paused, "frozen": by.id if by else None}
+    return {**told, "description": given.describe(), **state, "next_runs": runs, "faults": []}
 
 
 def unreadable(document: Document, faults: list[str]) -> dict[str, Any]:
@@ -51,8 +56,11 @@ def run(run: Run) -> dict[str, Any]:
     return document | {"attempts": [asdict(attempt) for attempt in run.attempts]}
 
 
-def upcoming(schedule: Schedule, tick: datetime) -> dict[str, Any]:
-    """Return an upcoming run: `schedule` (the id), `name`, `handler`, `at`, `local`, `tz`, and a DST `oddity`."""
+def upcoming(schedule: Schedule, tick: datetime, frozen: Frozen = NOTHING) -> dict[str, Any]:
+    """Return an upcoming run: `schedule` (the id), `name`, `handler`, `at`, `local`, `tz`, a DST `oddity`, and in
+    `frozen` the id of the freeze that will hold it back.
+    """
+    by = frozen.holding(tick, schedule)
     return {
         "schedule": schedule.id,
         "name": schedule.name,
@@ -61,6 +69,7 @@ def upcoming(schedule: Schedule, tick: datetime) -> dict[str, Any]:
         "local": tick.astimezone(schedule.timetable.zone).isoformat(timespec="seconds" if tick.second else "minutes"),
         "tz": schedule.tz,
         "oddity": schedule.timetable.oddity(tick),
+        "frozen": by.id if by else None,
     }
 
 
@@ -83,7 +92,13 @@ def status(seen: Status) -> dict[str, Any]:
         "unknown_handlers": seen.unknown_handlers,
         "failing": [_failing(one) for one in seen.failing],
         "paused": seen.paused,
+        "freezes": [freeze(one) for one in seen.freezes],
     }
+
+
+def freeze(given: Freeze) -> dict[str, Any]:
+    """Return a freeze: all its fields."""
+    return {field.name: getattr(given, field.name) for field in fields(given)}
 
 
 def finding(finding: Finding) -> dict[str, Any]:

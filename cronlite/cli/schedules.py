@@ -21,6 +21,7 @@ from cronlite.cli.several import each
 from cronlite.cli.streams import say
 from cronlite.client.app import Cronlite
 from cronlite.documents import schedules as schedule_documents
+from cronlite.documents.freezes import NOTHING, Frozen
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput
@@ -60,11 +61,12 @@ def list_(
     first = next(fitting, None)
     some = chain([] if first is None else [first], fitting)
     page = islice(some, limit)
+    frozen = Frozen(cron.freezes.in_force(now))
     if as_json:
-        render.print_json_list(documents.schedule(schedule, now) for schedule in page)
+        render.print_json_list(documents.schedule(schedule, now, frozen) for schedule in page)
     elif first is None:
         render.note("no schedule fits; 'cronlite list' shows all, and 'cronlite add --help' tells how to add one")
-    for part in render.tables(_COLUMNS, _rows(cron, page, now)) if first is not None and not as_json else ():
+    for part in render.tables(_COLUMNS, _rows(cron, page, now, frozen)) if first is not None and not as_json else ():
         say(part)
     if limit is not None and next(some, None) is not None:
         render.note(f"{limit} are shown, and there are more")
@@ -76,15 +78,15 @@ _COLUMNS = [Column("schedule", 12, middle=True), Column("last"), Column(""), Col
 _COLUMNS += [Column("when", 10), Column("user", 6), Column("tags", 6)]
 
 
-def _rows(cron: Cronlite, schedules: Iterable[Schedule], now: datetime) -> Iterator[list[list[str]]]:
+def _rows(cron: Cronlite, schedules: Iterable[Schedule], now: datetime, frozen: Frozen) -> Iterator[list[list[str]]]:
     """Yield the rows of a table, by the page: the last runs of a page are one query."""
     for page in batches(schedules, PAGE):
         last = cron.store.last_runs([schedule.id for schedule in page])
-        yield [_row(schedule, last.get(schedule.id), now) for schedule in page]
+        yield [_row(schedule, last.get(schedule.id), now, frozen) for schedule in page]
 
 
-def _row(schedule: Schedule, last: Run | None, now: datetime) -> list[str]:
-    paused = labels.paused(schedule, now)
+def _row(schedule: Schedule, last: Run | None, now: datetime, frozen: Frozen) -> list[str]:
+    paused = labels.paused(schedule, now) or labels.frozen(schedule, now, frozen)
     following = None if paused else _next_run(schedule, now)
     due = render.when(following, now, schedule.timetable.zone) if following else "never"
     went = [labels.state(last), render.relative(labels.at(last), now)] if last else ["", ""]
@@ -139,19 +141,21 @@ def show(session: Session, ref: str, as_json: bool) -> None:
                 render.note(fault, "error")
         return
     now = cron.now()
+    frozen = Frozen(cron.freezes.in_force(now))
     if as_json:
-        render.print_json(documents.schedule(schedule, now))
+        render.print_json(documents.schedule(schedule, now, frozen))
     else:
-        say(f"{_shown(schedule, now)}\n\n{next_runs(schedule, now)}")
+        say(f"{_shown(schedule, now, frozen)}\n\n{next_runs(schedule, now)}")
 
 
-def _shown(schedule: Schedule, now: datetime) -> str:
+def _shown(schedule: Schedule, now: datetime, frozen: Frozen) -> str:
     retries = f"{schedule.retries}, after {render.span(schedule.retry_delay_seconds)}, doubling"
     limit, deadline, late = schedule.timeout_seconds, schedule.deadline_seconds, schedule.late_after_seconds
     rows = [
         ("id", schedule.id),
         ("name", render.one_line(schedule.name or "")),
         ("state", render.one_line(labels.paused(schedule, now))),
+        ("frozen", "; ".join(render.one_line(one.told()) for one in frozen.covering(now, schedule))),
         ("when", schedule.describe()),
         ("fields", expression(schedule)),
         ("handler", schedule.handler),
@@ -190,11 +194,18 @@ def next_runs(schedule: Schedule, now: datetime, indent: str = "  ") -> str:
     )
 
 
-def tick_row(schedule: Schedule, tick: datetime, now: datetime) -> list[str]:
-    """Show a tick on the schedule's clock, in UTC unless that is its clock, from now, and what DST does to it."""
+def tick_row(schedule: Schedule, tick: datetime, now: datetime, frozen: Frozen = NOTHING) -> list[str]:
+    """Show a tick on the schedule's clock, in UTC unless that is its clock, from now, and what is odd about it."""
     zone = schedule.timetable.zone
     utc = "" if schedule.tz == "UTC" else render.utc_minute(tick)
-    return [render.minute(tick, zone), utc, render.relative(tick, now), schedule.timetable.oddity(tick) or ""]
+    return [render.minute(tick, zone), utc, render.relative(tick, now), odd(schedule, tick, frozen)]
+
+
+def odd(schedule: Schedule, tick: datetime, frozen: Frozen) -> str:
+    """Say what DST does to a tick, and that a freeze will hold it back."""
+    by = frozen.holding(tick, schedule)
+    held = f"frozen{f': {by.reason}' if by.reason else ''}" if by else None
+    return "; ".join(filter(None, (held, schedule.timetable.oddity(tick))))
 
 
 @click.command()

@@ -241,7 +241,7 @@ def status(session: Session, as_json: bool) -> None:
 
     Exit code 1 where no daemon and no worker is alive.
     --json prints address, now, next_wake, daemons, ticks, gaps, queue (state, handler, runs), unknown_handlers, and
-    failing (schedule, name, times in a row, last run), and paused, a number of schedules.
+    failing (schedule, name, times in a row, last run), paused, a number of schedules, and freezes, those in force.
     """
     seen = statuses.status(session.cron.store)
     if as_json:
@@ -267,6 +267,7 @@ def _overview(seen: Status) -> str:
         ),
         ("daemons", f"{len(seen.alive)} alive{dead}"),
         ("runs", f"{queue['queued']} queued, {queue['running']} running"),
+        ("frozen", "\n".join(f"{one.picks()}: {one.told()}" for one in seen.freezes)),
         ("paused", f"{seen.paused} schedules" if seen.paused else ""),
         ("stuck", _stuck(seen.alive)),
         ("trouble", "\n".join(f"daemon {one.id}: {one.trouble}" for one in seen.alive if one.trouble)),

@@ -124,6 +124,11 @@ def handler_names(context: click.Context) -> list[str]:
     )
 
 
+def freeze_ids(context: click.Context) -> list[str]:
+    """List the freezes in force and to come, for a shell that completes."""
+    return _in_time(lambda cron: [freeze.id for freeze in cron.freezes.list()], context)
+
+
 def _in_time(ask: Any, context: click.Context) -> list[str]:
     root = context.find_root().params
     answers: list[str] = []

@@ -15,13 +15,14 @@ from cronlite.cli.parameters import Name
 from cronlite.cli.picking import Filters, Picked
 from cronlite.cli.references import schedule_document
 from cronlite.cli.render import Column
-from cronlite.cli.schedules import as_json, ref, tick_row
+from cronlite.cli.schedules import as_json, odd, ref, tick_row
 from cronlite.cli.session import Session, pass_session, schedule_names
 from cronlite.cli.streams import say
 from cronlite.client import why as reasons
 from cronlite.client.app import Cronlite
 from cronlite.client.why import Answer
 from cronlite.documents import schedules
+from cronlite.documents.freezes import Frozen
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput
 from cronlite.when import clock
@@ -67,7 +68,7 @@ def next_(
     """Show upcoming runs in the order of time, DST oddities marked.
 
     Without an ID, those of all schedules that are not paused, on one clock.
-    --json prints a list of: schedule (its id), name, handler, at, local, tz, oddity.
+    --json prints a list of: schedule (its id), name, handler, at, local, tz, oddity, frozen.
     """
     cron = session.cron
     now = cron.now()
@@ -78,13 +79,13 @@ def next_(
     if zone is None:
         tell_clock(**{"from": (start, begin), "until": (until, end)})
     limit = count or (LISTED if until else DEFAULT_COUNT)
-    ticks = nearest(
-        (one for one in chosen if ref is not None or not one.is_paused(now) or one.paused_until), begin, end, limit
-    )
+    coming = (one for one in chosen if ref is not None or not one.is_paused(now) or one.paused_until)
+    ticks = nearest(coming, begin, end, limit)
+    frozen = Frozen(cron.store.freezes(begin))
     if as_json:
-        render.print_json_list(documents.upcoming(schedule, tick) for tick, schedule in ticks)
+        render.print_json_list(documents.upcoming(schedule, tick, frozen) for tick, schedule in ticks)
     elif ticks:
-        say(_alone(ticks, now) if ref is not None else _beside_each_other(ticks, now))
+        say((_alone if ref is not None else _beside_each_other)(ticks, now, frozen))
     else:
         render.note("nothing is due then" if until else "nothing is due from then on")
     if isinstance(chosen, Picked):
@@ -101,12 +102,12 @@ def _the_one(cron: Cronlite, ref: str, now: datetime, filters: Filters) -> list[
     return [schedule]
 
 
-def _alone(ticks: Sequence[Coming], now: datetime) -> str:
+def _alone(ticks: Sequence[Coming], now: datetime, frozen: Frozen) -> str:
     columns = [Column("at"), Column("UTC"), Column(""), Column("note", 20)]
-    return render.table(columns, [tick_row(schedule, tick, now) for tick, schedule in ticks])
+    return render.table(columns, [tick_row(schedule, tick, now, frozen) for tick, schedule in ticks])
 
 
-def _beside_each_other(ticks: Sequence[Coming], now: datetime) -> str:
+def _beside_each_other(ticks: Sequence[Coming], now: datetime, frozen: Frozen) -> str:
     """Show ticks of several schedules on one clock, as on their own they would not be in order."""
     columns = [Column("at"), Column(""), Column("schedule", 16, middle=True), Column("its clock")]
     columns += [Column("does", 12), Column("note", 20)]
@@ -115,7 +116,7 @@ def _beside_each_other(ticks: Sequence[Coming], now: datetime) -> str:
         zone = schedule.timetable.zone
         local = "" if schedule.tz == "UTC" else f"{tick.astimezone(zone):%a %H:%M %Z}"
         row = [render.utc_minute(tick), render.relative(tick, now), labels.called(schedule.name, schedule.id), local]
-        rows.append([*row, labels.does(schedule.handler, schedule.params), schedule.timetable.oddity(tick) or ""])
+        rows.append([*row, labels.does(schedule.handler, schedule.params), odd(schedule, tick, frozen)])
     return render.table(columns, rows)
 
 
@@ -128,7 +129,7 @@ def nearest(chosen: Iterable[Schedule], start: datetime, end: datetime | None, c
     kept: list[tuple[float, int, datetime, Schedule]] = []  # a heap with the latest on top
     soonest: dict[Timetable, datetime] = {}  # many schedules share one
     for number, schedule in enumerate(chosen):
-        table, active = schedule.timetable, schedule.active_from or start
+        table, active = schedule.timetable, max(filter(None, (start, schedule.active_from, schedule.paused_until)))
         if len(kept) == count and soonest.get(table, start) >= kept[0][2]:
             continue
         for tick in schedule.ticks(start - _MICROSECOND):

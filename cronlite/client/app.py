@@ -23,6 +23,7 @@ from cronlite.client.arguments import (
 )
 from cronlite.client.configuration import configured_quota
 from cronlite.client.embedded import Embedded
+from cronlite.client.freezes import Freezes
 from cronlite.client.history import History
 from cronlite.client.known_handlers import KnownHandlers
 from cronlite.client.limits import Limits
@@ -230,6 +231,11 @@ class Cronlite:
     def history(self) -> History:
         """Who changed which schedule and when, and what takes it back."""
         return History(self._opened)
+
+    @property
+    def freezes(self) -> Freezes:
+        """The stretches of time in which schedules are not run."""
+        return Freezes(self._opened)
 
     # runs
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from cronlite.client.failing import Failing, failing
 from cronlite.documents import runs
 from cronlite.documents.daemons import DaemonRecord
+from cronlite.documents.freezes import Freeze, in_force
 from cronlite.documents.ticks import Tick
 from cronlite.errors import StoreError, suggestion
 from cronlite.handlers.shell import NAME as SHELL
@@ -25,7 +26,8 @@ class Status:
 
     `ticks` are the newest entries of the ledger, newest first, `gaps` those of the last day. `queue` counts the runs at
     work by (state, handler); `unknown_handlers` are those of queued runs that no daemon alive can call; `failing` are
-    the schedules whose last runs all failed; `paused` counts the schedules that are paused.
+    the schedules whose last runs all failed; `paused` counts the schedules that are paused, and
+    `freezes` are those in force.
     """
 
     address: str
@@ -39,6 +41,7 @@ class Status:
     unknown_handlers: Sequence[str]
     failing: Sequence[Failing]
     paused: int = 0
+    freezes: Sequence[Freeze] = ()
 
     @property
     def handlers(self) -> set[str]:
@@ -65,6 +68,7 @@ def status(store: Store) -> Status:
         queue=queue,
         failing=_failing(store, now),
         paused=store.count_paused(now)[0],
+        freezes=list(in_force(store.freezes(now), now)),
         unknown_handlers=sorted({handler for state, handler in queue if state == runs.QUEUED} - known),
     )
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from cronlite.client.limits import waits_for
 from cronlite.client.status import how_to_register, status
 from cronlite.documents import runs
+from cronlite.documents.freezes import Frozen
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule
 from cronlite.store.contract import ChangeQuery, Store
@@ -21,8 +22,9 @@ from cronlite.wording import changes as words
 class Answer:
     """Why a schedule ran at a tick, or did not.
 
-    `verdict` is the state of its run where there is one, or else "not_due", "not_active", "paused", "not_yet", "gap",
-    "no_daemon", "in_hand" (claimed by a daemon and not done yet), "changed_since" or "unknown".
+    `verdict` is the state of its run where there is one, or else "not_due", "not_active", "paused", "frozen" (it will
+    be held back), "not_yet", "gap", "no_daemon", "in_hand" (claimed by a daemon and not done yet), "changed_since" or
+    "unknown".
     """
 
     verdict: str
@@ -41,10 +43,15 @@ def why(store: Store, schedule: Schedule, tick: datetime) -> Answer:
         return Answer(run.state, tuple(_of_run(store, run)), run)
     now = store.now()
     against = list(_against(schedule, tick))
+    by = Frozen(store.freezes(tick)).holding(tick, schedule)
     if not against and tick > now:
         against = [("not_yet", "that minute is still to come, and it is due then")]
+        if by:
+            against = [("frozen", f"it will be held back: {by.told()}; 'cronlite thaw {by.id}' ends that")]
     if not against:
         against = [_by_the_ledger(store, schedule, tick, now)]
+    if by and tick <= now:
+        against.append(("frozen", f"it was {by.told()}"))
     reasons = [reason for _, reason in against]
     changed_at = schedule.updated_at if schedule.updated_at != schedule.created_at else None
     if changed_at and tick < changed_at:
@@ -160,6 +167,8 @@ def _waiting(store: Store, run: Run) -> Iterator[str]:
     if run.run_at is None:
         others = [other.id for other in store.at_work([run.lane] if run.lane else []) if other.id != run.id]
         yield f"it waits until {', '.join(others) or 'the earlier run'} has ended"
+    elif run.freeze and run.run_at > seen.now:
+        yield f"it waits for the end of freeze {run.freeze}; 'cronlite thaw {run.freeze}' ends that"
     elif run.run_at > seen.now:
         yield f"attempt {run.attempt + 1} is to start at {utc_second(run.run_at)}"
     elif told := waits_for(store, [run], seen.now).get(run.id):

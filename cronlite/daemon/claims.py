@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from cronlite.daemon.handover import Handover
+from cronlite.daemon.holds import Holds
 from cronlite.daemon.lanes import FreedLanes
 from cronlite.daemon.liveness import Membership
 from cronlite.daemon.options import Options
@@ -57,6 +58,7 @@ class Claimer:
         self.outcomes = Outcomes(self._store, self._clock, self._recorded, self._figures)
         self._room = Room(self.pool, self.outcomes)
         self._freed_lanes = FreedLanes(self._store, self._clock)
+        self._holds = Holds(self._store, handover)
         self._turns = Turns(self._store) if options.fair_users else None
         self._held: set[tuple[str, int]] = set()  # runs and attempts, from the claim until the outcome is in the store
         self._doubtful_until = float("-inf")
@@ -178,6 +180,7 @@ class Claimer:
             turns.served(claimed)
         self._room.claimed(seats)
         self._may_have_left_some = len(claimed) == limit or seats.are_needed
+        claimed = self._holds.keep_back(claimed, now)
         return self._without_suspects(claimed, now) if seats.are_needed else claimed
 
     def _without_suspects(self, claimed: list[Run], now: datetime) -> list[Run]:

@@ -44,7 +44,10 @@ class Handover:
     def give_back(self, claimed: Sequence[Run]) -> None:
         """Put runs back into the queue that have not started; they keep their place in it."""
         now = self._clock.now()
-        changes: list[tuple[Run, Changes]] = [(run, runs.queued_again(run.run_at or now)) for run in claimed]
+        changes: list[tuple[Run, Changes]] = [
+            (run, runs.queued_again(run.run_at or now, **({"freeze": run.freeze} if run.freeze else {})))
+            for run in claimed
+        ]
         if changes:
             self._store.change_runs(changes)
             log.info("%d claimed runs given back", len(changes))

@@ -313,6 +313,7 @@ class Daemon:
         self._store.prune_ticks(now - timedelta(seconds=self.options.catch_up_window_seconds) - DEAD_KEPT)
         self._store.prune_daemons(now - DEAD_KEPT)
         self._store.prune_changes(now)
+        self._store.prune_freezes(now)
         return PRUNE_SECONDS
 
     def _forget(self) -> None:

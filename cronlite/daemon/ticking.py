@@ -19,8 +19,10 @@ from cronlite.daemon.due import Expressions
 from cronlite.daemon.reporting import NOBODY as NOBODY_HEARS
 from cronlite.daemon.reporting import Reports
 from cronlite.daemon.store_clock import steady
+from cronlite.daemon.thaws import Thaws, frozen_run
 from cronlite.documents import runs
 from cronlite.documents.checks import weight
+from cronlite.documents.freezes import Frozen
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.documents.ticks import Tick, oldest_in_grace, to_do
@@ -50,21 +52,23 @@ class Count:
     queued: int = 0
     waiting: int = 0
     skipped: int = 0
+    frozen: int = 0
     left_out: int = 0
 
     @property
     def due(self) -> int:
-        return self.queued + self.waiting + self.skipped
+        return self.queued + self.waiting + self.skipped + self.frozen
 
     def __iadd__(self, other: Count) -> Count:
         self.queued += other.queued
         self.waiting += other.waiting
         self.skipped += other.skipped
+        self.frozen += other.frozen
         self.left_out += other.left_out
         return self
 
     def __str__(self) -> str:
-        parts = [(self.queued, "queued"), (self.waiting, "waiting"), (self.skipped, "skipped")]
+        parts = [(self.queued, "queued"), (self.waiting, "waiting"), (self.skipped, "skipped"), (self.frozen, "frozen")]
         parts.append((self.left_out, "left out by catch_up"))
         return ", ".join(f"{number} {what}" for number, what in parts if number) or "nothing due"
 
@@ -102,6 +106,10 @@ class Ticker:
     _known: Expressions = field(default_factory=Expressions)
     _told: dict[str, str] = field(default_factory=dict)
     _said_more: bool = False
+    _thaws: Thaws = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._thaws = Thaws(self.store)
 
     @property
     def is_prepared(self) -> bool:
@@ -130,14 +138,21 @@ class Ticker:
         A minute that another live daemon has claimed is left to it. Raises StoreError; what was claimed and not done
         is then done by the next step.
         """
+        done = self.is_prepared
         queued = self._do_prepared(now)
         since = max(self._settled, now - self.catch_up_window) if self._settled else now - self.catch_up_window
         since = min(since, now - self.grace)  # the clock may have been set back
         entries = to_do(self.store.ledger(floor_minute(since), now), now, self.grace, self.daemon())
+        left = False
         for entry in sorted(entries, key=lambda entry: entry.is_gap):
             # Each is claimed when its turn comes: what is left then is another's to do if this daemon ends.
             if mine := self._claimed(entry):
                 queued += self._do(mine, now)
+                done = True
+            else:
+                left = True
+        if done and not left:  # or else minutes that a freeze covers may be still to come
+            queued += self._thaws.end(now, self.catch_up_window)
         self._settled = min([entry.first for entry in entries], default=now) - MINUTE
         self._stepped = floor_minute(now)
         return queued
@@ -175,7 +190,7 @@ class Ticker:
             count = self._make_up(entry, now)
         else:
             count = self._write(new or self._due(entry.minute, now), now)
-        done = replace(entry, due=count.due, skipped=count.left_out, done_at=now)
+        done = replace(entry, due=count.due, skipped=count.left_out, frozen=count.frozen, done_at=now)
         if not self.store.finish_tick(done):
             log.warning("the tick of %s was taken over by another daemon meanwhile", _named(entry))
         elif entry.is_gap:
@@ -202,11 +217,19 @@ class Ticker:
 
     def _wanted(self, first: datetime, last: datetime, now: datetime, count: Count) -> Iterator[Run]:
         made_up: dict[str, int] = defaultdict(int)
-        minute, expressions = last, self._expressions()
+        minute, expressions, frozen = last, self._expressions(), self._frozen(first)
+        recorded: set[tuple[str, str | None]] = set()
         while minute >= first:
             for schedule in due.due(self.store, minute, self._set_aside, expressions):
                 for instant in reversed(list(schedule.instants(minute))):
-                    if made_up[schedule.id] < _allowed(schedule):
+                    if held := frozen and frozen_run(schedule, instant, now, frozen):
+                        # The last one of each freeze is enough to make up for it, and to tell of it.
+                        if (schedule.id, held.freeze) in recorded:
+                            count.left_out += 1
+                        else:
+                            recorded.add((schedule.id, held.freeze))
+                            yield held
+                    elif made_up[schedule.id] < _allowed(schedule):
                         made_up[schedule.id] += 1
                         yield runs.of_schedule(schedule, instant, now)
                     else:
@@ -231,18 +254,21 @@ class Ticker:
     def _queue(self, new: list[Run], now: datetime) -> Count:
         """Write some runs, each as its `overlap` and the runs at work have it."""
         count = Count()
-        lanes = {run.lane for run in new if run.lane and not run.ahead}
+        lanes = {run.lane for run in new if run.lane and not run.ahead and not run.freeze}
         last = {run.lane: run for run in self.store.at_work(lanes)} if lanes else {}
         self._close_missed({run.lane for run in new if run.lane and run.ahead}, now)
         for run in new:
-            if run.lane and not run.ahead:  # those judge for themselves, when their instant comes
+            if run.lane and not run.ahead and not run.freeze:  # those judge for themselves, when their instant comes
                 _fit_in(run, last.get(run.lane), now)
                 last[run.lane] = run
         refused = self.add_runs(new)
         for run in new:
             if run.id in refused:
                 continue  # a tick done before, in part or in full
-            if run.state == runs.SKIPPED:
+            if run.freeze:  # told in one number: there may be a hundred thousand
+                count.frozen += 1
+                self.figures.closed(run, run.state)
+            elif run.state == runs.SKIPPED:
                 count.skipped += 1
                 self.figures.closed(run, run.state)
                 log.warning("run %s skipped: %s", run.id, run.reason)
@@ -266,13 +292,19 @@ class Ticker:
     def _due(self, minute: datetime, now: datetime) -> Iterator[Run]:
         """Make the runs of what is due in a minute, one by one."""
         found = due.due(self.store, minute, self._set_aside, self._expressions())
-        made = chain.from_iterable(runs.of_minute(schedule, minute, now) for schedule in found)
+        frozen = self._frozen(minute)
+        of_minute = partial(_of_minute, frozen) if frozen else runs.of_minute
+        made = chain.from_iterable(of_minute(schedule, minute, now) for schedule in found)
         return made if self.late_after is None else map(self._with_late, made)
 
     def _with_late(self, run: Run) -> Run:
-        if run.late_at is None and self.late_after is not None:
+        if run.late_at is None and self.late_after is not None and not run.freeze:
             run.late_at = run.due_at + self.late_after
         return run
+
+    def _frozen(self, since: datetime) -> Frozen:
+        """Return the freezes that cover minutes from an instant on."""
+        return Frozen(self.store.freezes(since))
 
     def _expressions(self) -> Expressions:
         """Return the expressions in use, and report those that keep schedules from ever being due."""
@@ -302,6 +334,12 @@ class Ticker:
             self._said_more = True
             log.warning("more schedules are set aside than are told here ('cronlite doctor' lists them all)")
         return False
+
+
+def _of_minute(frozen: Frozen, schedule: Schedule, minute: datetime, now: datetime) -> Iterator[Run]:
+    """Make the runs of a schedule in a minute; of those that a freeze holds back, the records."""
+    for run in runs.of_minute(schedule, minute, now):
+        yield frozen_run(schedule, run.due_at, now, frozen) or run
 
 
 class _Writing:

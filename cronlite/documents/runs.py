@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from cronlite.documents import attempts, checks, limits, schedules, traceparent
 from cronlite.documents.attempts import Attempt
+from cronlite.documents.freezes import Freeze
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import Fault, InvalidInput
 from cronlite.when import clock
@@ -89,6 +90,10 @@ class Run:
     sent_at: datetime | None = None
     expires_at: datetime | None = None
     earlier_attempts: list[Mapping[str, Any]] | None = None
+    freeze: str | None = None
+    """The freeze that held it back: recorded as skipped, or queued and waiting for the end of that."""
+    backfill: str | None = None
+    """The backfill that asked for it."""
     watched_until: datetime | None = None
     """Until when somebody follows its output, so that it is stored while it comes."""
     output_attempt: int | None = None
@@ -293,6 +298,20 @@ def skip(run: Run, reason: str, now: datetime) -> None:
         setattr(run, name, value)
 
 
+def frozen(schedule: Schedule, instant: datetime, now: datetime, by: Freeze) -> Run:
+    """Make the record of what a schedule was due for while a freeze held it back."""
+    run = of_schedule(schedule, instant, now)
+    skip(run, by.told(), now)
+    run.freeze, run.late_at = by.id, None
+    return run
+
+
+def made_up(now: datetime, *, waits: bool) -> Changes:
+    """Return the changes that queue what a freeze held back; if it `waits`, behind what is at work."""
+    gone = dict.fromkeys(("reason", "finished_at", "expires_at"))
+    return {"state": QUEUED, "run_at": None if waits else now, "queued_at": now, **gone}
+
+
 def settled(run: Run, outcome: Outcome, now: datetime, chance: random.Random) -> Changes:
     """Return what becomes of a run after an attempt: its end, or its return to the queue for a retry.
 
@@ -393,7 +412,7 @@ _CHECKS: dict[str, checks.Check] = {
     "id": checks.label(300),
     "user": checks.label(200),
     "key": _if_any(checks.line(200)),
-    **{name: _if_any(checks.label(300)) for name in ("schedule", "lane", "daemon", "retry_of")},
+    **{name: _if_any(checks.label(300)) for name in ("schedule", "lane", "daemon", "retry_of", "freeze", "backfill")},
     "handler": checks.handler_name,
     "params": checks.mapping,
     "queue": checks.queue_name,

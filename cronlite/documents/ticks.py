@@ -18,7 +18,8 @@ class Tick:
     `minute` is the entry's id. That of a gap lies half a minute after its first minute: a clock that ran ahead may be
     set back, and then that minute comes after all and needs an entry of its own.
 
-    `due` counts the runs that were due, `skipped` those of a gap that catch_up left out.
+    `due` counts the runs that were due, `frozen` those of them that a freeze held back, `skipped` those of a gap that
+    catch_up left out.
     """
 
     minute: datetime
@@ -28,6 +29,7 @@ class Tick:
     to_at: datetime | None = None
     due: int = 0
     skipped: int = 0
+    frozen: int = 0
     done_at: datetime | None = None
 
     @property
@@ -47,6 +49,8 @@ class Tick:
 
 
 FIELDS = tuple(f.name for f in fields(Tick))
+DONE = ("due", "skipped", "frozen", "done_at")
+"""What is written when a tick is done."""
 
 
 def read(document: Mapping[str, Any]) -> Tick | None:
@@ -54,7 +58,7 @@ def read(document: Mapping[str, Any]) -> Tick | None:
     stored = {name: document[name] for name in FIELDS if name in document}
     begin, end = stored.get("from_at"), stored.get("to_at")
     needed, optional = [stored.get("minute"), stored.get("claimed_at")], [begin, end, stored.get("done_at")]
-    counts = [stored.get("due", 0), stored.get("skipped", 0)]
+    counts = [stored.get("due", 0), stored.get("skipped", 0), stored.get("frozen", 0)]
     if None in needed or any(map(instant, needed + optional)) or any(type(count) is not int for count in counts):
         return None
     if not isinstance(stored.get("daemon"), str) or (begin is None) != (end is None) or (begin and begin > end):

@@ -16,6 +16,8 @@ from typing import Any
 from cronlite.client import default
 from cronlite.client.app import Cronlite
 from cronlite.client.opened import Opened
+from cronlite.daemon.handover import Handover
+from cronlite.daemon.holds import Holds
 from cronlite.daemon.store_clock import StoreClock
 from cronlite.daemon.ticking import Ticker
 from cronlite.documents import runs
@@ -68,6 +70,7 @@ class Rehearsal:
         self._call: Call = partial(in_this_thread, self._is_running, self.cron)
         if in_pool:
             self._call = self._end.enter_context(InPool(self._is_running, self._registry, self.cron))
+        self._holds = Holds(self._store, Handover(self._store, self.clock), asked_every_seconds=0)
         self._ticker = Ticker(
             self._store, self._store.add_runs, lambda: DAEMON, lambda _: False, GRACE, CATCH_UP_WINDOW
         )
@@ -129,6 +132,8 @@ class Rehearsal:
         ran: list[Run] = []
         while claimed := self._store.claim_runs(DAEMON, ClaimQuery(self._registry.names(), self.now, 1)):
             (run,) = claimed
+            if not self._holds.keep_back(claimed, self.now):
+                continue
             if missed := runs.too_late(run, self.now):
                 self._record(run, missed)
                 continue

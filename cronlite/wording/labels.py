@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from cronlite.documents import runs
+from cronlite.documents.freezes import Frozen
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule
 from cronlite.handlers.shell import NAME as SHELL
@@ -32,6 +33,15 @@ def paused(schedule: Schedule, now: datetime) -> str:
     end = schedule.paused_until
     until = f" until {clock_time(end, now, schedule.timetable.zone)}" if end else ""
     return f"paused{until}{f': {schedule.pause_reason}' if schedule.pause_reason else ''}"
+
+
+def frozen(schedule: Schedule, now: datetime, freezes: Frozen) -> str:
+    """Say that a schedule is frozen now, until when and why, as far as that was said; nothing where it is not."""
+    by = freezes.holding(now, schedule)
+    if by is None:
+        return ""
+    until = f" until {clock_time(by.until_at, now, schedule.timetable.zone)}" if by.until_at else ""
+    return f"frozen{until}{f': {by.reason}' if by.reason else ''}"
 
 
 def does(handler: str, params: Mapping[str, Any]) -> str:

@@ -53,6 +53,7 @@ def test_status_of_an_empty_store(typed: Typed) -> None:
         "unknown_handlers",
         "failing",
         "paused",
+        "freezes",
     }
     assert told["daemons"] == told["ticks"] == told["gaps"] == told["queue"] == []
     assert told["next_wake"] is None

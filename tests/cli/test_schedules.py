@@ -52,8 +52,8 @@ def test_add_takes_every_field(typed: Typed) -> None:
 
 def test_json_of_a_schedule_has_these_keys(typed: Typed) -> None:
     typed("add", "--name", "n", "--minute", "0")
-    assert set(typed.json("show", "n")) == {*FIELDS, "description", "paused", "next_runs", "faults"}
-    assert set(typed.json("list")[0]) == {*FIELDS, "description", "paused", "next_runs", "faults"}
+    assert set(typed.json("show", "n")) == {*FIELDS, "description", "paused", "frozen", "next_runs", "faults"}
+    assert set(typed.json("list")[0]) == {*FIELDS, "description", "paused", "frozen", "next_runs", "faults"}
     assert typed.json("show", "n")["created_at"].endswith("Z")
 
 

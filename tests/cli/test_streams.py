@@ -12,6 +12,7 @@ import pytest
 
 from cronlite.cli import COMMANDS
 from cronlite.client.app import Cronlite
+from cronlite.documents.freezes import Freeze
 from tests.cli.conftest import Typed
 
 CRONLITE = [sys.executable, "-m", "cronlite"]
@@ -29,6 +30,9 @@ WORDS = {
     "undo": ["undone"],
     "removed": [],
     "restore": ["gone"],
+    "freeze": ["--all", "--until", "1h"],
+    "freezes": [],
+    "thaw": ["f1", "f2"],
     "next": ["-n", "3"],
     "why": ["n", "--at", "now"],
     "plan": ["-"],
@@ -107,6 +111,8 @@ def uri(uri: str) -> str:
             cron.schedule("u", name=name, cron="0 3 * * *", overlap="allow")
         cron.update("undone", note="x")
         cron.remove("gone")
+        for id in ("f1", "f2"):
+            cron.store.add_freeze(Freeze(id=id, from_at=cron.now()))
         for key in ("done", "c1", "c2"):
             run = cron.store.run(cron.enqueue("h").id)
             assert run is not None

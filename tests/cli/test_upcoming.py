@@ -45,7 +45,7 @@ def test_next_of_all_is_in_order_and_leaves_paused_ones_out(typed: Typed) -> Non
     typed("add", "--name", "c", "--disabled")
     told = typed.json("next", "-n", "3", "--from", "2100-01-01")
     assert [one["name"] for one in told] == ["a", "b", "a"]
-    assert set(told[0]) == {"schedule", "name", "handler", "at", "local", "tz", "oddity"}
+    assert set(told[0]) == {"schedule", "name", "handler", "at", "local", "tz", "oddity", "frozen"}
     assert "it is paused" in typed("next", "c", "-n", "1").stderr
 
 

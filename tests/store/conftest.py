@@ -21,7 +21,7 @@ from tests.services.mongod import Mongod, existing_server, with_database
 
 T = TypeVar("T")
 
-COLLECTIONS = ("schedules", "runs", "ticks", "daemons", "changes", "alarms", "duties", "limits")
+COLLECTIONS = ("schedules", "runs", "ticks", "daemons", "changes", "alarms", "duties", "limits", "freezes")
 MONGOD = pytest.param("mongod", marks=pytest.mark.mongod)
 Open = Callable[[], Store]
 """Opens one more store on the data of this test."""

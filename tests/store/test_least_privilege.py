@@ -14,6 +14,7 @@ from pymongo import MongoClient
 
 from cronlite.documents import limits, runs
 from cronlite.documents.changes import Actor, of_write
+from cronlite.documents.freezes import Freeze
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import StoreError, StoreUnavailable
 from cronlite.store import open_store
@@ -31,6 +32,7 @@ QUOTED = "p%40ss%2Fword%3A%25"
 LEAST: Mapping[str, tuple[str, ...]] = {
     "schedules": ("find", "insert", "update", "remove", "createIndex", "listIndexes"),
     "changes": ("find", "insert", "update", "remove", "createIndex", "listIndexes"),
+    "freezes": ("find", "insert", "update", "remove"),
     "runs": ("find", "insert", "update", "createIndex", "listIndexes", "changeStream"),
     "ticks": ("find", "insert", "update", "remove"),
     "daemons": ("find", "insert", "update", "remove"),
@@ -117,6 +119,7 @@ def use(store: Any) -> list[str]:
     complaints: list[str] = store.prepare()
     use_schedules(store)
     use_ticks(store)
+    use_freezes(store)
     use_runs(store)
     use_limits(store)
     if not store.watch(0.05):
@@ -153,6 +156,17 @@ def use_schedules(store: Any) -> None:
     assert store.write_schedules([Write(removing)]) == {}
     assert [change.made for change in store.changes(ChangeQuery(kind="removed"))] == [True]
     assert store.prune_changes(NOW) == 0
+
+
+def use_freezes(store: Any) -> None:
+    freeze = Freeze(id="f1", from_at=NOW, until_at=NOW + SECOND, hold=True)
+    store.add_freeze(freeze)
+    assert store.freezes(NOW) == [freeze]
+    assert store.held_back(["f1"], ["s1"]) == {}
+    assert store.hold_runs(freeze, NOW, NOW + SECOND, ["s1"]) == store.release_held("f1", NOW) == 0
+    assert store.change_freeze(freeze, {"done_at": NOW, "expires_at": NOW + SECOND})
+    assert store.prune_freezes(NOW) == 0
+    assert store.remove_freeze("f1")
 
 
 def use_ticks(store: Any) -> None:

@@ -18,6 +18,7 @@ from typing import Protocol
 from cronlite.store.contract.alarms import AlarmQuery, Alarms
 from cronlite.store.contract.changes import ChangeQuery, Changes, Refusal, Write
 from cronlite.store.contract.daemons import Daemons
+from cronlite.store.contract.freezes import Freezes
 from cronlite.store.contract.limits import Limits
 from cronlite.store.contract.runs import Backlog, ClaimQuery, RunQuery, Runs, UnsentQuery
 from cronlite.store.contract.schedules import MAX_TEXTS, Clause, ScheduleQuery, Schedules, Uncommon
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 
-class Store(Schedules, Changes, Ticks, Runs, Daemons, Limits, Alarms, Views, Protocol):
+class Store(Schedules, Changes, Freezes, Ticks, Runs, Daemons, Limits, Alarms, Views, Protocol):
     """Where schedules, their history, runs and all else is kept. Safe to share between threads."""
 
     @property

@@ -17,6 +17,7 @@ from cronlite.store.mongo.changes import Changes
 from cronlite.store.mongo.connection import connect
 from cronlite.store.mongo.daemons import Daemons
 from cronlite.store.mongo.failures import translated
+from cronlite.store.mongo.freezes import Freezes
 from cronlite.store.mongo.indexes import DUE, INDEXES, OF_ENABLED, PAUSED, build, built_as, leftovers
 from cronlite.store.mongo.lanes import Lanes
 from cronlite.store.mongo.runs import Runs
@@ -29,7 +30,7 @@ from cronlite.when.clock import whole_milliseconds
 __all__ = ["MongoStore"]
 
 
-class MongoStore(Schedules, Changes, Ticks, Runs, Lanes, Views, Daemons, Alarms):
+class MongoStore(Schedules, Changes, Freezes, Ticks, Runs, Lanes, Views, Daemons, Alarms):
     """The store's contract, kept by a MongoDB: a replica set or a standalone server."""
 
     def __init__(self, client: MongoClient[Document], database: str, address: str) -> None:

@@ -151,6 +151,28 @@ INDEXES = (
         _SLOW,
         {"partialFilterExpression": {"state": QUEUED, "late_at": {"$exists": True}}},
     ),
+    # The last run of each schedule that a freeze held back is the first of its schedule here.
+    Index(
+        "runs",
+        "cronlite_freeze",
+        [*_up("freeze", "schedule"), ("due_at", pymongo.DESCENDING)],
+        _SLOW,
+        {"partialFilterExpression": {"freeze": {"$exists": True}}},
+    ),
+    Index(
+        "runs",
+        "cronlite_held",
+        _up("state", "freeze"),
+        _SLOW,
+        {"partialFilterExpression": {"state": QUEUED, "freeze": {"$exists": True}}},
+    ),
+    Index(
+        "runs",
+        "cronlite_backfill",
+        _up("backfill", "state"),
+        _SLOW,
+        {"partialFilterExpression": {"backfill": {"$exists": True}}},
+    ),
     Index(
         "runs",
         "cronlite_expiry",

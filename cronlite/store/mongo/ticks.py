@@ -46,7 +46,7 @@ class Ticks(Collections):
 
     @translated
     def finish_tick(self, tick: Tick) -> bool:
-        done = {"due": tick.due, "skipped": tick.skipped, "done_at": tick.done_at}
+        done = {name: getattr(tick, name) for name in ticks.DONE}
         owned = {"_id": tick.minute, "daemon": tick.daemon}
         return self._ticks.update_one(owned, {"$set": done}).matched_count == 1
 

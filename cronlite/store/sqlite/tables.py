@@ -198,6 +198,8 @@ RUNS = Table(
         "sent_at": DATE,
         "expires_at": DATE,
         "earlier_attempts": ATTEMPTS,
+        "freeze": TEXT,
+        "backfill": TEXT,
         "watched_until": DATE,
         "output_attempt": NUMBER,
         "traceparent": TEXT,
@@ -217,6 +219,7 @@ TICKS = Table(
         "to_at": DATE,
         "due": NUMBER,
         "skipped": NUMBER,
+        "frozen": NUMBER,
         "done_at": DATE,
     },
 )
@@ -309,8 +312,30 @@ DUTIES = Table(
 
 LIMITS = Table("limits", {"_id": KEY, "most": NUMBER, "changed_at": DATE, "changed_by": WORDS})
 
-TABLES = (SCHEDULES, RUNS, TICKS, DAEMONS, CHANGES, ALARMS, DUTIES, LIMITS)
-ADDED = (CHANGES, ALARMS, DUTIES, LIMITS)
+FREEZES = Table(
+    "freezes",
+    {
+        "_id": KEY,
+        "from_at": DATE,
+        "until_at": DATE,
+        "tag": TEXT,
+        "user": TEXT,
+        "handler": TEXT,
+        "queue": TEXT,
+        "reason": TEXT,
+        "afterwards": TEXT,
+        "hold": BOOL,
+        "actor": TEXT,
+        "way": TEXT,
+        "created_at": DATE,
+        "thawed_by": TEXT,
+        "done_at": DATE,
+        "expires_at": DATE,
+    },
+)
+
+TABLES = (SCHEDULES, RUNS, TICKS, DAEMONS, CHANGES, ALARMS, DUTIES, LIMITS, FREEZES)
+ADDED = (CHANGES, ALARMS, DUTIES, LIMITS, FREEZES)
 """The tables that the first version did not have yet."""
 
 # What a missing field means. The due query asks for ifnull(column, default), and the index is on that: IN never finds
@@ -389,6 +414,9 @@ INDEXES = {
     "changes_at": "INDEX changes_at ON changes (at, _id)",
     "changes_expiry": "INDEX changes_expiry ON changes (expires_at)",
     "alarms_cleared": "INDEX alarms_cleared ON alarms (cleared_at)",
+    "runs_freeze": "INDEX runs_freeze ON runs (freeze, schedule, due_at) WHERE freeze IS NOT NULL",
+    "runs_held": "INDEX runs_held ON runs (freeze) WHERE state = 'queued' AND freeze IS NOT NULL",
+    "runs_backfill": "INDEX runs_backfill ON runs (backfill, state) WHERE backfill IS NOT NULL",
     "ticks_undone": "INDEX ticks_undone ON ticks (daemon) WHERE done_at IS NULL",
 }
 # Of versions before this one. They ask for schedules_due by its name, so that it stays where it is.

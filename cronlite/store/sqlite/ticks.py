@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from cronlite.documents import ticks
-from cronlite.documents.ticks import FIELDS, Tick
+from cronlite.documents.ticks import DONE, FIELDS, Tick
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import Tables
 from cronlite.store.sqlite.tables import TICKS
@@ -41,7 +41,7 @@ class Ticks(Tables):
         return self._change(statement, owned) == 1
 
     def finish_tick(self, tick: Tick) -> bool:
-        done = {"due": tick.due, "skipped": tick.skipped, "done_at": tick.done_at}
+        done = {name: getattr(tick, name) for name in DONE}
         owned = [*TICKS.values(done), milliseconds(tick.minute), tick.daemon]
         return self._change(f"{TICKS.update(done)} WHERE minute = ? AND daemon = ?", owned) == 1
 
