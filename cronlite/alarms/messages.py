@@ -74,8 +74,8 @@ def _of(one: News, *, in_full: bool) -> Iterator[str]:
         yield from (f"  {line}" for line in alarm.detail.splitlines())
     if alarm.command and one.what != "over":
         yield f"  more: {alarm.command}"
-    if in_full:
-        yield f"  to be told no more of it: cronlite alarms ack {alarm.id}" if alarm.is_open else ""
+    if in_full and alarm.is_open:
+        yield f"  to be told no more of it: cronlite alarms ack {alarm.id}"
 
 
 def _harmless(text: str) -> str:

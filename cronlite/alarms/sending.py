@@ -15,6 +15,8 @@ from cronlite.errors import ConfigurationError, CronliteError, visible
 Send = Callable[[str, str], None]
 """Sends a title and a text; raises ChannelFailed."""
 LONGEST_REASON = 300
+# In the URLs of other services, a token may stand in the place of the host.
+_WITH_HOST = {"json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos"}
 
 
 class ChannelFailed(CronliteError):
@@ -52,10 +54,10 @@ def sender(channel: Channel) -> Send:
 
 
 def without_secrets(text: str, uri: str) -> str:
-    """Return a line of text with all that an Apprise URL holds left out, but its scheme and its host."""
-    parts = urlsplit(uri)
-    host = parts.hostname or ""
-    secrets = {uri, *(piece for piece in _pieces(uri.partition("://")[2]) if piece.lower() != host.lower())}
+    """Return a line of text with all that an Apprise URL holds left out, but its scheme and the host that it names."""
+    scheme, _, rest = uri.partition("://")
+    host = urlsplit(f"//{rest}").hostname if scheme.lower() in _WITH_HOST else None
+    secrets = {uri, *(piece for piece in _pieces(rest) if piece.lower() != host)}
     line = " ".join(text.split())
     for secret in sorted(secrets, key=len, reverse=True):
         line = line.replace(secret, "…")
@@ -68,6 +70,10 @@ def _pieces(text: str) -> set[str]:
     pieces = set(text.split())
     # Short ones are in every text, as ports and "to" are, and no secret.
     return {piece for one in pieces for piece in (one, unquote(one)) if len(piece) > 4}
+
+
+# Of Apprise and of what it calls: a filter counts for no logger but its own.
+_LOGGERS = ("apprise", "urllib3.connectionpool", "urllib3.util.retry", "requests")
 
 
 class _Hearing(logging.Filter):
@@ -84,7 +90,7 @@ class _Hearing(logging.Filter):
         reasons = getattr(self._thread, "reasons", None)
         if reasons is None:
             return True  # an application's own use of Apprise
-        if record.levelno >= logging.WARNING:
+        if record.levelno >= logging.WARNING and record.name == "apprise":
             reasons.append(record.getMessage())
         return False
 
@@ -109,5 +115,6 @@ def _hearing() -> _Hearing:
     global _only
     if _only is None:
         _only = _Hearing()
-        logging.getLogger("apprise").addFilter(_only)
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(_only)
     return _only

@@ -59,6 +59,8 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "worker": ("service.worker", "Run a worker: it runs what a broker tells it of."),
         "web": ("web.web", "Serve the site: what ran, what will, and what is wrong."),
         "status": ("service.status", "Show who is alive, last ticks, queue, gaps."),
+        "alarms": ("alarms.alarms", "List what somebody has to hear of; acknowledge, show, test."),
+        "check": ("alarms.check", "Say in one line whether all is well, as Nagios plugins do."),
         "doctor": ("service.doctor", "Look for what is wrong, and how to mend it."),
         "demo": ("demo.demo", "See the whole thing in one minute, on a throw-away file."),
         "completion": ("completion.completion", "Print the script that makes a shell complete."),
@@ -264,7 +266,7 @@ def cli(context: click.Context, uri: str | None, app: str | None) -> None:
     """
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         context.color = False
-    context.obj = Session(uri, app, context.meta.get("cronlite.quota"))
+    context.obj = Session(uri, app, context.meta.get("cronlite.quota"), context.meta.get("cronlite.alarms", ()))
     context.call_on_close(context.obj.close)
 
 

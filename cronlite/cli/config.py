@@ -7,20 +7,25 @@ from typing import Any
 
 import click
 
-from cronlite.client.configuration import parsed, quota_of
+from cronlite.client.configuration import channels_of, parsed, quota_of
 from cronlite.errors import ConfigurationError, shown, suggestion
 
 Section = dict[str, Any]
 QUOTA = "cronlite.quota"
 """Where the context of a command keeps the [quota] of its file."""
+ALARMS = "cronlite.alarms"
+"""Where it keeps the [[alarms]]: the channels, with their secrets."""
 
 
 def load(path: str, group: click.Group, context: click.Context) -> dict[str, Any]:
-    """Read a file into a click default map: `uri` and `app` at the top, a table for each command, and [quota].
+    """Read a file into a click default map: `uri` and `app` at the top, a table for each command, [quota], [[alarms]].
 
     Raises ConfigurationError for a file, a key or a value that cannot be used.
     """
     settings = parsed(path)
+    if isinstance(settings.get("alarms"), list):
+        context.meta[ALARMS] = channels_of(path, settings)
+        del settings["alarms"]
     if settings.get("quota") is not None:
         context.meta[QUOTA] = quota_of(path, settings).document()
         del settings["quota"]

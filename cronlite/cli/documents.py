@@ -9,10 +9,12 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
+from cronlite.client.checking import WORDS, Check
 from cronlite.client.doctor import Finding
 from cronlite.client.failing import Failing
 from cronlite.client.status import Status
 from cronlite.client.why import Answer
+from cronlite.documents.alarms import Alarm, Duty
 from cronlite.documents.changes import Change
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.freezes import NOTHING, Freeze, Frozen
@@ -92,7 +94,26 @@ def status(seen: Status) -> dict[str, Any]:
         "unknown_handlers": seen.unknown_handlers,
         "failing": [_failing(one) for one in seen.failing],
         "paused": seen.paused,
+        "alarms": [alarm(one) for one in seen.alarms],
+        "channels": [_channel(one) for one in seen.failing_channels],
         "freezes": [freeze(one) for one in seen.freezes],
+    }
+
+
+def alarm(alarm: Alarm) -> dict[str, Any]:
+    """Return an alarm: all its fields, and in `told`, by channel, `told_at`, `times` and `cleared`."""
+    told = {channel: told.document() for channel, told in alarm.told.items()}
+    return {field.name: getattr(alarm, field.name) for field in fields(alarm)} | {"told": told}
+
+
+def check(check: Check) -> dict[str, Any]:
+    """Return `code`, `state`, `problems`, `figures` (name: value) and `overdue`."""
+    return {
+        "code": check.code,
+        "state": WORDS[check.code],
+        "problems": check.problems,
+        "figures": {figure.name: figure.value for figure in check.figures},
+        "overdue": [asdict(late) for late in check.overdue],
     }
 
 
@@ -104,6 +125,11 @@ def freeze(given: Freeze) -> dict[str, Any]:
 def finding(finding: Finding) -> dict[str, Any]:
     """Return `severity` ("error" or "warning"), `subject`, `problem` and `remedy`."""
     return {field.name: getattr(finding, field.name) for field in fields(finding)}
+
+
+def _channel(duty: Duty) -> dict[str, Any]:
+    fields = ("error", "failing_since", "failures", "next_at", "told_at")
+    return {"channel": duty.id.removeprefix("channel:"), **{name: getattr(duty, name) for name in fields}}
 
 
 def _failing(failing: Failing) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -20,13 +19,12 @@ from cronlite.cli.session import Session, handler_names, limit_names, pass_sessi
 from cronlite.cli.several import each
 from cronlite.cli.streams import say
 from cronlite.client.app import Cronlite
-from cronlite.client.failing import BAD
+from cronlite.client.failing import BAD, not_put_right
 from cronlite.client.receipt import Handle
 from cronlite.client.status import status
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
 from cronlite.errors import NotFound
-from cronlite.store.contract import RunQuery
 
 wait = click.option("--wait", is_flag=True, help="Wait for the end, print it, and exit with 1 unless it succeeded.")
 run_refs = click.argument("refs", metavar="RUN...", nargs=-1, required=True, type=Name(run_ids))
@@ -156,7 +154,9 @@ def retry(session: Session, /, refs: Sequence[str], failed: bool, **filters: Any
         raise click.UsageError("say since when: --failed --since 22:00", click.get_current_context())
     asked = {ref: partial(_failed_of, cron, ref) for ref in refs}
     if failed:
-        asked = {run.id: partial(_itself, run) for run in _not_put_right(cron, the_query(cron, cron.now(), **filters))}
+        asked = {
+            run.id: partial(_itself, run) for run in not_put_right(cron.store, the_query(cron, cron.now(), **filters))
+        }
         if not asked:
             render.note("nothing that fits has failed and was not put right since")
     each(list(asked), lambda ref: f"queued {cron.retry(asked[ref]().id).id}, a retry of {ref}")
@@ -177,20 +177,6 @@ def _failed_of(cron: Cronlite, ref: str) -> Run:
             raise NotFound(f"no run of schedule {ref!r} has failed; 'cronlite trigger' runs it now")
         return last
     return run_named(cron, ref)
-
-
-def _not_put_right(cron: Cronlite, query: RunQuery) -> Iterator[Run]:
-    """Yield the failed runs that nothing has made up for: the newest of each schedule, and each on demand."""
-    looked_at: set[str] = set()
-    retried = {run.retry_of for run in cron.store.runs(replace(query, states=None)) if run.retry_of}
-    for run in cron.store.runs(replace(query, states=BAD)):
-        if run.schedule is None and run.id not in retried:
-            yield run
-        elif run.schedule is not None and run.schedule not in looked_at:
-            looked_at.add(run.schedule)
-            newest = last_run(cron, run.schedule, {*runs.AT_WORK, runs.SUCCEEDED, *BAD})
-            if newest is not None and newest.id == run.id:
-                yield run
 
 
 @click.command()

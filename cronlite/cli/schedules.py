@@ -27,9 +27,9 @@ from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput
 from cronlite.store.contract import ScheduleQuery
 from cronlite.store.grouping import batches
-from cronlite.when import pattern as cron_language
 from cronlite.when.timetable import Timetable
 from cronlite.wording import labels
+from cronlite.wording.labels import expression as expression
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -105,16 +105,6 @@ def _next_run(schedule: Schedule, now: datetime) -> datetime | None:
 @lru_cache(maxsize=20_000)  # many schedules share a timetable, and to find its next tick takes the most of a row
 def _next_tick(timetable: Timetable, now: datetime) -> datetime | None:
     return next(timetable.next_ticks(now), None)
-
-
-def expression(schedule: Schedule) -> str:
-    """Show the five fields as a crontab would, and what it would not say; or the interval."""
-    zone = "" if schedule.tz == "UTC" else f" {schedule.tz}"
-    if schedule.every is not None:
-        return f"every {schedule.every}{zone}"
-    line = " ".join(str(getattr(schedule, name)) for name in cron_language.FIELDS)
-    both = schedule.either_day and "*" not in (schedule.day, schedule.weekday)
-    return f"{line}{' (either day)' if both else ''}{zone}"
 
 
 @click.command()

@@ -24,6 +24,7 @@ from cronlite.client import status as statuses
 from cronlite.client.failing import Failing
 from cronlite.client.status import Status
 from cronlite.daemon.options import CATCH_UP_WINDOW_SECONDS, DRAIN_SECONDS, GRACE_SECONDS, SEATS
+from cronlite.documents.alarms import Duty
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.ticks import Tick
 from cronlite.errors import ConfigurationError
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from cronlite.daemon.parent import Parent
 
 log = logger("cronlite.daemon")
+
+MOST_ALARMS = 5
 
 MOST_PROCESSES = 256
 
@@ -68,6 +71,12 @@ _metrics = click.option(
     show_envvar=True,
     help="Serve figures for Prometheus at /metrics, on this machine only unless HOST says otherwise; with --processes, "
     "each process has the next port.",
+)
+_allow_private_pings = click.option(
+    "--allow-private-pings",
+    is_flag=True,
+    show_envvar=True,
+    help="Let the ping_url of a schedule lead to this machine and its network.",
 )
 _log_format = click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, show_envvar=True
@@ -104,6 +113,16 @@ _log_format = click.option(
     help="Users take turns when more is queued than there are seats for.",
 )
 @_metrics
+@click.option(
+    "--late-after",
+    type=Duration(none=True),
+    default="none",
+    show_default=True,
+    show_envvar=True,
+    help="How long after it is due a run has to begin, of schedules that do not say so.",
+)
+@click.option("--heartbeat-url", metavar="URL", show_envvar=True, help="Called after each minute that was ticked here.")
+@_allow_private_pings
 @_allow_shell
 @_log_format
 @pass_session
@@ -118,6 +137,9 @@ def run(
     queues: Sequence[str],
     fair_users: bool,
     metrics: str | None,
+    late_after: timedelta | str,
+    heartbeat_url: str | None,
+    allow_private_pings: bool,
     allow_shell: bool,
     log_format: str,
 ) -> None:
@@ -138,6 +160,10 @@ def run(
         queues=tuple(queues) or None,
         fair_users=fair_users,
         metrics=metrics,
+        alarms=session.channels,
+        late_after_seconds=late_after.total_seconds() if isinstance(late_after, timedelta) else None,
+        heartbeat_url=heartbeat_url,
+        allow_private_pings=allow_private_pings,
     )
     _serve(session, options, processes, allow_shell=allow_shell, log_format=log_format)
 
@@ -149,6 +175,7 @@ def run(
 @_processes
 @_drain_seconds
 @_metrics
+@_allow_private_pings
 @_allow_shell
 @_log_format
 @pass_session
@@ -160,6 +187,7 @@ def worker(
     processes: int,
     drain_seconds: float,
     metrics: str | None,
+    allow_private_pings: bool,
     allow_shell: bool,
     log_format: str,
 ) -> None:
@@ -172,7 +200,15 @@ def worker(
     from cronlite.daemon.options import Options
 
     served = tuple(queues) or None
-    options = Options(seats=seats, drain_seconds=drain_seconds, dispatch=broker, queues=served, metrics=metrics)
+    options = Options(
+        seats=seats,
+        drain_seconds=drain_seconds,
+        dispatch=broker,
+        queues=served,
+        metrics=metrics,
+        alarms=session.channels,
+        allow_private_pings=allow_private_pings,
+    )
     _serve(session, options, processes, worker=True, allow_shell=allow_shell, log_format=log_format)
 
 
@@ -241,7 +277,9 @@ def status(session: Session, as_json: bool) -> None:
 
     Exit code 1 where no daemon and no worker is alive.
     --json prints address, now, next_wake, daemons, ticks, gaps, queue (state, handler, runs), unknown_handlers, and
-    failing (schedule, name, times in a row, last run), paused, a number of schedules, and freezes, those in force.
+    failing (schedule, name, times in a row, last run), paused, a number of schedules, freezes, those in force, alarms
+    (those open that nobody acknowledged), and channels (those that take none: channel, error, failing_since, failures,
+    next_at).
     """
     seen = statuses.status(session.cron.store)
     if as_json:
@@ -272,6 +310,8 @@ def _overview(seen: Status) -> str:
         ("stuck", _stuck(seen.alive)),
         ("trouble", "\n".join(f"daemon {one.id}: {one.trouble}" for one in seen.alive if one.trouble)),
         ("failing", "\n".join(_failing(one, seen.now) for one in seen.failing)),
+        ("alarms", _alarms(seen)),
+        ("channels", "\n".join(_channel(one, seen.now) for one in seen.failing_channels)),
         ("gaps", "\n".join(_gap(gap) for gap in seen.gaps)),
         (
             "unknown",
@@ -290,6 +330,21 @@ def _failing(failing: Failing, now: datetime) -> str:
     name = labels.called(failing.name, failing.schedule)
     ago = render.relative(labels.at(failing.last), now)
     return f"{name} {failing.times} times in a row, last {ago}: {labels.outcome(failing.last)}"
+
+
+def _alarms(seen: Status) -> str:
+    told = "\n".join(
+        f"{one.title}, since {render.relative(one.since_at, seen.now)}" for one in seen.alarms[:MOST_ALARMS]
+    )
+    more = f"\nand {len(seen.alarms) - MOST_ALARMS} more: cronlite alarms" if len(seen.alarms) > MOST_ALARMS else ""
+    return told + more
+
+
+def _channel(duty: Duty, now: datetime) -> str:
+    since = render.relative(duty.failing_since, now)
+    name = duty.id.removeprefix("channel:")
+    again = f"; tried again {render.relative(duty.next_at, now)}" if duty.next_at else ""
+    return f"{name} takes no alarms, {duty.failures} times since {since}: {duty.error}{again}"
 
 
 def _gap(gap: Tick) -> str:

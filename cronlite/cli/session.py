@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -14,6 +14,7 @@ import click
 from cronlite.errors import ConfigurationError, shown, suggestion
 
 if TYPE_CHECKING:
+    from cronlite.alarms.channels import Channel
     from cronlite.client.app import Cronlite
     from cronlite.documents.changes import Actor
 
@@ -27,6 +28,8 @@ class Session:
     uri: str | None = None
     app: str | None = None
     quota: Mapping[str, Any] | None = None
+    channels: Sequence[Channel] = field(default=(), repr=False)
+    """Where alarms are told."""
     _cron: Cronlite | None = field(default=None, init=False)
 
     @property

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from cronlite.client import pauses, plans
 from cronlite.client import runs as run_requests
 from cronlite.client import schedules as requests
 from cronlite.client.actors import actor_of
+from cronlite.client.alarms import Alarms
 from cronlite.client.arguments import (
     aware,
     count_or_none,
@@ -27,6 +28,7 @@ from cronlite.client.freezes import Freezes
 from cronlite.client.history import History
 from cronlite.client.known_handlers import KnownHandlers
 from cronlite.client.limits import Limits
+from cronlite.client.metrics import Metrics
 from cronlite.client.opened import Opened
 from cronlite.client.quota import Quota
 from cronlite.client.receipt import Handle
@@ -90,6 +92,7 @@ class Cronlite:
         self._opened = Opened(uri_or_none(uri), Quota.read(quota) if quota is not None else configured_quota())
         self._registry = registry_or_none(registry)
         self._embedded = Embedded(self)
+        self._metrics = Metrics(lambda: self.store, self._embedded)
         self._known = KnownHandlers(self._opened)
         self._limits = Limits(self._opened)
 
@@ -189,14 +192,26 @@ class Cronlite:
         """Fetch the stored document of one schedule, readable or not, by its id or its name."""
         return requests.find(self._opened, text(ref, "ref"))
 
-    def update(self, ref: str, *, actor: Actor | str | None = None, **changes: Unpack[ScheduleChanges]) -> Schedule:
+    def update(
+        self,
+        ref: str,
+        *,
+        actor: Actor | str | None = None,
+        unchanged_since: datetime | Literal["ever"] | None = "ever",
+        **changes: Unpack[ScheduleChanges],
+    ) -> Schedule:
         """Change fields of the schedule with an id or a name; when it is due is counted anew if a time field changes.
 
-        `cron` takes a whole line. None gives a field its default back.
+        `cron` takes a whole line. None gives a field its default back. With `unchanged_since`, which is the
+        `updated_at` that the caller has seen, a change by somebody else since then raises Conflict.
         """
         wanted = requests.settled(self._with_handler(changes))
         schedules.refuse_unknown(wanted)
-        return requests.change(self._opened, self.document(ref), wanted, actor_of(actor))
+        document = self.document(ref)
+        is_seen = unchanged_since != "ever"
+        if is_seen and document.get("updated_at") != unchanged_since:
+            raise requests.overtaken(document)
+        return requests.change(self._opened, document, wanted, actor_of(actor), once=is_seen)
 
     def remove(self, ref: str, *, actor: Actor | str | None = None) -> str:
         """Delete the schedule with an id or a name, and return its id. Runs of it that are queued already still run.
@@ -231,6 +246,11 @@ class Cronlite:
     def history(self) -> History:
         """Who changed which schedule and when, and what takes it back."""
         return History(self._opened)
+
+    @property
+    def alarms(self) -> Alarms:
+        """What somebody has to hear of, and who looks after it."""
+        return Alarms(self._opened)
 
     @property
     def freezes(self) -> Freezes:
@@ -305,6 +325,11 @@ class Cronlite:
     def run_of(self, id: str) -> Run:
         """Fetch one run by its id."""
         return run_requests.find(self._opened, text(id, "id"))
+
+    @property
+    def metrics(self) -> Metrics:
+        """The figures for Prometheus, where the application serves them itself."""
+        return self._metrics
 
     @property
     def limits(self) -> Limits:

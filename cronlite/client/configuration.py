@@ -6,10 +6,13 @@ import os
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cronlite.client.quota import Quota
 from cronlite.errors import ConfigurationError, InvalidInput
+
+if TYPE_CHECKING:
+    from cronlite.alarms.channels import Channel
 
 
 def parsed(path: str) -> dict[str, Any]:
@@ -25,6 +28,23 @@ def parsed(path: str) -> dict[str, Any]:
         raise ConfigurationError(f"--config {path}: {missing.strerror or missing}") from None
     except (ValueError, RecursionError) as refused:
         raise ConfigurationError(f"--config {path} is no TOML: {refused}") from None
+
+
+def configured_channels() -> tuple[Channel, ...]:
+    """Return the channels for alarms in the file that $CRONLITE_CONFIG names. Raises ConfigurationError."""
+    path = os.environ.get("CRONLITE_CONFIG")
+    return channels_of(path, parsed(path)) if path else ()
+
+
+def channels_of(path: str, configuration: dict[str, Any]) -> tuple[Channel, ...]:
+    """Return the [[alarms]] of a configuration. Raises ConfigurationError, whose text holds no URL."""
+    from cronlite.alarms.channels import read_channels
+
+    given = configuration.get("alarms")
+    try:
+        return read_channels(given) if isinstance(given, list) else ()
+    except InvalidInput as refused:
+        raise ConfigurationError(f"{path}: {refused}") from None
 
 
 def configured_quota() -> Quota:

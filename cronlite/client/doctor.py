@@ -48,6 +48,7 @@ def doctor(store: Store) -> list[Finding]:
         *_limits(store),
         *_gaps(seen),
         *_failing(seen),
+        *_channels(seen),
         *_documents(store, seen),
     ]
     return sorted(findings, key=lambda finding: finding.severity != "error")
@@ -152,6 +153,14 @@ def _failing(seen: Status) -> Iterator[Finding]:
             problem,
             f"see 'cronlite log {failing.last.id}'; 'cronlite retry {failing.last.id}' repeats it",
         )
+
+
+def _channels(seen: Status) -> Iterator[Finding]:
+    for duty in seen.failing_channels:
+        since = utc_second(duty.failing_since) if duty.failing_since else "some time"
+        told = f"takes no alarms since {since}, tried {_counted(duty.failures, 'time')}: {duty.error}"
+        remedy = "mend its URL in the configuration file, or its service; 'cronlite alarms test' tries it"
+        yield Finding("warning", f"channel {duty.id.removeprefix('channel:')}", told, remedy)
 
 
 def _documents(store: Store, seen: Status) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cronlite.client import exits
+from cronlite.client.configuration import configured_channels
 from cronlite.documents.runs import Run
 from cronlite.errors import CronliteError
 
@@ -39,14 +40,14 @@ class Embedded:
         from cronlite.handlers.output import capture_logs
 
         with capture_logs():
-            service.run(self._cron.store, self._cron.registry, read_options(options), home=self._cron)
+            service.run(self._cron.store, self._cron.registry, read_options(_with_channels(options)), home=self._cron)
 
     def start(self, options: Mapping[str, Any]) -> None:
         """Run the daemon in threads of this process, unless it does so already or is a handler's child process."""
         from cronlite.daemon.options import read_options
         from cronlite.dispatch.child import in_child
 
-        settled = read_options(options)
+        settled = read_options(_with_channels(options))
         if self.daemon is None and not in_child():
             from cronlite.daemon.loops import Daemon
             from cronlite.handlers.output import capture_logs
@@ -85,6 +86,11 @@ class Embedded:
         """Stop the daemon, if there is one, as the process ends now, and cut off what is still at work."""
         self._exiting = True
         self.stop()
+
+
+def _with_channels(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return options with the channels of the configuration file, unless others are given."""
+    return options if "alarms" in options else {**options, "alarms": configured_channels()}
 
 
 def _give_back(pid: int, daemon: Daemon, left: list[Run]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,6 +29,21 @@ class Failing:
     times: int
     last: Run
     params: Mapping[str, Any]
+
+
+def not_put_right(store: Store, query: RunQuery) -> list[Run]:
+    """List the failed runs that fit a query and that nothing has made up for, the last queued first.
+
+    Of a schedule that is its last run, if it failed; of those on demand, each that was not retried.
+    """
+    bad = list(store.runs(replace(query, states=BAD)))
+    schedules = {run.schedule for run in bad if run.schedule is not None}
+    last = store.glimpses(schedules, 1, (*runs.AT_WORK, runs.SUCCEEDED, *BAD)) if schedules else {}
+    newest = {glimpse.id for glimpses in last.values() for glimpse in glimpses}
+    on_demand = [run.id for run in bad if run.schedule is None]
+    retries = store.runs(RunQuery(retry_of=on_demand, brief=True)) if on_demand else ()
+    retried = {run.retry_of for run in retries}
+    return [run for run in bad if (run.id not in retried if run.schedule is None else run.id in newest)]
 
 
 def failing(store: Store, now: datetime) -> list[Failing]:

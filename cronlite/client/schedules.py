@@ -93,12 +93,18 @@ def named(opened: Opened, name: str) -> Document | None:
 
 
 def change(
-    opened: Opened, document: Document, changes: Mapping[str, Any], actor: Actor, *, of_user: str | None = None
+    opened: Opened,
+    document: Document,
+    changes: Mapping[str, Any],
+    actor: Actor,
+    *,
+    of_user: str | None = None,
+    once: bool = False,
 ) -> Schedule:
-    """Change a document as a whole, again from its newest form when somebody else was faster.
+    """Change a document as a whole, again from its newest form when somebody else was faster, unless it is for `once`.
 
-    Raises Conflict when it is no schedule `of_user`, and when its new name is another's. What has all of the changes
-    already is not written.
+    Raises Conflict then, when it is no schedule `of_user`, and when its new name is another's. What has all of the
+    changes already is not written.
     """
     schedules.refuse_unknown(changes)
     asked, at = changes, opened.now()
@@ -120,7 +126,14 @@ def change(
             return schedule
         if refusals[schedule.id] == "name":
             raise schedules.taken("name", wanted.get("name"))
+        if once:
+            raise overtaken(document)
         document, at = find(opened, schedule.id), at + clock.MILLISECOND
+
+
+def overtaken(document: Document) -> Conflict:
+    """Return the error for a change that was made up on an older state of a schedule."""
+    return Conflict(f"schedule {schedules.label(document)} was changed by somebody else meanwhile; look at it again")
 
 
 def changed(document: Document, changes: Mapping[str, Any], now: datetime) -> tuple[Document, Document]:

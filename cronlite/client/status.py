@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 
 from cronlite.client.failing import Failing, failing
 from cronlite.documents import runs
+from cronlite.documents.alarms import Alarm, Duty
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.freezes import Freeze, in_force
 from cronlite.documents.ticks import Tick
 from cronlite.errors import StoreError, suggestion
 from cronlite.handlers.shell import NAME as SHELL
-from cronlite.store.contract import Store
+from cronlite.store.contract import AlarmQuery, Store
 from cronlite.when import clock
 
 DAY = timedelta(days=1)
@@ -40,6 +41,8 @@ class Status:
     queue: Mapping[tuple[str, str], int]
     unknown_handlers: Sequence[str]
     failing: Sequence[Failing]
+    alarms: Sequence[Alarm] = ()
+    failing_channels: Sequence[Duty] = ()
     paused: int = 0
     freezes: Sequence[Freeze] = ()
 
@@ -67,10 +70,26 @@ def status(store: Store) -> Status:
         gaps=[entry for entry in entries if entry.is_gap and entry.last > now - DAY],
         queue=queue,
         failing=_failing(store, now),
+        alarms=_alarms(store),
+        failing_channels=_channels(store),
         paused=store.count_paused(now)[0],
         freezes=list(in_force(store.freezes(now), now)),
         unknown_handlers=sorted({handler for state, handler in queue if state == runs.QUEUED} - known),
     )
+
+
+def _alarms(store: Store) -> list[Alarm]:
+    try:
+        return [alarm for alarm in store.alarms(AlarmQuery()) if alarm.acked_at is None]
+    except StoreError:  # a role from before there were alarms
+        return []
+
+
+def _channels(store: Store) -> list[Duty]:
+    try:
+        return [duty for duty in store.duties() if duty.failures and duty.id.startswith("channel:")]
+    except StoreError:
+        return []
 
 
 def _failing(store: Store, now: datetime) -> list[Failing]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cronlite.daemon.options import Options
-from cronlite.errors import ConfigurationError
 from cronlite.handlers.registry import Registry
 from cronlite.metrics.figures import NOBODY, Figures, Levels
+from cronlite.metrics.loading import load
 from cronlite.store.contract import Store
 
 if TYPE_CHECKING:
@@ -30,13 +29,9 @@ class Measured:
     def __init__(self, store: Store, registry: Registry, options: Options, levels: Callable[[], Levels]) -> None:
         if options.metrics is None:
             return
-        try:
-            serving = import_module("cronlite.metrics.endpoint")
-            counts = import_module("cronlite.metrics.counts").Counts(registry, options.queues or ())
-        except ImportError as missing:
-            problem = f"figures need the extra 'metrics': pip install 'cronlite[metrics]' ({missing})"
-            raise ConfigurationError(problem) from None
-        self.figures, self.exposition = counts, serving.Exposition(store, counts=counts, levels=levels)
+        serving, counting = load("endpoint"), load("counts")
+        self.figures = counts = counting.Counts(registry, options.queues or ())
+        self.exposition = serving.Exposition(store, counts=counts, levels=levels)
         self.endpoint = serving.Endpoint(options.metrics, self.exposition)
 
     def start(self) -> None:

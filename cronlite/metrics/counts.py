@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 
-from cronlite.documents.runs import DEFAULT_QUEUE, FINAL, Run
+from cronlite.documents.runs import CANCELLED, DEFAULT_QUEUE, FINAL, Run
 from cronlite.handlers.registry import Registry
 from cronlite.metrics.figures import Figures
 from cronlite.metrics.labels import MAX_HANDLERS, MAX_QUEUES, OTHER, Bounded
@@ -18,6 +19,8 @@ from cronlite.metrics.labels import MAX_HANDLERS, MAX_QUEUES, OTHER, Bounded
 DURATIONS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3_600)
 DELAYS = (0.05, 0.1, 0.25, 0.5, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10, 30, 60, 300, 3_600)
 TICKS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+ENDS = tuple(state for state in FINAL if state != CANCELLED)  # whoever cancels a run is no daemon
 
 
 class Histogram:
@@ -43,14 +46,14 @@ class Histogram:
 class Counts(Figures):
     """Counts what it hears. Labels are handlers of the registry, and few queues, whatever schedules may name.
 
-    `read` gives consistent numbers: hold `lock` while reading.
+    Whoever reads them holds the `lock`, and calls `complete` first.
     """
 
     def __init__(self, registry: Registry, queues: Collection[str] = ()) -> None:
         self.lock = threading.Lock()
         self.runs: Counter[tuple[str, str]] = Counter()
-        self.durations: dict[str, Histogram] = {}
-        self.delays: dict[str, Histogram] = {}
+        self.durations: defaultdict[str, Histogram] = defaultdict(partial(Histogram, DURATIONS))
+        self.delays: defaultdict[str, Histogram] = defaultdict(partial(Histogram, DELAYS))
         self.ticks = Histogram(TICKS)
         self.minutes_missed = self.store_errors = self.leases_lost = 0
         self._registry = registry
@@ -65,9 +68,8 @@ class Counts(Figures):
     def attempted(self, run: Run, seconds: float) -> None:
         label = self._handler(run.handler)
         with self.lock:
-            self.take_up()
-            histogram = self.durations.get(label) or self.durations.setdefault(label, Histogram(DURATIONS))
-            histogram.observe(seconds)
+            self._take_up()
+            self.durations[label].observe(seconds)
 
     def closed(self, run: Run, state: str) -> None:
         if state in FINAL:
@@ -91,14 +93,24 @@ class Counts(Figures):
         with self.lock:
             self.leases_lost += 1
 
-    def take_up(self) -> None:
-        """Count the starts that were noted meanwhile; the caller holds the lock."""
+    def complete(self) -> None:
+        """Take up what was noted meanwhile, and add the zeros of what can be told before it happens.
+
+        To Prometheus, a series that is new with its first failure has not risen. The caller holds the lock.
+        """
+        self._take_up()
+        for label in {self._handler(name) for name in self._registry.names()}:
+            _ = self.durations[label]
+            for state in ENDS:
+                self.runs.setdefault((label, state), 0)
+        for label in self._queues.kept:
+            _ = self.delays[label]
+
+    def _take_up(self) -> None:
         with suppress(IndexError):
             while True:
                 run = self._started.popleft()
-                label = self._queues.of(run.queue)
-                histogram = self.delays.get(label) or self.delays.setdefault(label, Histogram(DELAYS))
-                histogram.observe(_delay(run))
+                self.delays[self._queues.of(run.queue)].observe(_delay(run))
 
     def _handler(self, name: str) -> str:
         # What a schedule names need not exist: of that, somebody could store any number.

@@ -63,7 +63,7 @@ def _of_now(levels: Levels) -> Iterator[Metric]:
 
 
 def _counted(counts: Counts) -> Iterator[Metric]:
-    counts.take_up()
+    counts.complete()
     runs = CounterMetricFamily(
         "cronlite_runs", "Runs that this process brought to an end.", labels=["handler", "state"]
     )

@@ -17,6 +17,7 @@ class Bounded:
     def __init__(self, most: int, kept: Iterable[str] = ()) -> None:
         self._most = most
         self._labels = {value: clean(value) for value in kept}
+        self.kept = list(self._labels.values())
 
     def of(self, value: str) -> str:
         """Return the label of a value."""

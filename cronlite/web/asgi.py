@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Collection
+from asyncio import sleep
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 
-from starlette.concurrency import run_in_threadpool
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.requests import Request as Asked
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from cronlite.client.app import Cronlite
+from cronlite.client.following import LOOK_SECONDS
 from cronlite.web.access import Level, Tokens, Visitor
 from cronlite.web.exchange import FORM, MAX_BODY_BYTES, Answer, Request, fields_of
 from cronlite.web.hosts import own_names
@@ -93,12 +95,21 @@ def _request(asked: Asked, form: bytes) -> Request:
 def _to_send(answer: Answer, method: str) -> Response:
     response: Response
     if answer.stream is not None:
-        response = StreamingResponse(answer.stream, answer.status, media_type=answer.kind)
+        response = StreamingResponse(_bit_by_bit(answer.stream), answer.status, media_type=answer.kind)
     else:
         response = Response(b"" if method == "HEAD" else answer.body, answer.status, media_type=answer.kind)
     for name, value in answer.headers:
         response.headers.append(name, value)
     return response
+
+
+async def _bit_by_bit(stream: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Send what a stream yields, and wait a second where that is nothing: no thread waits with it."""
+    async for piece in iterate_in_threadpool(stream):
+        if piece:
+            yield piece
+        else:
+            await sleep(LOOK_SECONDS)
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -39,7 +39,10 @@ class Request:
 
 @dataclass(kw_only=True)
 class Answer:
-    """What a browser is answered; `stream` takes the place of the body where it comes bit by bit."""
+    """What a browser is answered; `stream` takes the place of the body where it comes bit by bit.
+
+    An empty bit says to wait a second before the next one is asked for.
+    """
 
     status: int = 200
     body: bytes = b""

@@ -15,10 +15,9 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 def name_of(host: str) -> str:
     """Return the name in a `Host` header, or of an address with a port, in small letters and without the port."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
     name, colon, port = host.rpartition(":")
-    return (name if colon and port.isdecimal() else host).lower().rstrip(".")
+    name = (name if colon and port.isdecimal() else host).lower()
+    return name[1:-1] if name.startswith("[") and name.endswith("]") else name.rstrip(".")
 
 
 def is_address(name: str) -> bool:
@@ -40,7 +39,8 @@ def is_loopback(client: str) -> bool:
 
 def own_names() -> set[str]:
     """Name this machine, as others on its network do."""
-    return {name.lower() for name in (socket.gethostname(), socket.getfqdn())}
+    name = socket.gethostname().lower()  # its longer forms would have to be asked of a name server
+    return {name, name.partition(".")[0]}
 
 
 def is_allowed(host: str, names: Collection[str]) -> bool:

@@ -10,7 +10,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cronlite.web.exchange import Answer
-from cronlite.web.pages import runs, signing
+from cronlite.web.pages import (
+    ahead,
+    changes,
+    daemons,
+    doctor,
+    editing,
+    figures,
+    now,
+    output,
+    run,
+    runs,
+    schedule,
+    schedules,
+    signing,
+)
 from cronlite.web.visit import Visit
 
 Page = Callable[[Visit], Answer]
@@ -30,7 +44,24 @@ class Screen:
 
 
 _ALL = (
+    Screen(path="/", get=now.now, title="Now"),
+    Screen(path="/schedules", get=schedules.listed, post=schedules.done, title="Schedules"),
     Screen(path="/runs", get=runs.listed, post=runs.done, title="Runs"),
+    Screen(path="/output", get=output.output),
+    Screen(path="/ahead", get=ahead.ahead, title="Ahead"),
+    Screen(path="/daemons", get=daemons.daemons, title="Daemons"),
+    Screen(path="/daemon", get=daemons.daemon),
+    Screen(path="/doctor", get=doctor.doctor, post=doctor.asked, title="Doctor"),
+    Screen(path="/changes", get=changes.changes, post=changes.restored, title="Changes"),
+    Screen(path="/run", get=run.one),
+    Screen(path="/schedule", get=schedule.one),
+    Screen(path="/schedule/add", get=editing.asked_to_add, post=editing.added),
+    Screen(path="/schedule/edit", get=editing.asked_to_edit, post=editing.edited),
+    Screen(path="/schedule/preview", post=editing.previewed),
+    Screen(path="/schedule/remove", get=schedule.asked_to_remove, post=schedule.removed),
+    Screen(path="/schedule/restore", post=schedule.restored),
+    Screen(path="/schedule/undo", post=schedule.undone),
+    Screen(path="/metrics", get=figures.figures),
     Screen(path="/sign-in", get=signing.asked, post=signing.done, is_open=True),
     Screen(path="/sign-out", post=signing.left, is_open=True),
 )

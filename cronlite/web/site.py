@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import lru_cache
 
+from cronlite.client.actors import actor_of
 from cronlite.client.app import Cronlite
 from cronlite.errors import (
     Conflict,
@@ -101,9 +101,14 @@ class Pages:
 
     def _signed_in(self, request: Request) -> Visitor | None:
         if self.tokens is not None:
-            return self.tokens.visitor(request.cookies.get(COOKIE))
+            return self.tokens.visitor(request.cookies.get(COOKIE)) or self._bearer(self.tokens, request)
         is_near = hosts.is_loopback(request.client) and not any(name in request.headers for name in _FORWARDED)
-        return Visitor(here(), may_operate=True) if is_near else None
+        return Visitor(actor_of(None, "web").name, may_operate=True) if is_near else None
+
+    def _bearer(self, tokens: Tokens, request: Request) -> Visitor | None:
+        """Let a program in that brings a token with each request, as Prometheus does: to look, and no more."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        return Visitor("a program") if scheme.lower() == "bearer" and tokens.level(token) else None
 
     def _stranger(self, request: Request) -> Answer:
         if self.tokens is None:
@@ -130,17 +135,3 @@ class Pages:
     def _refused(self, request: Request, visitor: Visitor | None, status: int, reason: str) -> Answer:
         visit = self._visit(request, visitor or Visitor(""))
         return visit.page("refused.html", status, title=_TITLES.get(status, "That went wrong"), reason=reason)
-
-
-@lru_cache(maxsize=1)
-def here() -> str:
-    """Name whoever runs this process: without tokens, that is the visitor."""
-    import getpass
-    import os
-    import socket
-
-    try:
-        login = getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        login = str(os.getuid())
-    return f"{login}@{socket.gethostname()}"

@@ -106,10 +106,19 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def _plainly(value: object) -> str:
+    """Say the value of a field, before a change or after it."""
+    if value is None or value == "":
+        return "none"
+    return value if isinstance(value, str) else json_text(value, indent=None)
+
+
 _LABELS: Mapping[str, Any] = {
     "state": labels.state,
     "took": labels.took,
     "outcome": labels.outcome,
+    "plainly": _plainly,
+    "failure": labels.failure,
     "ended": labels.at,
     "span": instants.span,
     "minute": instants.minute,

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from markupsafe import Markup
 
 from cronlite.client.app import Cronlite
+from cronlite.documents.changes import Actor
 from cronlite.web import access, forms
 from cronlite.web.access import Tokens, Visitor
 from cronlite.web.exchange import Answer, Request, fields_of
@@ -59,6 +60,11 @@ class Visit:
     def may_operate(self) -> bool:
         """Whether the visitor may change anything."""
         return self.visitor.may_operate and not self.read_only
+
+    @property
+    def actor(self) -> Actor:
+        """Who changes what this visit changes."""
+        return Actor.called(self.visitor.name, "web")
 
     @property
     def can_sign_out(self) -> bool:

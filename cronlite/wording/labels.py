@@ -13,6 +13,7 @@ from cronlite.documents.freezes import Frozen
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule
 from cronlite.handlers.shell import NAME as SHELL
+from cronlite.when import pattern
 from cronlite.wording.instants import clock_time, span
 from cronlite.wording.values import json_text
 
@@ -33,6 +34,16 @@ def paused(schedule: Schedule, now: datetime) -> str:
     end = schedule.paused_until
     until = f" until {clock_time(end, now, schedule.timetable.zone)}" if end else ""
     return f"paused{until}{f': {schedule.pause_reason}' if schedule.pause_reason else ''}"
+
+
+def expression(schedule: Schedule) -> str:
+    """Show the five fields as a crontab would, and what it would not say; or the interval."""
+    zone = "" if schedule.tz == "UTC" else f" {schedule.tz}"
+    if schedule.every is not None:
+        return f"every {schedule.every}{zone}"
+    line = " ".join(str(getattr(schedule, name)) for name in pattern.FIELDS)
+    both = schedule.either_day and "*" not in (schedule.day, schedule.weekday)
+    return f"{line}{' (either day)' if both else ''}{zone}"
 
 
 def frozen(schedule: Schedule, now: datetime, freezes: Frozen) -> str:

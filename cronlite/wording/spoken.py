@@ -81,6 +81,30 @@ def spoken(text: str, *, spans: bool = False) -> Spoken:
     raise ValueError(f"{shown(text)} is no instant; {also}")
 
 
+def past(text: str, field: str, now: datetime, zone: tzinfo = timezone.utc) -> datetime:
+    """Return the latest instant that fits what somebody typed into a field, on the clock of a zone; `2h` counts back.
+
+    Raises InvalidInput.
+    """
+    return _read(text, field).past(now, zone)
+
+
+def coming(text: str, field: str, now: datetime, zone: tzinfo = timezone.utc) -> datetime:
+    """Return the earliest instant that fits what somebody typed into a field, on a zone's clock; `2h` counts ahead.
+
+    Raises InvalidInput.
+    """
+    return _read(text, field).coming(now, zone)
+
+
+def _read(text: str, field: str) -> Spoken:
+    try:
+        return spoken(text, spans=True)
+    except ValueError as refused:
+        problem, _, remedy = str(refused).rpartition("; ")
+        raise InvalidInput(Fault(field, text, problem.removeprefix(shown(text)).strip(), remedy)) from None
+
+
 def duration(text: str, *, either: str = "") -> timedelta:
     """Read a length of time such as `90`, `90s`, `10m`, `1h30m` or `3d`. Raises ValueError, which says what to give.
 

@@ -19,7 +19,13 @@ from cronlite.documents.runs import SUCCEEDED
 from tests.services.rabbitmq import RabbitMQ
 from tests.waiting import wait_until
 
-MAIN = "from cronlite.cli import main; main()"
+# A daemon that is killed is missed after 10 s instead of 30.
+MAIN = """
+import cronlite.documents.daemons
+cronlite.documents.daemons.SILENCE_SECONDS = 10.0
+from cronlite.cli import main
+main()
+"""
 
 
 def states(cron: Cronlite) -> Counter[str]:

@@ -23,11 +23,13 @@ class ChildFailed(Exception):
 class Child:
     """A process whose last line on stdout is its answer, in JSON. The end of its stdin is the order to come to one."""
 
-    def __init__(self, command: Sequence[str | Path], cwd: Path = ROOT, **environment: str) -> None:
+    def __init__(
+        self, command: Sequence[str | Path], cwd: Path = ROOT, environment: Mapping[str, str] | None = None
+    ) -> None:
         pipe = subprocess.PIPE
         self._command = command
         self._process = subprocess.Popen(
-            command, cwd=cwd, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env={**os.environ, **environment}
+            command, cwd=cwd, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env={**os.environ, **(environment or {})}
         )
 
     @property

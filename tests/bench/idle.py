@@ -144,7 +144,7 @@ def _apscheduler(setting: Setting, peer: APScheduler, count: int) -> list[Answer
     answers = []
     with setting.mongodb() as uri:
         say(f"storing {count:,} for {peer.name}")
-        peer.fill(uri, count, due_now=False)
+        peer.fill(uri, count, time.time() + 43_200)
         for repeat in range(setting.sizes.repeats):
             say(f"idle over {count:,} ({peer.name}), {repeat + 1} of {setting.sizes.repeats}")
             answers.append({**peer.idle(uri, settle, seconds), "seconds": seconds})

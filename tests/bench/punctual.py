@@ -12,7 +12,7 @@ from typing import Any
 from cronlite import Cronlite
 from cronlite.daemon.store_clock import steady
 from cronlite.when.clock import MINUTE, floor_minute
-from tests.bench import children, stored
+from tests.bench import children, daemons, stored
 from tests.bench.rows import Row, Target
 from tests.bench.setting import Setting, say
 
@@ -51,10 +51,9 @@ def _ticks(setting: Setting) -> list[Row]:
 def _delays(uri: str, due: int, ticks: int, real_minutes: bool) -> list[float]:
     first = floor_minute(datetime.now(timezone.utc)) + LEAD
     stored.fill(uri, stored.every_minute(due, "punctual", since=first))
-    staged = {} if real_minutes else {"tick": first.isoformat(), "minute_seconds": SHORT_MINUTE_SECONDS}
-    answer = children.call(
-        "daemons:work",
-        uri=uri,
+    staged: dict[str, Any] = {} if real_minutes else {"tick": first.isoformat(), "minute_seconds": SHORT_MINUTE_SECONDS}
+    answer = daemons.work(
+        uri,
         expected=due * ticks,
         limit_seconds=(ticks + 3) * 60.0,
         **staged,
@@ -85,9 +84,9 @@ def _on_demand(setting: Setting) -> list[Row]:
 
 def _asked(uri: str, count: int) -> Sequence[float]:
     stored.fill(uri, iter(()))
-    daemon = children.start("daemons:work", uri=uri, expected=count)
+    daemon = daemons.Daemon(uri, expected=count)
     try:
-        daemon.first_line()
+        daemon.begin(steady())
         children.call("punctual:ask", uri=uri, count=count)
         delays: list[float] = daemon.answer()["delays"]
         return delays

@@ -23,6 +23,8 @@ class Sizes:
     repeats: int = 5
     burst: int = 10_000
     curve: Sequence[int] = (1_000, 100_000)
+    at_real_minutes: int = 3
+    """How often the burst is measured at a real minute as well, to show that a staged one makes no difference."""
     stored: Sequence[int] = (1_000, 100_000, 1_000_000)
     stored_in_file: int = 100_000
     expressions: int = 100_000
@@ -47,6 +49,7 @@ QUICK = Sizes(
     repeats=1,
     burst=2_000,
     curve=(),
+    at_real_minutes=0,
     stored=(1_000, 20_000),
     stored_in_file=20_000,
     expressions=5_000,

@@ -8,8 +8,9 @@ from statistics import median
 from cronlite.daemon.store_clock import steady
 from cronlite.store import Store, open_store
 from cronlite.store.contract import RunQuery
-from tests.bench import children, stored
-from tests.bench.daemons import AFTER_MINUTE, LEAD_SECONDS, SLOW_SECONDS
+from tests.bench import stored
+from tests.bench.application import AFTER_MINUTE, SLOW_SECONDS
+from tests.bench.daemons import LEAD_SECONDS, Daemon
 from tests.bench.rows import Row, Target
 from tests.bench.setting import Setting, say
 from tests.waiting import wait_until
@@ -50,14 +51,12 @@ def _shared(setting: Setting, count: int, daemons: int) -> tuple[float, list[int
     with setting.mongodb() as uri, ExitStack() as ends:
         stored.fill(uri, stored.in_burst(count, "slow"))
         tick = stored.BURST_AT.isoformat()
-        fleet = [children.start("daemons:work", uri=uri, tick=tick, together=True) for _ in range(daemons)]
+        fleet = [Daemon(uri, tick=tick) for _ in range(daemons)]
         for daemon in fleet:
             ends.callback(daemon.kill)
-        for daemon in fleet:
-            daemon.first_line()
         at = steady() + LEAD_SECONDS
         for daemon in fleet:
-            daemon.tell(at)
+            daemon.begin(at)
         store = open_store(uri)
         ends.callback(store.close)
         wait_until(

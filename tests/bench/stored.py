@@ -28,9 +28,9 @@ _AT_ONCE = 10_000
 _SEED = 5
 
 
-def in_burst(count: int, handler: str, **more: object) -> Iterator[Document]:
-    """Yield schedules that are all due at BURST_AT, and at no other minute of that day."""
-    return _copies([_schedule(handler=handler, minute=30, hour=2, **more)], count)
+def in_burst(count: int, handler: str, at: datetime = BURST_AT, **more: object) -> Iterator[Document]:
+    """Yield schedules that are all due at one minute, and at no other of its day."""
+    return _copies([_schedule(handler=handler, minute=at.minute, hour=at.hour, **more)], count)
 
 
 def every_minute(count: int, handler: str, since: datetime) -> Iterator[Document]:

@@ -53,6 +53,8 @@ def test_status_of_an_empty_store(typed: Typed) -> None:
         "unknown_handlers",
         "failing",
         "paused",
+        "alarms",
+        "channels",
         "freezes",
     }
     assert told["daemons"] == told["ticks"] == told["gaps"] == told["queue"] == []

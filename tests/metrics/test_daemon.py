@@ -23,6 +23,7 @@ from cronlite.store.contract import Store
 from cronlite.when.clock import MINUTE, floor_minute
 from tests.dispatch import acting
 from tests.metrics.scraping import Samples, port_of, scraped
+from tests.services.mongod import Mongod
 from tests.store.samples import a_run, add
 from tests.waiting import wait_until
 
@@ -175,3 +176,23 @@ def test_a_daemon_that_nobody_measures_imports_no_prometheus_client() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_stalled_mongod_is_not_waited_for(mongod: Mongod, mongo_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    limited = f"{mongo_uri}{'&' if '?' in mongo_uri else '?'}timeoutMS=1500"  # longer than a scrape waits
+    with Cronlite(limited, registry=Registry()) as cron:
+        cron.registry.add("ok", lambda _: None)
+        cron.start(metrics="0", drain_seconds=0)
+        daemon = daemon_of(cron)
+        until(daemon, lambda found: found.value("cronlite_daemons", state="alive") == 1, "the store is asked")
+        mongod.pause()
+        monkeypatch.setattr(asked, "KEPT_SECONDS", 0)  # nothing of what it said before
+        found = Samples.of(daemon)
+        assert daemon.measured.exposition
+        assert daemon.measured.exposition._asked._question is not None  # it has not answered yet, and this came
+        assert found.value("cronlite_seats") == 20
+        assert not {name for name in found.names() if name.startswith(("cronlite_queue", "cronlite_daemons"))}
+        until(daemon, lambda found: found.value("cronlite_store_errors_total"), "the failures are counted")
+        mongod.go_on()
+        monkeypatch.setattr(asked, "KEPT_SECONDS", 60)
+        until(daemon, lambda found: found.value("cronlite_daemons", state="alive"), "the store is asked again")

@@ -1,6 +1,7 @@
 """Each store lists what people look at, in their order, a page at a time."""
 
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -53,3 +54,79 @@ def test_schedules_come_by_name_and_the_nameless_behind(store: Store, limit: int
     assert [document.get("name") for document in found] == ["a", "b", "c", None, None][:limit]
     nameless = [document["_id"] for document in found if "name" not in document]
     assert nameless == sorted(nameless)
+
+
+def test_a_list_begins_further_on_and_leaves_out_what_is_large(store: Store) -> None:
+    found = [queued(store, NOW + n * SECOND, LANE) for n in range(6)][::-1]
+    add(store, a_run("large", queued_at=NOW - SECOND, output="x" * 1_000, result=1))
+    assert [run.id for run in store.runs(RunQuery(schedule=LANE, skip=2, limit=3))] == found[2:5]
+    assert [run.id for run in store.runs(RunQuery(skip=5))] == [found[5], "large"]
+    (large,) = store.runs(RunQuery(skip=6, brief=True))
+    assert (large.result, large.output) == (1, None)
+
+
+def test_the_last_runs_of_each_schedule_are_seen_at_a_glimpse(store: Store) -> None:
+    if store.address == "mongomock:":
+        pytest.skip("mongomock knows no $unionWith")
+    wanted = {id_: [queued(store, NOW + n * SECOND, id_) for n in range(5)][:-4:-1] for id_ in (LANE, OTHER, "named")}
+    store.add_runs([a_run(queued_at=NOW + 9 * SECOND)])
+    seen = store.glimpses([*wanted, ids.new_id()], 3)
+    assert {id_: [glimpse.id for glimpse in glimpses] for id_, glimpses in seen.items()} == wanted
+    assert {glimpse.state for glimpse in seen[LANE]} == {"queued"}
+    assert store.glimpses([], 3) == {}
+    add(store, a_run("failed", schedule=LANE, state="failed", finished_at=NOW, queued_at=NOW - SECOND))
+    assert [glimpse.id for glimpse in store.glimpses([LANE], 3, ["failed", "succeeded"])[LANE]] == ["failed"]
+
+
+def test_retries_are_found_by_what_they_repeat(store: Store) -> None:
+    add(store, a_run("first"), a_run("again", retry_of="first"), a_run("other", retry_of="gone"))
+    assert [run.id for run in store.runs(RunQuery(retry_of=["first", "nobody"]))] == ["again"]
+    assert list(store.runs(RunQuery(retry_of=[]))) == []
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_schedules_are_listed_a_page_at_a_time(store: Store, by_name: bool) -> None:
+    for name in ("b", None, "c", "a", None, "d", None):
+        store.add_schedule(a_schedule(name=name))
+    store.add_schedule(a_schedule() | {"_id": "between"})
+    every = [document["_id"] for document in store.schedules(ScheduleQuery(by_name=by_name))]
+    assert len(every) == 8
+    paged: list[str] = []
+    after = None
+    while page := list(store.schedules(ScheduleQuery(by_name=by_name, limit=2, after=after))):
+        paged += [document["_id"] for document in page]
+        after = (page[-1].get("name"), page[-1]["_id"])
+    assert paged == every
+
+
+def test_schedules_are_found_by_a_part_of_their_name_and_the_beginning_of_their_id(store: Store) -> None:
+    if store.address == "mongomock:":
+        pytest.skip("mongomock knows no $indexOfCP")
+    nightly, other, nameless = a_schedule(name="Sales Nightly (.*)"), a_schedule(name="weekly"), a_schedule()
+    for document in (nightly, other, nameless):
+        store.add_schedule(document)
+
+    def found(search: str) -> set[str]:
+        return {document["_id"] for document in store.schedules(ScheduleQuery(search=search, by_name=True))}
+
+    assert found("night") == found("SALES N") == found("(.*)") == {nightly["_id"]}
+    assert found("ly") == {nightly["_id"], other["_id"]}
+    assert nameless["_id"] in found(nameless["_id"][:20])
+    assert found(".*") == {nightly["_id"]}
+    assert found("%") == found("$name") == set()
+
+
+def test_schedules_are_found_by_their_state_their_ids_and_their_tag(store: Store) -> None:
+    paused, running = a_schedule(enabled=False, tags=['a "b" c', "é"]), a_schedule(tags=["ab"])
+    for document in (paused, running):
+        store.add_schedule(document)
+
+    def found(**asked: Any) -> list[str]:
+        return [document["_id"] for document in store.schedules(ScheduleQuery(**asked))]
+
+    assert found(enabled=False) == [paused["_id"]]
+    assert found(enabled=True) == [running["_id"]]
+    assert found(ids=[running["_id"], "nobody"]) == [running["_id"]]
+    assert found(ids=[]) == []
+    assert found(tag='a "b" c') == found(tag="é") == [paused["_id"]]
+    assert found(tag="b") == []

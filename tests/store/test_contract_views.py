@@ -66,15 +66,6 @@ def test_runs_are_outlined_in_the_order_of_lists(store: Store, added: list[runs.
     assert [one.seconds for one in of_lane[:1]] == [2]
 
 
-def test_the_last_runs_of_each_schedule_are_outlined_newest_first(store: Store, added: list[runs.Run]) -> None:
-    last = store.last_outlines([LANE, OTHER, "nobody's"], 3)
-    assert last == {
-        LANE: [in_outline(run) for run in added if run.schedule == LANE][:3],
-        OTHER: [in_outline(run) for run in added if run.schedule == OTHER],
-    }
-    assert store.last_outlines([], 3) == {}
-
-
 def test_runs_are_counted_by_the_time_they_were_queued_and_by_state(store: Store, added: list[runs.Run]) -> None:
     since, until, step = NOW - MINUTE, NOW + 9 * MINUTE, 2 * MINUTE
     apart = Counter(((run.queued_at - since) // step, run.state) for run in added if since <= run.queued_at < until)

@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from cronlite.documents.runs import Changes, Run
+from cronlite.documents.runs import Changes, Glimpse, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,8 @@ class RunQuery:
     daemon: str | None = None
     schedules: Collection[str] | None = None
     """Of any of these schedules."""
+    retry_of: Collection[str] | None = None
+    """Retries of any of these runs."""
     since: datetime | None = None
     """Queued at or after this instant."""
     until: datetime | None = None
@@ -141,6 +143,14 @@ class Runs(Protocol):
 
     def last_runs(self, schedules: Collection[str]) -> dict[str, Run]:
         """Fetch the run of each of these schedules that was queued last, by the schedule's id."""
+
+    def glimpses(
+        self, schedules: Collection[str], count: int, states: Collection[str] | None = None
+    ) -> dict[str, list[Glimpse]]:
+        """List the last runs of each of these schedules, at most `count`, by schedule, the one queued last first.
+
+        Of all states, or of some.
+        """
 
     def run_with_key(self, key: str) -> Run | None:
         """Fetch the queued run that holds a key."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
@@ -28,9 +28,6 @@ class Views(Protocol):
 
     def outlines(self, query: RunQuery) -> list[Outline]:
         """List runs in outline, the last queued first; those edited into nonsense are left out."""
-
-    def last_outlines(self, schedules: Collection[str], count: int) -> dict[str, list[Outline]]:
-        """List the runs of each of these schedules that were queued last, the newest first."""
 
     def tally(self, since: datetime, until: datetime, step: timedelta) -> dict[tuple[int, str], int]:
         """Count the runs queued since an instant and before another, by the number of the step and by state."""

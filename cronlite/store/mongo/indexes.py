@@ -180,6 +180,9 @@ INDEXES = (
         "finished runs are kept for ever",
         {"expireAfterSeconds": 0, "sparse": True},
     ),
+    Index(
+        "runs", "cronlite_retries", _up("retry_of"), _SLOW, {"partialFilterExpression": {"retry_of": {"$exists": True}}}
+    ),
     # Lists are wanted newest first, and few of millions. That of all runs is merged from those of the states.
     *(
         Index("runs", f"cronlite_of_{name}", _up(name, "queued_at"), _SLOW)

@@ -213,7 +213,7 @@ def _behind(id_: str) -> Document:
     """Return the condition for the ids that sort behind another: a comparison finds those of its own kind only."""
     stored = id_to_store(id_)
     later = ["bool", "date", "timestamp"] if isinstance(stored, ObjectId) else ["object", "binData", "objectId"]
-    return {"$or": [{"_id": {"$gt": stored}}, {"_id": {"$type": later}}]}
+    return {"$or": [{"_id": {"$gt": stored}}, *({"_id": {"$type": kind}} for kind in later)]}
 
 
 # A document written elsewhere may leave fields out, which in MongoDB equals null.

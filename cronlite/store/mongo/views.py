@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -13,7 +13,7 @@ from cronlite.documents.runs import STATES
 from cronlite.documents.schedules import Document
 from cronlite.store.contract import RunQuery, Timing
 from cronlite.store.contract.views import LOOK_SECONDS, MAX_TIMINGS
-from cronlite.store.mongo.documents import id_to_store, run_from_store, schedule_from_store
+from cronlite.store.mongo.documents import run_from_store, schedule_from_store
 from cronlite.store.mongo.failures import translated_search
 from cronlite.store.mongo.indexes import DUE
 from cronlite.store.mongo.listing import Listing, as_filter
@@ -33,12 +33,6 @@ class Views(Listing):
             return []
         # All states, where none is named: the index of the states then also serves the list of all runs.
         return self._outlined({"state": {"$in": STATES}} | as_filter(query), query.limit or 0)
-
-    @translated_search
-    def last_outlines(self, schedules: Collection[str], count: int) -> dict[str, list[Outline]]:
-        # One after the other: of each, the index ends with the few that are wanted.
-        listed = {id: self._outlined({"schedule": id_to_store(id)}, count) for id in schedules}
-        return {id: outlines for id, outlines in listed.items() if outlines}
 
     @translated_search
     def tally(self, since: datetime, until: datetime, step: timedelta) -> dict[tuple[int, str], int]:

@@ -9,12 +9,12 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-from cronlite.documents.runs import STATES, Run
+from cronlite.documents.runs import GLIMPSED, STATES, Glimpse, Run
 from cronlite.store.contract import RunQuery
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import BY_ID, NEWEST_FIRST, Order, Tables
 from cronlite.store.sqlite.readable import readable
-from cronlite.store.sqlite.tables import BRIEF, IN_LIST, LAST_CHARACTER, LISTED, RUNS, listed
+from cronlite.store.sqlite.tables import BRIEF, GLIMPSES, IN_LIST, LAST_CHARACTER, LISTED, RUNS, listed
 
 _PAGE = 500
 _RARE = 10_000
@@ -48,6 +48,23 @@ class Listing(Tables):
         )
         return {run.schedule: run for run in readable(map(RUNS.document, rows)) if run.schedule}
 
+    def glimpses(
+        self, schedules: Collection[str], count: int, states: Collection[str] | None = None
+    ) -> dict[str, list[Glimpse]]:
+        of_states = "" if states is None else f" AND +{_one_of(states)}"
+        own = f"SELECT rowid FROM runs WHERE schedule = ids.value{of_states}"
+        last = f"{own} ORDER BY queued_at DESC, _id DESC LIMIT ?"
+        rows = self._read(
+            f"SELECT ids.value, {', '.join(GLIMPSED)} FROM json_each(?) AS ids JOIN runs ON runs.rowid IN ({last})"
+            " ORDER BY ids.value, queued_at DESC, _id DESC",
+            [listed(schedules), count],
+        )
+        found: dict[str, list[Glimpse]] = {}
+        for schedule, *values in rows:
+            if glimpse := Glimpse.read(GLIMPSES.document(values)):
+                found.setdefault(schedule, []).append(glimpse)
+        return found
+
     def _in_order(self, query: RunQuery, order: Order) -> Iterator[Run]:
         size = _PAGE if query.limit is None else min(query.skip + query.limit, _PAGE)
         return readable(self._pages(BRIEF if query.brief else RUNS, *self._restrictions(query), order, size))
@@ -62,6 +79,7 @@ class Listing(Tables):
         asked: dict[str, Any] = {
             f"{LISTED[column] if column == rarest else '+' + column} = ?": value for column, value in columns.items()
         }
+        asked[f"retry_of {IN_LIST}"] = None if query.retry_of is None else listed(query.retry_of)
         asked |= {"daemon = ?": query.daemon, "queued_at >= ?": milliseconds(query.since)}
         asked[f"schedule {IN_LIST}"] = None if query.schedules is None else listed(query.schedules)
         asked |= {"queued_at < ?": milliseconds(query.until), "_id >= ?": query.prefix or None}
@@ -90,7 +108,7 @@ def _cut(found: Iterator[Run], query: RunQuery) -> Iterator[Run]:
 
 def apart(query: RunQuery) -> list[Collection[str] | None]:
     """Part the states that are asked for, or all of them where there is nothing else to read by."""
-    others = (query.schedule, query.schedules, query.user, query.handler, query.daemon)
+    others = (query.schedule, query.schedules, query.user, query.handler, query.daemon, query.retry_of)
     by_another = any(other is not None for other in others)
     if query.states is None:
         return [None] if by_another else [[state] for state in STATES]

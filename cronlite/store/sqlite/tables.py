@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from cronlite.documents.runs import LARGE
+from cronlite.documents.runs import GLIMPSED, LARGE
 from cronlite.errors import StoreError
 from cronlite.store.sqlite.columns import ATTEMPTS, BOOL, DATE, JSON, KEY, NUMBER, SPELLING, TEXT, TOLD, WORDS, Kind
 
@@ -208,6 +208,8 @@ RUNS = Table(
 
 BRIEF = Table("runs", {name: kind for name, kind in RUNS.columns.items() if name not in LARGE})
 """Runs without what few lists show."""
+
+GLIMPSES = Table("runs", {name: RUNS.columns[name] for name in GLIMPSED})
 
 TICKS = Table(
     "ticks",
@@ -414,6 +416,7 @@ INDEXES = {
     "changes_at": "INDEX changes_at ON changes (at, _id)",
     "changes_expiry": "INDEX changes_expiry ON changes (expires_at)",
     "alarms_cleared": "INDEX alarms_cleared ON alarms (cleared_at)",
+    "runs_retries": "INDEX runs_retries ON runs (retry_of) WHERE retry_of IS NOT NULL",
     "runs_freeze": "INDEX runs_freeze ON runs (freeze, schedule, due_at) WHERE freeze IS NOT NULL",
     "runs_held": "INDEX runs_held ON runs (freeze) WHERE state = 'queued' AND freeze IS NOT NULL",
     "runs_backfill": "INDEX runs_backfill ON runs (backfill, state) WHERE backfill IS NOT NULL",

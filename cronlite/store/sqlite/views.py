@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from heapq import merge
@@ -21,7 +21,7 @@ from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import Rows
 from cronlite.store.sqlite.failures import translation
 from cronlite.store.sqlite.listing import Listing, apart
-from cronlite.store.sqlite.tables import LISTED, RUNS, SCHEDULES, listed, or_default
+from cronlite.store.sqlite.tables import LISTED, RUNS, SCHEDULES, or_default
 from cronlite.when.clock import MILLISECOND
 
 _COLUMNS = ("_id", *NAMES)
@@ -37,18 +37,6 @@ class Views(Listing):
     def outlines(self, query: RunQuery) -> list[Outline]:
         parts = [self._outlined(replace(query, states=states)) for states in apart(query)]
         return list(islice(merge(*parts, key=attrgetter("queued_at", "id"), reverse=True), query.limit))
-
-    def last_outlines(self, schedules: Collection[str], count: int) -> dict[str, list[Outline]]:
-        last = "SELECT rowid FROM runs WHERE schedule = ids.value ORDER BY queued_at DESC, _id DESC LIMIT ?"
-        rows = self._looked_up(
-            f"SELECT {_SELECTED} FROM json_each(?) AS ids JOIN runs ON runs.rowid IN ({last})"
-            " ORDER BY ids.key, runs.queued_at DESC, runs._id DESC",
-            [listed(schedules), count],
-        )
-        found: dict[str, list[Outline]] = {}
-        for outline in _outlines(rows):
-            found.setdefault(outline.schedule or "", []).append(outline)
-        return found
 
     def tally(self, since: datetime, until: datetime, step: timedelta) -> dict[tuple[int, str], int]:
         begin, end = milliseconds(since), milliseconds(until)

@@ -15,7 +15,7 @@ from cronlite.store.contract import RunQuery, ScheduleQuery
 from cronlite.web.exchange import Answer
 from cronlite.web.visit import Visit
 from cronlite.wording.labels import called
-from cronlite.wording.spoken import spoken
+from cronlite.wording.spoken import past
 
 SHOWN = 50
 _TAGGED = 1_000
@@ -80,7 +80,7 @@ def _asked(visit: Visit, filters: Filters) -> RunQuery:
     if filters.tag:
         tagged = visit.cron.store.schedules(ScheduleQuery(tag=filters.tag, limit=_TAGGED))
         of = [str(document["_id"]) for document in tagged]
-    begin = _instant(filters.since, "since", now)
+    begin = past(filters.since, "since", now) if filters.since else None
     return RunQuery(
         schedule=schedule,
         schedules=of,
@@ -88,7 +88,7 @@ def _asked(visit: Visit, filters: Filters) -> RunQuery:
         handler=filters.handler or None,
         states=_states(filters.state),
         since=begin,
-        until=_instant(filters.until, "until", now),
+        until=past(filters.until, "until", now) if filters.until else None,
     )
 
 
@@ -100,16 +100,6 @@ def _states(asked: str) -> Sequence[str] | None:
     if asked not in runs.STATES:
         raise InvalidInput(Fault("state", asked, "is no state of a run", f"choose one of {', '.join(runs.STATES)}"))
     return [asked]
-
-
-def _instant(typed: str, name: str, now: datetime) -> datetime | None:
-    """Read what was typed for an instant; one without a zone is in UTC, as all times on the pages are."""
-    if not typed:
-        return None
-    try:
-        return spoken(typed, spans=True).past(now, timezone.utc)
-    except ValueError as refused:
-        raise InvalidInput(Fault(name, typed, str(refused), "")) from None
 
 
 def _id_of(cron: Cronlite, ref: str) -> str:

@@ -7,7 +7,7 @@ const REFRESH = { "X-Cronlite-Refresh": "1" };
 
 // Nothing changes under somebody's hands: not below the pointer, not around the focus, not in a form half filled in.
 function inUse(part) {
-  if (part.matches(":hover") || part.contains(document.activeElement)) return true;
+  if (part.querySelector("[data-keep]") || part.matches("[data-keep], :hover") || part.contains(document.activeElement)) return true;
   return [...part.querySelectorAll("input, textarea, select")].some((field) =>
     field.type === "checkbox" || field.type === "radio" ? field.checked !== field.defaultChecked
       : field.tagName === "SELECT" ? [...field.options].some((option) => option.selected !== option.defaultSelected)
@@ -57,6 +57,30 @@ function preview(form) {
   });
 }
 
+// An element with data-follow names the events of a run: what it prints is added to the text below, while that is in view.
+function follow(part) {
+  let events;
+  const shown = part.querySelector("pre");
+  function listen() {
+    if (document.hidden || events) return;
+    events = new EventSource(part.dataset.follow);
+    events.addEventListener("output", ({ data }) => {
+      const { text, begins } = JSON.parse(data);
+      const wasAtEnd = shown.scrollTop + shown.clientHeight >= shown.scrollHeight - 8;
+      shown.textContent = ((begins ? "" : shown.textContent) + text).slice(-65536);
+      shown.hidden = !shown.textContent;
+      if (wasAtEnd) shown.scrollTop = shown.scrollHeight;
+    });
+    events.addEventListener("end", () => { events.close(); part.removeAttribute("data-keep"); refresh().catch(() => {}); });
+  }
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden && events) { events.close(); events = undefined; }
+    listen();
+  });
+  part.dataset.keep = "";
+  listen();
+}
+
 // One box picks all of a list.
 document.addEventListener("change", ({ target }) => {
   if (!target.matches("[data-all]")) return;
@@ -65,4 +89,5 @@ document.addEventListener("change", ({ target }) => {
 
 document.documentElement.classList.add("scripted");
 document.querySelectorAll("form[data-preview]").forEach(preview);
+document.querySelectorAll("[data-follow]").forEach(follow);
 keepRefreshing();

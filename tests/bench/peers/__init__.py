@@ -6,16 +6,20 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.bench.children import Child
+from tests.bench.children import Child, ChildFailed
 
 HERE = Path(__file__).parent
 INSTALL_SECONDS = 300
 BURST_LIMIT_SECONDS = 180
+AHEAD_SECONDS = 5
+TO_START_SECONDS = 12
+FILLED_PER_SECOND = 2_000
 
 
 Answer = dict[str, Any]
@@ -26,7 +30,7 @@ class CannotInstall(Exception):
 
 
 class Agenda:
-    """Agenda 6 on its MongoDB backend, spread over twenty job names."""
+    """Agenda 6 on its MongoDB backend with w:1, spread over twenty job names, looking five seconds ahead."""
 
     name = "Agenda"
 
@@ -42,12 +46,10 @@ class Agenda:
         node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
         self.version = f"{told['version']} on node {node}"
 
-    def fill(self, uri: str, count: int) -> None:
-        """Store as many jobs, all due now."""
-        self._call("fill", uri=uri, due=count)
-
     def burst(self, uri: str, count: int) -> Answer:
-        """Run what is due, and tell when the last job was called, and saved as finished."""
+        """Run jobs that come due 4.9 s after its start, and tell when the last was called, and saved as finished."""
+        uri += "&w=1" if "?" in uri else "?w=1"
+        self._call("fill", uri=uri, due=count)
         return self._call("burst", uri=uri, due=count, limit_seconds=BURST_LIMIT_SECONDS)
 
     def _call(self, what: str, **settings: Any) -> Answer:
@@ -71,13 +73,21 @@ class APScheduler:
             [self._python, "-c", ask], capture_output=True, text=True, check=True
         ).stdout.strip()
 
-    def fill(self, uri: str, count: int, *, due_now: bool = True) -> None:
-        """Store as many jobs, all due now, or in twelve hours."""
-        self._call("fill", uri, stored=count, due_now=due_now)
+    def fill(self, uri: str, count: int, due_at: float) -> None:
+        """Store as many jobs, all due at an instant of Unix time."""
+        self._call("fill", uri, stored=count, due_at=due_at)
 
     def burst(self, uri: str, count: int) -> Answer:
-        """Run what is due, and tell when the last job was called. It keeps no record of that."""
-        return self._call("burst", uri, stored=count, limit_seconds=BURST_LIMIT_SECONDS)
+        """Run jobs that come due when it has been ready for five seconds and more, and tell when the last was called.
+
+        It keeps no record of that.
+        """
+        due_at = time.time() + TO_START_SECONDS + count / FILLED_PER_SECOND
+        self.fill(uri, count, due_at)
+        answer = self._call("burst", uri, stored=count, due_at=due_at, limit_seconds=BURST_LIMIT_SECONDS)
+        if answer["ready_seconds_before"] < AHEAD_SECONDS:
+            raise ChildFailed(f"APScheduler was ready only {answer['ready_seconds_before']:.1f} s before its jobs")
+        return answer
 
     def idle(self, uri: str, settle_seconds: float, seconds: float) -> Answer:
         """Run with nothing due, and tell CPU seconds and MB."""

@@ -12,7 +12,7 @@ import pickle
 import sys
 import threading
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -46,8 +46,7 @@ def fill(settings):
     """Store jobs as `add_job` does, but many at a time: their documents differ in id and params only."""
     scheduler, store = scheduler_on(settings)
     scheduler.start(paused=True)
-    now = datetime.now(timezone.utc)
-    due = now if settings["due_now"] else now + timedelta(hours=12)
+    due = datetime.fromtimestamp(settings["due_at"], timezone.utc)
     trigger = CronTrigger(hour=due.hour, minute=due.minute, timezone=timezone.utc)
     job = scheduler.add_job(nightly, trigger, kwargs={"dataset": ""}, id="first", next_run_time=due)
     state = job.__getstate__()
@@ -66,14 +65,14 @@ def _document(state, number):
 
 def burst(settings):
     scheduler, store = scheduler_on(settings)
-    scheduler.start(paused=True)
-    idle = resident("VmRSS")
-    started, limit = time.perf_counter(), time.monotonic() + settings["limit_seconds"]
-    scheduler.resume()
+    scheduler.start()
+    idle, ahead = resident("VmRSS"), settings["due_at"] - time.time()
+    started, limit = time.perf_counter() + ahead, time.monotonic() + ahead + settings["limit_seconds"]
     while (called[0] < settings["stored"] or _unsaved(store)) and time.monotonic() < limit:
         time.sleep(0.05)
     saved = time.perf_counter()
     return {
+        "ready_seconds_before": ahead,
         "calls": called[0],
         "called_seconds": called[1] - started,
         "saved_seconds": saved - started,

@@ -1,0 +1,70 @@
+"""What does an application ask of alarms: which there are, that somebody looks after one, and that they are told?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from cronlite.client.actors import actor_of
+from cronlite.client.arguments import text
+from cronlite.client.opened import Opened
+from cronlite.documents.alarms import KEPT, Alarm, Duty
+from cronlite.documents.changes import Actor
+from cronlite.errors import Conflict, NotFound, shown
+from cronlite.store.contract import AlarmQuery
+
+if TYPE_CHECKING:
+    from cronlite.alarms.channels import Channel
+    from cronlite.daemon.alarming import Alarming
+
+CHANNEL = "channel:"
+
+
+class Alarms:
+    """The alarms of a store. They are raised, cleared and told by daemons, workers and sites."""
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+
+    def list(self, *, cleared: bool = False, limit: int = 1_000) -> Sequence[Alarm]:
+        """List the open alarms, the last raised first, and with `cleared` those that are over as well."""
+        since = self._opened.now() - KEPT - timedelta(days=1) if cleared else None
+        return self._opened.store.alarms(AlarmQuery(cleared_since=since, limit=limit))
+
+    def get(self, id: str) -> Alarm:
+        """Fetch one by its id, such as "failed:nightly". Raises NotFound."""
+        found = self._opened.store.alarm(text(id, "id"))
+        if found is None:
+            raise NotFound(f"no alarm has the id {shown(id)}; 'cronlite alarms --all' lists them")
+        return found
+
+    def ack(self, id: str, *, actor: Actor | str | None = None) -> Alarm:
+        """Let an open alarm stay quiet from now on, because somebody looks after it. Raises NotFound and Conflict.
+
+        Once it is over, the next one with the same reason is told again.
+        """
+        alarm, who = self.get(id), actor_of(actor)
+        changes = {"acked_at": self._opened.now(), "acked_by": who.name}
+        if not alarm.is_open or not self._opened.store.change_alarm(alarm, changes):
+            raise Conflict(f"alarm {shown(id)} is over already")
+        return self.get(id)
+
+    def channels(self) -> Sequence[Duty]:
+        """List the channels that were told by since a month, each with its name as id, and how it fares."""
+        duties = [duty for duty in self._opened.store.duties() if duty.id.startswith(CHANNEL)]
+        for duty in duties:
+            duty.id = duty.id.removeprefix(CHANNEL)
+        return duties
+
+    def watching(self, channels: Sequence[Channel] = (), late_after_seconds: float | None = None) -> Alarming:
+        """Return what looks after alarms in this process, too, which runs no daemon: a site, say.
+
+        Its `keep_going()` starts a thread, `stop()` ends it.
+        """
+        from cronlite.daemon.alarming import Alarming
+        from cronlite.daemon.store_clock import StoreClock
+
+        clock = StoreClock()
+        clock.set(self._opened.now())
+        return Alarming(self._opened.store, clock, channels, late_after_seconds)

@@ -1,0 +1,144 @@
+"""What is there to know about one schedule: when it runs, why it did or did not, who changed it?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cronlite.client.why import Answer as Reason
+from cronlite.client.why import why
+from cronlite.documents import schedules
+from cronlite.documents.changes import Change
+from cronlite.documents.schedules import Document, Schedule
+from cronlite.errors import CronliteError, InvalidInput
+from cronlite.store.contract import RunQuery
+from cronlite.web.charted import of_schedule
+from cronlite.web.exchange import Answer
+from cronlite.web.pages.schedules import GLIMPSES
+from cronlite.web.visit import Undo, Visit
+from cronlite.when import clock
+from cronlite.wording import labels
+from cronlite.wording.instants import minute, utc_minute
+from cronlite.wording.spoken import past
+
+NEXT_RUNS = 20
+LAST_RUNS = 10
+CHANGES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A run to come: on the schedule's clock, in UTC unless that is its clock, and what DST does to it."""
+
+    at: datetime
+    local: str
+    utc: str
+    oddity: str
+
+
+def one(visit: Visit) -> Answer:
+    """Show all of a schedule, also of one that cannot be read."""
+    document = visit.cron.document(visit.asked("id"))
+    try:
+        schedule = schedules.read(document)
+    except InvalidInput as refused:
+        return _unreadable(visit, document, refused)
+    now, store = visit.now, visit.cron.store
+    paused = labels.paused(schedule, now)
+    asked, reason, wrong = _why(visit, schedule)
+    return visit.page(
+        "schedule.html",
+        schedule=schedule,
+        name=labels.called(schedule.name, schedule.id),
+        does=labels.does(schedule.handler, schedule.params),
+        line=labels.expression(schedule),
+        paused=paused,
+        coming=coming(schedule, now),
+        last=list(store.runs(RunQuery(schedule=schedule.id, limit=LAST_RUNS, brief=True))),
+        glimpses=store.glimpses([schedule.id], GLIMPSES).get(schedule.id, [])[::-1],
+        charts=of_schedule(visit, schedule),
+        asked=asked,
+        reason=reason,
+        wrong=wrong,
+        changes=_changes(visit, schedule.id),
+        frozen=[],
+        more=[],
+        unknown=_is_unknown(visit, schedule.handler),
+    )
+
+
+def coming(schedule: Schedule, now: datetime, count: int = NEXT_RUNS) -> Sequence[Coming]:
+    """List the next runs of a schedule; of one that is paused without an end, those that it would have."""
+    zone, is_utc = schedule.timetable.zone, schedule.tz == "UTC"
+    return [
+        Coming(tick, minute(tick, zone), "" if is_utc else utc_minute(tick), schedule.timetable.oddity(tick) or "")
+        for tick in schedule.next_runs(now, count)
+    ]
+
+
+def _unreadable(visit: Visit, document: Document, refused: InvalidInput) -> Answer:
+    return visit.page(
+        "set_aside.html",
+        id=str(document.get("_id")),
+        name=schedules.label(document),
+        faults=[str(fault) for fault in refused.faults],
+        document=document,
+        changes=_changes(visit, str(document.get("_id"))),
+    )
+
+
+def _why(visit: Visit, schedule: Schedule) -> tuple[str, Reason | None, str]:
+    """Answer why it ran at a minute that was asked for, or did not; what was asked on its own clock."""
+    asked = visit.asked("at")
+    if not asked:
+        return "", None, ""
+    try:
+        tick = clock.floor_minute(past(asked, "at", visit.now, schedule.timetable.zone))
+    except InvalidInput as refused:
+        return asked, None, str(refused)
+    return minute(tick, schedule.timetable.zone), why(visit.cron.store, schedule, tick), ""
+
+
+def _changes(visit: Visit, id_: str) -> Sequence[Change]:
+    try:
+        return visit.cron.history.of(id_, limit=CHANGES)
+    except CronliteError:  # of a page, this is the least
+        return []
+
+
+def _is_unknown(visit: Visit, handler: str) -> bool:
+    """Tell whether daemons are alive, and none of them has the handler."""
+    alive = [daemon for daemon in visit.cron.store.daemons() if daemon.is_alive(visit.now)]
+    return bool(alive) and not any(handler in daemon.handlers for daemon in alive)
+
+
+# what is done with it
+
+
+def asked_to_remove(visit: Visit) -> Answer:
+    """Ask before a schedule is removed."""
+    document = visit.cron.document(visit.asked("id"))
+    return visit.page("remove.html", id=str(document.get("_id")), name=schedules.label(document))
+
+
+def removed(visit: Visit) -> Answer:
+    """Remove a schedule."""
+    document = visit.cron.document(visit.given("id"))
+    id_ = visit.cron.remove(visit.given("id"), actor=visit.actor)
+    told = f"{schedules.label(document)} is removed; its runs that are queued already still run."
+    return visit.see("/schedules", told, Undo("/schedule/restore", {"id": [id_]}))
+
+
+def restored(visit: Visit) -> Answer:
+    """Bring a schedule back that was removed."""
+    schedule = visit.cron.history.restore(visit.given("id"), actor=visit.actor)
+    return visit.see("/schedule", f"{labels.called(schedule.name, schedule.id)} is back.", id=schedule.id)
+
+
+def undone(visit: Visit) -> Answer:
+    """Take the last change of a schedule back, or all since one of its changes."""
+    id_, to = visit.given("id"), visit.given("to") or None
+    schedule = visit.cron.history.undo(id_, to, actor=visit.actor)
+    told = f"{labels.called(schedule.name, schedule.id)} is as it was before."
+    return visit.see("/schedule", told, Undo("/schedule/undo", {"id": [id_]}), id=schedule.id)
