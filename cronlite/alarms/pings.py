@@ -71,7 +71,7 @@ class Pinger:
         waiting: int = WAITING,
         rest_seconds: float = REST_SECONDS,
     ) -> None:
-        self._call, self._steady, self._rest_seconds = call, steady, rest_seconds
+        self._call, self._steady, self._rest_seconds, self._waiting = call, steady, rest_seconds, waiting
         self._lanes = [_Lane(self, number, waiting) for number in range(lanes)]
         self._resting: dict[str, float] = {}
         self.dropped = 0
@@ -81,7 +81,8 @@ class Pinger:
         lane = self._lanes[zlib.crc32(urlsplit(new.url).netloc.encode()) % len(self._lanes)]
         if not lane.add(new):
             self.dropped += 1
-            if self.dropped & (self.dropped - 1) == 0:  # the 1st, 2nd, 4th, 8th …
+            # The 1st, 2nd, 4th, 8th … are told; where one may wait, it says the same as the next.
+            if self._waiting > 1 and self.dropped & (self.dropped - 1) == 0:
                 log.warning("%d pings were dropped: more wait than are answered", self.dropped)
 
     def close(self, seconds: float) -> None:

@@ -27,7 +27,7 @@ from cronlite.errors import ConfigurationError, Conflict, NotFound, StoreError, 
 @as_json
 @click.pass_context
 def alarms(context: click.Context, cleared: bool, limit: int, as_json: bool) -> None:
-    """List what somebody has to hear of: failures, what is overdue, minutes that nobody ticked.
+    """List alarms: what failed, is overdue, or was not ticked.
 
     They are told by the channels in the [[alarms]] of the configuration file.
     --json prints a list of: id, kind, title, detail, command, since_at, raised_at, last_at, times, cleared_at,

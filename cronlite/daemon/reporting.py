@@ -78,6 +78,7 @@ class Reporting(Reports):
     def close(self) -> None:
         """Let the last pings out, for a moment."""
         self._of_runs.close(LAST_PINGS_SECONDS)
+        self._of_ticks.close(LAST_PINGS_SECONDS)
 
     def _ping_end(self, url: str, run: Run, change: Changes) -> None:
         state = change.get("state")

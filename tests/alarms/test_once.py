@@ -61,7 +61,7 @@ def test_a_thousand_failures_at_once_are_one_message(store: Store) -> None:
     night = Night(store, count=3)
     for number in range(1_000):
         night.fails(night.schedule(f"s{number:04}"))
-    night.pass_(minutes=5)
+    night.pass_(minutes=1)
     [(title, body)] = night.recipient.messages
     assert title == "cronlite: 1000 alarms: 1000 failed (memory:)"
     assert "… and 975 more" in body
