@@ -9,7 +9,7 @@ from cronlite.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from cronlite.client.app import Cronlite
-    from cronlite.client.default import current_schedules, enqueue, schedule
+    from cronlite.client.default import current_schedules, enqueue, enqueue_many, schedule
     from cronlite.client.receipt import Handle
     from cronlite.documents.runs import Run
     from cronlite.documents.schedules import Schedule
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # Names are looked up when they are first used, so that importing cronlite costs an application next to nothing.
 _HOMES = {
     "client.app": ["Cronlite"],
-    "client.default": ["current_schedules", "enqueue", "schedule"],
+    "client.default": ["current_schedules", "enqueue", "enqueue_many", "schedule"],
     "errors": [
         "BrokerUnavailable",
         "ConfigurationError",
@@ -81,6 +81,7 @@ __all__ = [
     "current_run",
     "current_schedules",
     "enqueue",
+    "enqueue_many",
     "handler",
     "schedule",
 ]

@@ -51,8 +51,8 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "log": ("runs.log", "Show a run: attempts, output, error."),
         "retry": ("requests.retry", "Queue finished runs once more."),
         "cancel": ("requests.cancel", "Close queued runs before they start."),
-        "limit": ("limits.limit", "Set how many runs of a name may be at work at once."),
-        "limits": ("limits.limits_", "List limits: how many runs are at work, and wait."),
+        "limit": ("limits.limit", "Let at most N runs that name it be at work at once."),
+        "limits": ("limits.limits_", "List limits: how many runs are at work, and how many wait."),
     },
     "Service": {
         "run": ("service.run", "Run the daemon in the foreground."),

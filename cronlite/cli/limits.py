@@ -32,7 +32,7 @@ _COLUMNS = [
 @as_json
 @pass_session
 def limits_(session: Session, as_json: bool) -> None:
-    """List limits: how many runs may be at work at once, how many are, and how many wait.
+    """List limits: how many runs are at work, and how many wait.
 
     --json prints a list with name, most (null where it is not set), at_work, waiting, changed_at and changed_by.
     """
@@ -55,7 +55,7 @@ def limits_(session: Session, as_json: bool) -> None:
 @as_json
 @pass_session
 def limit(session: Session, /, name: str, most: int | None, remove: bool, dry_run: bool, as_json: bool) -> None:
-    """Let at most N runs that name this limit be at work at once, over all daemons and workers; without N, show it.
+    """Let at most N runs that name it be at work at once, over all daemons and workers; without N, show the limit.
 
     It counts from the next claim on. What is at work goes on, also when N is lowered; 0 lets none start.
     --json prints it as 'limits' does, what --remove deleted as it was.

@@ -11,6 +11,7 @@ import click
 
 from cronlite.cli import documents, picking, render
 from cronlite.cli.instants import Instant, Spoken, tell_clock
+from cronlite.cli.many import queue_lines
 from cronlite.cli.parameters import Duration, Name, Params
 from cronlite.cli.references import last_run, run_named, schedule_id
 from cronlite.cli.runs import shown, since, the_query
@@ -46,8 +47,9 @@ def trigger(session: Session, ref: str, params: dict[str, Any] | None, wait: boo
 
 
 @click.command()
-@click.argument("handler", type=Name(handler_names))
+@click.argument("handler", type=Name(handler_names), required=False)
 @click.option("--params", type=Params(), default="{}", metavar="JSON", help="JSON, @FILE, or - for stdin.")
+@click.option("--many", metavar="FILE", help="A call a line, in JSON; - for stdin. The rest is for lines without it.")
 @click.option("--at", type=Instant(), help="Not before this instant; no zone: local time.")
 @click.option("--in", "later", type=Duration(), help="Not before so much time has passed.")
 @click.option("--key", metavar="TEXT", help="At most one run with this key waits at a time; that one is returned.")
@@ -60,13 +62,16 @@ def trigger(session: Session, ref: str, params: dict[str, Any] | None, wait: boo
 @click.option("--retry-delay", type=Duration(), help="Before the first retry; it doubles. [default: 60s]")
 @click.option("--timeout", type=Duration(), help="How long an attempt may take. [default: none]")
 @click.option("--on-crash", type=click.Choice(["retry", "abandon"]), help="If its daemon dies. [default: retry]")
+@click.option("--dry-run", is_flag=True, help="With --many: say which lines would be refused, and queue nothing.")
 @wait
 @as_json
 @pass_session
 def enqueue(
     session: Session,
     /,
-    handler: str,
+    handler: str | None,
+    many: str | None,
+    dry_run: bool,
     at: Spoken | None,
     later: timedelta | None,
     retry_delay: timedelta | None,
@@ -79,13 +84,16 @@ def enqueue(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Queue one call of a handler, now or later.
+    """Queue one call of a handler, now or later; or, with --many, those of a file.
 
-    --json prints the run: all its fields.
+    A line is what Python's enqueue takes: {"handler": "extract", "params": {"n": 1}, "key": "k", "run_at": "…Z"}.
+    --json prints the run: all its fields; with --many: queued (how many), runs (their ids), refused (line, reason).
     """
+    _refuse_mixed(handler, many, wait or bool(options["key"]), dry_run)
     if at is not None and later is not None:
         raise click.UsageError("--at and --in say the same thing; give one of them", click.get_current_context())
-    for hint in filter(None, (session.handler_hint(handler), session.cron.limits.doubt(limit or None))):
+    hints = (handler and session.handler_hint(handler), session.cron.limits.doubt(limit or None))
+    for hint in filter(None, hints):
         render.note(hint, "warning")
     start = at.coming(session.cron.now()) if at else None
     tell_clock(at=(at, start))
@@ -99,7 +107,21 @@ def enqueue(
         "priority": priority,
     }
     options |= {name: value for name, value in given.items() if value is not None}
-    _queued(session.cron, session.cron.enqueue(handler, **options), wait, as_json)
+    if many:
+        defaults = {**options, **({"handler": handler} if handler else {})}
+        queue_lines(session.cron, many, defaults, dry_run=dry_run, as_json=as_json)
+    elif handler:
+        _queued(session.cron, session.cron.enqueue(handler, **options), wait, as_json)
+
+
+def _refuse_mixed(handler: str | None, many: str | None, of_one: bool, dry_run: bool) -> None:
+    context = click.get_current_context()
+    if not many and not handler:
+        raise click.UsageError("name the handler to call, or give --many FILE", context)
+    if many and of_one:
+        raise click.UsageError("--wait and --key are for one call, not for --many", context)
+    if dry_run and not many:
+        raise click.UsageError("--dry-run goes with --many", context)
 
 
 def _queued(cron: Cronlite, handle: Handle, wait: bool, as_json: bool) -> None:

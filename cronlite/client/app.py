@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,6 +29,7 @@ from cronlite.client.freezes import Freezes
 from cronlite.client.history import History
 from cronlite.client.known_handlers import KnownHandlers
 from cronlite.client.limits import Limits
+from cronlite.client.many import Enqueued, enqueue_many
 from cronlite.client.metrics import Metrics
 from cronlite.client.opened import Opened
 from cronlite.client.quota import Quota
@@ -37,7 +39,7 @@ from cronlite.documents import checks, schedules
 from cronlite.documents.changes import Actor
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document, Schedule
-from cronlite.errors import NotFound
+from cronlite.errors import Fault, InvalidInput, NotFound
 from cronlite.handlers.registry import Registry, current_run_or_none, default_registry
 from cronlite.logger import logger
 from cronlite.plans.reading import of_list
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 
     from cronlite.daemon.options import DaemonOptions
     from cronlite.documents.options import (
+        Call,
         DeclaredSchedule,
         HandlerName,
         RunOptions,
@@ -280,6 +283,28 @@ class Cronlite:
         run = self._on_demand(handler, params, user, run_at=run_at, key=key, deadline=deadline, **policies)
         self._warn_of(run.handler, run.limit)
         return self._queued(run)
+
+    def enqueue_many(self, calls: Iterable[Call], *, user: str | None = None, dry_run: bool = False) -> Enqueued:
+        """Queue many calls, a thousand with one write; say of each which run it is, or why it was refused.
+
+        Each is what `enqueue` takes, by name: `{"handler": "extract", "params": {"dataset": "sales"}, "key": "k"}`;
+        `user` is for those that name none. One that is refused stops no other: look at `refused` of what is returned.
+        Raises StoreError where the store takes none of them; after the first thousand, the rest is refused so.
+        With `dry_run` nothing is queued, and what is malformed is refused.
+        """
+        return enqueue_many(self._opened, calls, partial(self._run_for, user), self.wake, dry_run=dry_run)
+
+    def _run_for(self, user: str | None, call: Call) -> Run:
+        """Make the run of one call of many."""
+        if not isinstance(call, Mapping) or not all(isinstance(name, str) for name in call):
+            raise InvalidInput(Fault("call", call, "is no call", 'give one like {"handler": "extract"}'))
+        if "handler" not in call:
+            raise InvalidInput(Fault("handler", None, "is missing", "name the handler to call"))
+        options: dict[str, Any] = {"params": None, "user": None, **call}
+        options["user"] = user if options["user"] is None else options["user"]
+        run = self._on_demand(**options)
+        self._warn_of(run.handler, run.limit)
+        return run
 
     def trigger(self, ref: str, params: Mapping[str, Any] | None = None) -> Handle:
         """Queue one run of the schedule with an id or a name now, beside the ones that it is due for.

@@ -60,3 +60,4 @@ def _on_default(method: Callable[Concatenate[Cronlite, P], R]) -> Callable[P, R]
 schedule = _on_default(Cronlite.schedule)
 current_schedules = _on_default(Cronlite.current_schedules)
 enqueue = _on_default(Cronlite.enqueue)
+enqueue_many = _on_default(Cronlite.enqueue_many)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, NoReturn
@@ -145,6 +145,27 @@ class Door:
                 self._coming[key] -= number
                 if not self._coming[key]:
                     del self._coming[key]
+
+    @contextmanager
+    def some(self, what: str, wanted: Mapping[str, Sequence[object]], count: Count) -> Iterator[dict[str, int]]:
+        """Let some more of each user's in, to be written meanwhile: as many as there is room for, which is said."""
+        admitted: dict[str, int] = {}
+        with self._lock:
+            for user, more in wanted.items():
+                limit: int | None = getattr(self.quota.of(user), what)
+                key = (what, user)
+                there = 0 if limit is None else count(user, limit) + self._coming[key]
+                admitted[user] = len(more) if limit is None else max(0, min(len(more), limit - there))
+                self._coming[key] += admitted[user]
+                self._left.pop(key, None)  # what was let in without counting is counted the next time
+        try:
+            yield admitted
+        finally:
+            with self._lock:
+                for user, number in admitted.items():
+                    self._coming[what, user] -= number
+                    if not self._coming[what, user]:
+                        del self._coming[what, user]
 
     def _admit(self, key: tuple[str, str], limit: int, count: Count) -> None:
         what, user = key

@@ -13,7 +13,7 @@ from cronlite.documents import checks, ids, runs
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule
 from cronlite.documents.words import word_of_runs
-from cronlite.errors import Conflict, Fault, InvalidInput, NotFound, shown
+from cronlite.errors import Conflict, Fault, InvalidInput, NotFound, QuotaExceeded, shown
 
 # No daemon's idea of the store's time may hold back what was asked for at once.
 AT_ONCE = timedelta(milliseconds=250)
@@ -82,9 +82,20 @@ def queue(opened: Opened, run: Run) -> str:
             raise Conflict(f"a run of schedule {run.schedule} is still at work, and its overlap is skip")
         run.run_at = None
     opened.door.params(run.user, run.params)
-    while (holder := _holder(opened, run)) is None and _refused(opened, run):
-        run.id = ids.new_run_id()  # taken, or else another has got the key meanwhile
-    return run.id if holder is None else holder
+    # One round trip, the write. It waits for the majority's journals, or a server that is killed would forget what was
+    # asked for. Nothing is asked before: the unique index alone keeps two queued runs from one key, and the look for
+    # who holds it is for those that it refused.
+    while True:
+        try:
+            if not _refused(opened, run):
+                return run.id
+            holder = _holder(opened, run)
+        except QuotaExceeded:
+            if (holder := _holder(opened, run)) is None:  # a run that is queued already is no more of them
+                raise
+        if holder is not None:
+            return holder
+        run.id = ids.new_run_id()  # it was taken, or else the key is free again
 
 
 def _holder(opened: Opened, run: Run) -> str | None:

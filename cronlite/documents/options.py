@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
 
 Overlap = Literal["skip", "wait", "allow"]
@@ -25,6 +25,20 @@ class RunOptions(TypedDict, total=False):
     on_crash: OnCrash
     limit: str | None
     priority: int
+
+
+class _Called(TypedDict):
+    handler: HandlerName
+
+
+class Call(_Called, RunOptions, total=False):
+    """One call of `enqueue_many`: what `enqueue` takes, each by its name."""
+
+    params: Mapping[str, Any]
+    user: str
+    run_at: datetime | timedelta | None
+    key: str | None
+    deadline: datetime | timedelta | None
 
 
 class ScheduleOptions(RunOptions, total=False):

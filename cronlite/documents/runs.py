@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import lru_cache
 from operator import attrgetter
@@ -176,6 +176,7 @@ class Glimpse:
 
 GLIMPSED: Final = ("_id", "state", "due_at", "started_at", "finished_at")
 _STORED = tuple(f.name for f in fields(Run) if f.name not in ("id", "ahead"))
+_DEFAULTS: dict[str, object] = {f.name: f.default for f in fields(Run) if f.default is not MISSING}
 _values = attrgetter(*_STORED)
 _RETRYING = ("retries", "retry_delay_seconds", "timeout_seconds", "on_crash")
 _POLICIES = ("user", "handler", "params", "queue", "limit", "priority", "overlap", "ping_url", *_RETRYING)
@@ -210,8 +211,9 @@ def check(run: Run) -> Run:
     """Return the run, or raise InvalidInput with everything that is wrong with it."""
     faults = [
         Fault(name, value, *complaint)
-        for name, fits in _CHECKS.items()
-        if (complaint := fits(value := getattr(run, name)))
+        for name, fits, default in _CHECKED
+        # What was left as it is needs no check, and that is most of it.
+        if (value := getattr(run, name)) is not default and (complaint := fits(value))
     ]
     if run.state == RUNNING and run.daemon is None:
         faults.append(Fault("daemon", None, "is missing in a running run", "queue it, or remove it"))
@@ -456,3 +458,4 @@ _CHECKS: dict[str, checks.Check] = {
     "output_attempt": _if_any(checks.number(0, 2**31, whole=True)),
     "earlier_attempts": attempts.check,
 }
+_CHECKED = [(name, fits, _DEFAULTS.get(name, _DEFAULTS)) for name, fits in _CHECKS.items()]

@@ -55,7 +55,7 @@ def test_what_a_type_checker_takes_works() -> None:
     right_calls.all_is_well()
 
 
-@pytest.mark.parametrize("name", ["schedule", "enqueue", "current_schedules"])
+@pytest.mark.parametrize("name", ["schedule", "enqueue", "enqueue_many", "current_schedules"])
 def test_the_functions_of_the_package_have_the_signatures_of_the_methods(name: str) -> None:
     of_method = list(inspect.signature(getattr(cronlite.Cronlite, name)).parameters.values())[1:]
     function = getattr(default, name)
