@@ -34,7 +34,10 @@ def cron(tmp_path: Path, registry: Registry) -> Iterator[Cronlite]:
         *(("at", "run_at"), ("eta", "run_at"), ("countdown", "run_at=timedelta"), ("delay", "run_at=timedelta")),
         *(("expires", "deadline"), ("max_retries", "retries"), ("time_limit", "timeout_seconds"), ("args", "params")),
         *(("keys", "'key'"), ("deadlin", "'deadline'"), ("runat", "'run_at'"), ("retires", "'retries'")),
-        ("zzz", "deadline, key, limit, on_crash, priority, queue, retries, retry_delay_seconds, run_at, timeout_seconds"),
+        (
+            "zzz",
+            "deadline, key, limit, on_crash, priority, queue, retries, retry_delay_seconds, run_at, timeout_seconds",
+        ),
     ],
 )
 def test_enqueue_tells_our_word(cron: Cronlite, given: str, ours: str) -> None:
