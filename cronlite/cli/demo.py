@@ -10,10 +10,11 @@ from pathlib import Path
 
 import click
 
-from cronlite.cli import render
+from cronlite.cli import render, week
 from cronlite.cli.runs import shown
 from cronlite.cli.schedules import next_runs
 from cronlite.cli.streams import say
+from cronlite.cli.web import prepared
 from cronlite.client.app import Cronlite
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
@@ -48,8 +49,17 @@ That was all of it. Now with your own, in a file tasks.py:
 
 
 @click.command()
-def demo() -> None:
-    """See the whole thing in one minute, on a throw-away file."""
+@click.option("--web", is_flag=True, help="See the site instead, with a week of made-up history.")
+@click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:8033", show_default=True, help="Where to serve it.")
+def demo(web: bool, listen: str) -> None:
+    """See the whole thing in one minute, on a throw-away file.
+
+    With --web, a site is served on a week of history: made by the real engine on a clock that is cranked, with handlers
+    that succeed, fail, are retried and take their time, and some hours without a daemon.
+    """
+    if web:
+        _site(listen)
+        return
     registry = Registry()
     registry.add("hello", _hello)
     with tempfile.TemporaryDirectory(prefix="cronlite-demo-") as folder:
@@ -64,6 +74,25 @@ def demo() -> None:
     if run.state != runs.SUCCEEDED:
         raise CronliteError(f"the demo's run should have succeeded, but is {run.state}")
     say(f"\n{_NEXT.format(handler=_HANDLER)}", end="")
+
+
+def _site(listen: str) -> None:
+    """Make a week, let a daemon go on with it, and serve the site, until somebody ends that."""
+    serve = prepared(listen)  # before the week, which takes a while
+    work = week.Work()
+    with tempfile.TemporaryDirectory(prefix="cronlite-demo-") as folder:
+        path = Path(folder) / "demo.db"
+        say(f"cronlite demo, on a throw-away file\n\n    sqlite:{path}\n")
+        say("A week of history, made by the real engine on a clock that is cranked: day", end="")
+        week.make(path, datetime.now(timezone.utc), told=lambda day: say(f" {day}", end=""))
+        say("\n")
+        with Cronlite(f"sqlite:{path}", registry=work.registry) as cron:
+            say("A daemon goes on with it now, and one of its runs tells how far it is:\n")
+            with output.capture_prints(), output.capture_logs():
+                cron.start(seats=8, drain_seconds=0)
+                run = cron.enqueue("export", {"dataset": "sales"}, user="finance")
+                say(f"    http://{listen}/run?id={run.id}\n")
+                serve(cron)
 
 
 def _hello(params: dict[str, str]) -> dict[str, str]:

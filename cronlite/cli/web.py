@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cronlite.cli.session import Session, pass_session
 from cronlite.errors import ConfigurationError, shown
+
+if TYPE_CHECKING:
+    from cronlite.client.app import Cronlite
 
 TOKENS = ("view", "operate")
 
@@ -34,24 +39,35 @@ def web(
     else. Tokens come from $CRONLITE_WEB_VIEW_TOKEN and $CRONLITE_WEB_OPERATE_TOKEN, or from files: a command line shows
     in the list of processes.
     """
-    from cronlite.web import EXTRA, site
-
-    try:
-        import uvicorn
-    except ModuleNotFoundError as missing:
-        raise ConfigurationError(f"{EXTRA} ({missing.name} is missing)") from None
     from cronlite.web.hosts import is_loopback
 
-    address, port = _address(listen)
+    serve = prepared(listen)
+    address, _ = _address(listen)
     view, operate = _token("view", view_token_file), _token("operate", operate_token_file)
     if view is None and operate is None and address != "localhost" and not is_loopback(address):
         remedy = "set $CRONLITE_WEB_OPERATE_TOKEN or --operate-token-file (or the view ones), or listen on 127.0.0.1"
         raise ConfigurationError(
             f"the site listens on {address}, and everybody there could change everything; {remedy}"
         )
-    application = site(session.cron, hosts=hosts, view_token=view, operate_token=operate, read_only=read_only)
-    click.echo(f"http://{listen}/  (Ctrl-C ends it)", err=True)
-    uvicorn.run(application, host=address, port=port, log_level="warning", server_header=False, date_header=True)
+    serve(session.cron, hosts=hosts, view_token=view, operate_token=operate, read_only=read_only)
+
+
+def prepared(listen: str) -> Callable[..., None]:
+    """Return what serves the site of a Cronlite, with the options of `site`. Raises ConfigurationError."""
+    from cronlite.web import EXTRA, site
+
+    try:
+        import uvicorn
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(f"{EXTRA} ({missing.name} is missing)") from None
+    address, port = _address(listen)
+
+    def serve(cron: Cronlite, **options: Any) -> None:
+        application = site(cron, **options)
+        click.echo(f"http://{listen}/  (Ctrl-C ends it)", err=True)
+        uvicorn.run(application, host=address, port=port, log_level="warning", server_header=False, date_header=True)
+
+    return serve
 
 
 def _address(listen: str) -> tuple[str, int]:

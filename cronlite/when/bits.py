@@ -67,9 +67,22 @@ def _of_item(name: str, item: str) -> int:
     return field.values | _together(_SPECIAL_BITS[name][special] for special in field.specials)
 
 
-@lru_cache(maxsize=1024)
 def of_wall(name: str, wall: date) -> int:
     """Return the bits that a wall minute (or, of the coarser fields, a date) has in a field."""
+    if name == "minute":
+        return _of_wall(name, wall.replace(**_ANY_HOUR))
+    if name == "hour":
+        return _of_wall(name, wall.replace(**_ANY_DAY))
+    return _of_wall(name, date(wall.year, wall.month, wall.day))
+
+
+# What a field does not look at is the same for all, or each minute of each day would be worked out anew.
+_ANY_HOUR = {"year": 2000, "month": 1, "day": 1, "hour": 0}
+_ANY_DAY = {"year": 2000, "month": 1, "day": 1, "minute": 0}
+
+
+@lru_cache(maxsize=1024)
+def _of_wall(name: str, wall: date) -> int:
     values = _together(1 << number for number in range(_HIGHEST[name] + 1) if _fits(name, str(number), wall))
     specials = _SPECIAL_BITS.get(name, {})
     return values | _together(bit for special, bit in specials.items() if _fits(name, special, wall))

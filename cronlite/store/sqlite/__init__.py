@@ -6,13 +6,17 @@ which columns and indexes there are, and `failures` puts every error into cronli
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
+from contextlib import closing
+from pathlib import Path
 
 from cronlite.errors import StoreError, StoreUnavailable
 from cronlite.store.sqlite.alarms import Alarms
 from cronlite.store.sqlite.changes import Changes
 from cronlite.store.sqlite.daemons import Daemons
+from cronlite.store.sqlite.failures import translation
 from cronlite.store.sqlite.freezes import Freezes
 from cronlite.store.sqlite.lanes import Lanes
 from cronlite.store.sqlite.opening import damage
@@ -58,6 +62,12 @@ class SqliteStore(Schedules, Changes, Freezes, Runs, Lanes, Views, Ticks, Daemon
             return []
         self._read("SELECT 1")  # a file that is gone or cut short is told as by everything else
         return damage(self._path)
+
+    def copy(self, path: Path) -> None:
+        """Write all that is kept into a new file, which only its owner can read."""
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        with translation(self.address), self._lock, closing(sqlite3.connect(path)) as copied:
+            self._connected().backup(copied)
 
     def watch(self, seconds: float) -> bool:
         if self._path is None:
