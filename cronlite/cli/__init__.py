@@ -46,6 +46,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Runs": {
         "trigger": ("requests.trigger", "Queue one run of a schedule now."),
+        "backfill": ("backfills.backfill", "Queue runs for minutes of the past that have none."),
         "enqueue": ("requests.enqueue", "Queue one call of a handler, now or later."),
         "runs": ("runs.runs_", "List runs, the last queued first."),
         "log": ("runs.log", "Show a run: attempts, output, error."),
@@ -77,6 +78,7 @@ ELSEWHERE = {
     "diff": "'cronlite plan FILE' shows what 'apply' would do",
     "disable": "'cronlite pause ID' keeps a schedule from running",
     "enable": "'cronlite resume ID' lets a paused schedule run again",
+    "replay": "'cronlite backfill ID --from 7d' queues runs for minutes of the past that have none",
     "maintenance": "'cronlite freeze --all --until 2h --reason TEXT' lets no schedule run until then",
     "failed": "'cronlite runs --failed' lists what failed, and 'cronlite retry --failed --since 22:00' repeats it",
     "failures": "'cronlite runs --failed' lists what failed",

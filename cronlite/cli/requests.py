@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from cronlite.cli import documents, picking, render
+from cronlite.cli.backfills import cancel_all
 from cronlite.cli.instants import Instant, Spoken, tell_clock
 from cronlite.cli.many import queue_lines
 from cronlite.cli.parameters import Duration, Name, Params
@@ -28,7 +29,6 @@ from cronlite.documents.runs import Run
 from cronlite.errors import NotFound
 
 wait = click.option("--wait", is_flag=True, help="Wait for the end, print it, and exit with 1 unless it succeeded.")
-run_refs = click.argument("refs", metavar="RUN...", nargs=-1, required=True, type=Name(run_ids))
 
 
 @click.command()
@@ -202,8 +202,14 @@ def _failed_of(cron: Cronlite, ref: str) -> Run:
 
 
 @click.command()
-@run_refs
+@click.argument("refs", metavar="[RUN]...", nargs=-1, type=Name(run_ids))
+@click.option("--backfill", metavar="BACKFILL", help="All queued runs of one: the id that backfill printed.")
 @pass_session
-def cancel(session: Session, refs: Sequence[str]) -> None:
+def cancel(session: Session, refs: Sequence[str], backfill: str | None) -> None:
     """Close queued runs before they start. What runs already cannot be called off."""
+    if bool(refs) == (backfill is not None):
+        raise click.UsageError("name runs, or give --backfill", click.get_current_context())
+    if backfill is not None:
+        say(cancel_all(session.cron, backfill))
+        return
     each(refs, lambda ref: f"cancelled {session.cron.cancel(run_named(session.cron, ref).id).id}")

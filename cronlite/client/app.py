@@ -8,7 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from cronlite.client import pauses, plans
+from cronlite.client import backfills, pauses, plans
 from cronlite.client import runs as run_requests
 from cronlite.client import schedules as requests
 from cronlite.client.actors import actor_of
@@ -23,6 +23,7 @@ from cronlite.client.arguments import (
     text_or_none,
     uri_or_none,
 )
+from cronlite.client.backfills import MOST, Backfill
 from cronlite.client.configuration import configured_quota
 from cronlite.client.embedded import Embedded
 from cronlite.client.freezes import Freezes
@@ -316,6 +317,26 @@ class Cronlite:
         if params is not None:
             run.params = checks.check_params(params)
         return self._queued(run)
+
+    def backfill(
+        self,
+        ref: str,
+        start: datetime,
+        end: datetime | None = None,
+        *,
+        parallel: int = 1,
+        dry_run: bool = False,
+        most: int | None = MOST,
+    ) -> Backfill:
+        """Queue runs for the times of the past, from `start` on and before `end` (now), that have none.
+
+        Those are meant at which the schedule with an id or a name is due by its fields of today, whether it was active
+        or paused then. They run in order, one at a time and never beside another run of the schedule, or `parallel`
+        many at a time. To ask again changes nothing. Raises InvalidInput where there are more than `most`.
+        """
+        return backfills.backfill(
+            self._opened, self.get(ref), start, end, parallel=parallel, dry_run=dry_run, most=most
+        )
 
     def retry(self, id: str) -> Handle:
         """Queue a new run like a finished one. Raises Conflict while that one is still at work."""

@@ -322,6 +322,14 @@ def skip(run: Run, reason: str, now: datetime) -> None:
         setattr(run, name, value)
 
 
+def backfilled(schedule: Schedule, instant: datetime, now: datetime, backfill: str, lane: str) -> Run:
+    """Make the run that makes up for an instant of the past; it waits for its turn in a lane, and no deadline holds."""
+    run = of_schedule(schedule, instant, now)
+    run.backfill, run.lane, run.overlap = backfill, lane, "wait"
+    run.run_at = run.deadline_at = run.late_at = None
+    return run
+
+
 def frozen(schedule: Schedule, instant: datetime, now: datetime, by: Freeze) -> Run:
     """Make the record of what a schedule was due for while a freeze held it back."""
     run = of_schedule(schedule, instant, now)

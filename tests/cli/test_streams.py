@@ -41,6 +41,7 @@ WORDS = {
     "import-crontab": ["-", "--tz", "UTC"],
     "export-crontab": [],
     "trigger": ["n"],
+    "backfill": ["n", "--from", "3d"],
     "enqueue": ["h", "--params", "-"],
     "runs": [],
     "log": ["done"],

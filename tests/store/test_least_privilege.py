@@ -120,6 +120,7 @@ def use(store: Any) -> list[str]:
     use_schedules(store)
     use_ticks(store)
     use_freezes(store)
+    use_backfills(store)
     use_runs(store)
     use_limits(store)
     if not store.watch(0.05):
@@ -156,6 +157,15 @@ def use_schedules(store: Any) -> None:
     assert store.write_schedules([Write(removing)]) == {}
     assert [change.made for change in store.changes(ChangeQuery(kind="removed"))] == [True]
     assert store.prune_changes(NOW) == 0
+
+
+def use_backfills(store: Any) -> None:
+    run = a_run("b", run_at=None, lane="s9", backfill="b1")
+    assert store.add_runs([run]) == set()
+    assert store.known_runs([run.id, "none"]) == {run.id: "queued"}
+    assert store.count_backfill("b1") == {"queued": 1}
+    (queued,) = store.queued_of_backfill("b1", 5)
+    assert store.change_runs([(queued, runs.closed(runs.CANCELLED, NOW))]) == set()
 
 
 def use_freezes(store: Any) -> None:

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Protocol
 
 from cronlite.store.contract.alarms import AlarmQuery, Alarms
+from cronlite.store.contract.backfills import Backfills
 from cronlite.store.contract.changes import ChangeQuery, Changes, Refusal, Write
 from cronlite.store.contract.daemons import Daemons
 from cronlite.store.contract.freezes import Freezes
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 
-class Store(Schedules, Changes, Freezes, Ticks, Runs, Daemons, Limits, Alarms, Views, Protocol):
+class Store(Schedules, Changes, Freezes, Backfills, Ticks, Runs, Daemons, Limits, Alarms, Views, Protocol):
     """Where schedules, their history, runs and all else is kept. Safe to share between threads."""
 
     @property

@@ -13,6 +13,7 @@ from pymongo import MongoClient
 
 from cronlite.documents.schedules import Document
 from cronlite.store.mongo.alarms import Alarms
+from cronlite.store.mongo.backfills import Backfills
 from cronlite.store.mongo.changes import Changes
 from cronlite.store.mongo.connection import connect
 from cronlite.store.mongo.daemons import Daemons
@@ -30,7 +31,7 @@ from cronlite.when.clock import whole_milliseconds
 __all__ = ["MongoStore"]
 
 
-class MongoStore(Schedules, Changes, Freezes, Ticks, Runs, Lanes, Views, Daemons, Alarms):
+class MongoStore(Schedules, Changes, Freezes, Backfills, Ticks, Runs, Lanes, Views, Daemons, Alarms):
     """The store's contract, kept by a MongoDB: a replica set or a standalone server."""
 
     def __init__(self, client: MongoClient[Document], database: str, address: str) -> None:

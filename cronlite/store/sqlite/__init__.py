@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cronlite.errors import StoreError, StoreUnavailable
 from cronlite.store.sqlite.alarms import Alarms
+from cronlite.store.sqlite.backfills import Backfills
 from cronlite.store.sqlite.changes import Changes
 from cronlite.store.sqlite.daemons import Daemons
 from cronlite.store.sqlite.failures import translation
@@ -31,7 +32,7 @@ __all__ = ["SqliteStore"]
 _LOOK_SECONDS = 0.1
 
 
-class SqliteStore(Schedules, Changes, Freezes, Runs, Lanes, Views, Ticks, Daemons, Alarms):
+class SqliteStore(Schedules, Changes, Freezes, Backfills, Runs, Lanes, Views, Ticks, Daemons, Alarms):
     """A store in a file, for the daemons and programs of one host; without a path it is in memory, for one process.
 
     The tables are made when the file is first opened.
