@@ -21,6 +21,8 @@ MOST = 1_000
 LOOKED_BACK = timedelta(days=1)
 LEAST = timedelta(seconds=10)
 """How late a minute has to be before it counts as not ticked: a tick takes its time."""
+UNDONE = timedelta(seconds=30)
+"""How long a claimed minute has to be undone: to read what is due in it takes its tick's time, and slows that down."""
 BUDGET_SECONDS = 5.0
 BEATS_PER_SILENCE = 6
 
@@ -132,7 +134,8 @@ def unticked(entries: Iterable[Tick], now: datetime) -> list[datetime]:
     if not known:
         return []
     first = max(max(entry.last for entry in known) + MINUTE, floor_minute(now - LOOKED_BACK))
-    undone = [entry.minute for entry in known if entry.done_at is None and not entry.is_gap]
+    begun = [entry for entry in known if entry.done_at is None and not entry.is_gap]
+    undone = [entry.minute for entry in begun if now - entry.claimed_at >= UNDONE]
     count = max(0, int((now - LEAST - first) / MINUTE) + 1)
     return [*sorted(undone), *(first + MINUTE * number for number in range(count))]
 
