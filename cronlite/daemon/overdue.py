@@ -136,7 +136,7 @@ def unticked(entries: Iterable[Tick], now: datetime) -> list[datetime]:
     first = max(max(entry.last for entry in known) + MINUTE, floor_minute(now - LOOKED_BACK))
     begun = [entry for entry in known if entry.done_at is None and not entry.is_gap]
     undone = [entry.minute for entry in begun if now - entry.claimed_at >= UNDONE]
-    count = max(0, int((now - LEAST - first) / MINUTE) + 1)
+    count = max(0, (now - LEAST - first) // MINUTE + 1)
     return [*sorted(undone), *(first + MINUTE * number for number in range(count))]
 
 

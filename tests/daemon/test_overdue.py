@@ -16,3 +16,7 @@ def test_a_minute_that_is_being_done_is_left_in_peace() -> None:
     claimed = Tick(minute=NOON, daemon="d", claimed_at=NOON + timedelta(seconds=1))
     assert unticked([before, claimed], NOON + timedelta(seconds=30)) == []
     assert unticked([before, claimed], NOON + timedelta(seconds=31)) == [NOON]
+    assert unticked([before], NOON + timedelta(seconds=9)) == [], (
+        "a minute to come, or one whose tick may be about to begin"
+    )
+    assert unticked([before], NOON + timedelta(seconds=10)) == [NOON]
