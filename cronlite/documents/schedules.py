@@ -333,7 +333,18 @@ def _interval(given: Mapping[str, Any]) -> interval.Interval | None:
 
 
 def _complaints(checks: Mapping[str, values.Check], given: Mapping[str, Any]) -> list[Fault]:
-    return [Fault(name, given[name], *complaint) for name, check in checks.items() if (complaint := check(given[name]))]
+    return [
+        Fault(name, value, *complaint)
+        for name, check in checks.items()
+        if (value := given[name]) is not _DEFAULTS.get(name, MISSING) and (complaint := check(value))
+    ]
+
+
+_line = values.line(200)
+
+
+def _owner(value: object) -> values.Complaint:
+    return None if value is None else _line(value)
 
 
 def _name(value: object) -> values.Complaint:
@@ -382,7 +393,7 @@ _OWN_CHECKS: dict[str, values.Check] = {
     "tags": values.tags,
     "note": values.text(10_000),
     "origin": _origin,
-    "owner": lambda value: None if value is None else values.line(200)(value),
+    "owner": _owner,
     "created_at": values.instant,
     "updated_at": values.instant,
 }
