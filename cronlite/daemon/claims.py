@@ -55,7 +55,9 @@ class Claimer:
         self._store, self._clock = membership.store, membership.clock
         self.claim_soon = threading.Event()
         self._figures, self._reports = membership.figures, handover.reports
-        self.outcomes = Outcomes(self._store, self._clock, self._recorded, self._figures)
+        self.outcomes = Outcomes(
+            self._store, self._clock, self._recorded, self._figures, starts_first=lambda: self._room.is_kept
+        )
         self._room = Room(self.pool, self.outcomes)
         self._freed_lanes = FreedLanes(self._store, self._clock)
         self._holds = Holds(self._store, handover)

@@ -6,7 +6,7 @@ import queue
 import random
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -22,6 +22,9 @@ log = logger("cronlite.run")
 
 RECORDERS = 2
 AT_ONCE = 1_000
+AT_ONCE_HELD = 2_000
+HELD_SECONDS = 0.5
+"""How long ends may wait while a tick's runs are written and begun: for these somebody waits, for the ends nobody."""
 UNKNOWN_SECONDS = 0.05
 """How long a handler is taken to last until its first call has ended."""
 
@@ -68,11 +71,22 @@ class Durations:
 
     def __init__(self) -> None:
         self._means: dict[str, float] = {}
+        self._learned = threading.Event()
 
     def note(self, handler: str, seconds: float) -> None:
         """Take one more call into account."""
-        mean = self._means.get(handler, seconds)
-        self._means[handler] = mean + (seconds - mean) / 8
+        mean = self._means.get(handler)
+        self._means[handler] = seconds if mean is None else mean + (seconds - mean) / 8
+        if mean is None:
+            self._learned.set()
+
+    def wait_for(self, handlers: Collection[str]) -> None:
+        """Wait for the first call of each of these to end; after `UNKNOWN_SECONDS` that is what it takes at least."""
+        until = steady() + UNKNOWN_SECONDS
+        while not self._means.keys() >= set(handlers) and (left := until - steady()) > 0:
+            self._learned.clear()
+            if not self._means.keys() >= set(handlers):
+                self._learned.wait(left)
 
     def mean(self, handlers: Sequence[str]) -> float:
         """Return the mean of some calls to come, in seconds."""
@@ -82,14 +96,22 @@ class Durations:
 class Outcomes:
     """What has ended, on its way into the store: one queue, and the recorders that share it.
 
-    `recorded` hears of each write, as that of a Recorder. The daemon keeps a loop for each of the `recorders`.
+    `recorded` hears of each write, as that of a Recorder; while `starts_first` says so, writes are few and large. The
+    daemon keeps a loop for each of the `recorders`.
     """
 
-    def __init__(self, store: Store, clock: StoreClock, recorded: Recorded, figures: Figures = NOBODY) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: StoreClock,
+        recorded: Recorded,
+        figures: Figures = NOBODY,
+        starts_first: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._clock = clock
         self._ended: Ended = queue.SimpleQueue()
         self.pace, self.durations = Pace(), Durations()
-        shared = self._ended, self.pace, self.durations, recorded, figures
+        shared = self._ended, self.pace, self.durations, recorded, figures, starts_first
         self.recorders = [Recorder(store, *shared) for _ in range(RECORDERS)]
 
     @property
@@ -126,8 +148,10 @@ class Recorder:
         durations: Durations,
         recorded: Recorded,
         figures: Figures = NOBODY,
+        starts_first: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store, self._ended, self._recorded, self._figures = store, ended, recorded, figures
+        self._starts_first = starts_first
         self._pace, self._durations = pace, durations
         self._unrecorded: list[tuple[Run, Changes]] = []
         self._chance = random.Random()
@@ -162,13 +186,16 @@ class Recorder:
     def _gather(self, seconds: float) -> None:
         before = len(self._unrecorded)
         seconds = 0 if before else seconds
+        until, most = 0.0, AT_ONCE
         with suppress(queue.Empty):
-            while len(self._unrecorded) < AT_ONCE:
+            while len(self._unrecorded) < most:
                 ended = self._ended.get(timeout=seconds)
                 if ended is None:
                     break  # one nudge ends the wait of one recorder; the next is for another
                 self._settle(*ended)
-                seconds = 0
+                is_held = self._starts_first()
+                until = until or steady() + HELD_SECONDS
+                seconds, most = (max(0.0, until - steady()), AT_ONCE_HELD) if is_held else (0, AT_ONCE)
         self._pace.note(len(self._unrecorded) - before)
 
     def _settle(self, run: Run, outcome: Outcome | None, at: datetime) -> None:

@@ -53,11 +53,18 @@ class Room:
         """Note how a claim ended: while there are runs that may not wait, no more are claimed than seats are free."""
         self._by_the_seat = seats.are_needed
 
+    @property
+    def is_kept(self) -> bool:
+        """Tell whether runs of a tick are being written that are to start at once."""
+        return self._reserved > 0
+
     def reserve(self, fitting: Sequence[Run], now: datetime) -> Sequence[Run]:
         """Keep room for the first runs of a tick, as many as could start before long; return these.
 
         Until `release`, nothing else gets the room: another batch of the tick may be on its way at the same time.
         """
+        if self._reserved or self._pool.running:
+            self._outcomes.durations.wait_for({run.handler for run in fitting})
         with self._lock:
             kept = fitting[: self._for_tick(fitting, now)] if fitting else fitting
             self._reserved += len(kept)
