@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from cronlite.web.exchange import Answer
 from cronlite.web.pages import (
     ahead,
+    alarms,
     changes,
     daemons,
     doctor,
     editing,
     figures,
+    freezes,
     now,
     output,
     run,
@@ -49,6 +51,8 @@ _ALL = (
     Screen(path="/runs", get=runs.listed, post=runs.done, title="Runs"),
     Screen(path="/output", get=output.output),
     Screen(path="/ahead", get=ahead.ahead, title="Ahead"),
+    Screen(path="/freezes", get=freezes.freezes, post=freezes.done, title="Freezes"),
+    Screen(path="/alarms", get=alarms.alarms, post=alarms.acknowledged, title="Alarms"),
     Screen(path="/daemons", get=daemons.daemons, title="Daemons"),
     Screen(path="/daemon", get=daemons.daemon),
     Screen(path="/doctor", get=doctor.doctor, post=doctor.asked, title="Doctor"),

@@ -49,7 +49,7 @@ def calendar(outlines: Sequence[Outline], zone: tzinfo, now: datetime) -> Chart 
         name="calendar",
         title=title,
         told=told,
-        drawing=drawn("calendar", _MINUTES, len(days) * _ROW, title, told, parts),
+        drawing=drawn("calendar", _MINUTES, len(days) * _ROW, title, told, parts, pixels=18 * len(days)),
         axis=("00:00", "06:00", "12:00", "18:00", "24:00"),
         rows=[f"{day:%a %d %b}" for day in days],
         legend=list(_WORDS),

@@ -34,12 +34,25 @@ class Chart:
     table: Sequence[Sequence[str]] = ()
 
 
-def drawn(name: str, width: float, height: float, title: str, told: str, parts: Iterable[Markup]) -> Markup:
-    """Return the drawing, with its title and its description."""
+def drawn(
+    name: str, width: float, height: float, title: str, told: str, parts: Iterable[Markup], pixels: int | None = None
+) -> Markup:
+    """Return the drawing, with its title and its description; `pixels` high, if the style sheet does not say it."""
     return Markup(
-        '<svg viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-labelledby="{}-title {}-told">'
+        '<svg viewBox="0 0 {} {}"{} preserveAspectRatio="none" role="img" aria-labelledby="{}-title {}-told">'
         '<title id="{}-title">{}</title><desc id="{}-told">{}</desc>{}</svg>'
-    ).format(number(width), number(height), name, name, name, title, name, told, Markup("").join(parts))
+    ).format(
+        number(width),
+        number(height),
+        Markup("") if pixels is None else Markup(' height="{}"').format(pixels),
+        name,
+        name,
+        name,
+        title,
+        name,
+        told,
+        Markup("").join(parts),
+    )
 
 
 def path(look: str, steps: Iterable[str], title: str = "") -> Markup:

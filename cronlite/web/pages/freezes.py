@@ -1,0 +1,82 @@
+"""What is kept from running for a while, and how many of a kind may run at once?"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from cronlite.client.freezes import Freezes
+from cronlite.errors import Fault, InvalidInput
+from cronlite.web.exchange import Answer
+from cronlite.web.visit import Visit
+from cronlite.wording.spoken import duration, spoken
+
+_PICKS = ("tag", "user", "handler", "queue")
+_MOST = 100_000
+
+
+def freezes(visit: Visit) -> Answer:
+    """List freezes and limits."""
+    found = visit.cron.freezes.list(ended=True)
+    return visit.page(
+        "freezes.html",
+        in_force=[one for one in found if one.covers(visit.now)],
+        coming=[one for one in found if one.from_at > visit.now and not one.has_ended(visit.now)],
+        ended=[one for one in found if one.has_ended(visit.now)],
+        limits=visit.cron.limits.list(),
+    )
+
+
+def done(visit: Visit) -> Answer:
+    """Freeze, thaw, set a limit or remove one, as the form has it."""
+    act = {"freeze": _freeze, "thaw": _thaw, "limit": _limit, "unlimit": _unlimit}.get(visit.given("do"))
+    if act is None:
+        raise InvalidInput(Fault("do", visit.given("do"), "is nothing that is done here", "use the page's buttons"))
+    return visit.see("/freezes", act(visit, visit.cron.freezes))
+
+
+def _freeze(visit: Visit, all_: Freezes) -> str:
+    picks: dict[str, Any] = {name: visit.given(name).strip() or None for name in _PICKS}
+    freeze = all_.add(
+        **picks,
+        everything=not any(picks.values()),
+        start=_instant(visit, "start"),
+        until=_instant(visit, "until"),
+        reason=visit.given("reason").strip(),
+        then="run" if visit.given("then") == "run" else "skip",
+        hold=bool(visit.given("hold")),
+        actor=visit.actor,
+    )
+    return f"{freeze.picks()}: {freeze.told()}"
+
+
+def _thaw(visit: Visit, all_: Freezes) -> str:
+    freeze = all_.thaw(visit.given("id"), actor=visit.actor)
+    return f"{freeze.picks()}: the freeze has ended."
+
+
+def _limit(visit: Visit, _: Freezes) -> str:
+    typed = visit.given("most").strip()
+    if not typed.isdecimal() or int(typed) > _MOST:
+        raise InvalidInput(Fault("most", typed, "is no number of runs", f"give 0 to {_MOST}"))
+    limit = visit.cron.limits.set(visit.given("name").strip(), int(typed), actor=visit.actor)
+    return f"At most {limit.most} runs with the limit {limit.name} are at work at once from now on."
+
+
+def _unlimit(visit: Visit, _: Freezes) -> str:
+    visit.cron.limits.remove(visit.given("name"))
+    return f"The limit {visit.given('name')} is removed."
+
+
+def _instant(visit: Visit, name: str) -> datetime | timedelta | None:
+    """Read an instant, in UTC where it names no zone, or a length of time from now."""
+    if not (typed := visit.given(name).strip()):
+        return None
+    try:
+        return duration(typed)
+    except ValueError:
+        pass
+    try:
+        return spoken(typed).coming(visit.now, timezone.utc)
+    except ValueError as refused:
+        raise InvalidInput(Fault(name, typed, str(refused), "")) from None
