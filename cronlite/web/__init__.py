@@ -1,8 +1,8 @@
 """How is a store looked at, and put right, in a browser?
 
 A page is a function from a visit (`visit`: the Cronlite, what was asked, by whom) to an answer (`exchange`), and knows
-no framework; `screens` lists them all. `site` lets a request through its gates to its page: `hosts`, `access`, `forms`.
-`asgi` serves that to Starlette, FastAPI and uvicorn; Django's way in is `cronlite.contrib.django.urls`.
+no framework; `screens` lists them all. `serving` lets a request through its gates to its page: `hosts`, `access`,
+`forms`. `asgi` serves that to Starlette, FastAPI and uvicorn; Django's way in is `cronlite.contrib.django.urls`.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from cronlite.client.following import LOOK_SECONDS
 from cronlite.web.access import Level, Tokens, Visitor
 from cronlite.web.exchange import FORM, MAX_BODY_BYTES, Answer, Request, fields_of
 from cronlite.web.hosts import own_names
-from cronlite.web.site import Pages
+from cronlite.web.serving import Pages
 
 Allowed = Visitor | Level | None
 Authorize = Callable[[Asked], Allowed | Awaitable[Allowed]]

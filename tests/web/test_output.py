@@ -18,7 +18,7 @@ from cronlite.web import asgi
 from cronlite.web.access import Visitor
 from cronlite.web.exchange import Answer, Request
 from cronlite.web.pages import output
-from cronlite.web.site import Pages
+from cronlite.web.serving import Pages
 from cronlite.web.templating import BLOCK
 from tests.store.samples import NOW, a_run, add
 

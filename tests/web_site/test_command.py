@@ -21,7 +21,7 @@ TOKEN = "a-token-of-sixteen-characters"
 
 def refused(*arguments: str, **environment: str) -> tuple[int, str]:
     done = CliRunner().invoke(cli, ["--uri", "memory:", "web", *arguments], env=environment)
-    return done.exit_code, done.output
+    return done.exit_code, f"{done.output}{done.exception!r}"
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_an_address_that_is_none_is_refused_with_one_that_is(listen: str) -> Non
 
 def test_a_token_that_is_too_short_or_cannot_be_read_is_refused_and_not_repeated(tmp_path: Path) -> None:
     code, told = refused(CRONLITE_WEB_VIEW_TOKEN="hunter2")
-    assert (code, "hunter2" in told) == (2, False)
+    assert (code, "hunter2" in told) == (2, False), told
     code, told = refused("--operate-token-file", str(tmp_path / "missing"))
     assert (code, "--operate-token-file" in told) == (2, True)
 

@@ -16,7 +16,7 @@ from cronlite.web import EXTRA
 try:
     from cronlite.web.access import Visitor
     from cronlite.web.exchange import FORM, MAX_BODY_BYTES, Answer, Request, fields_of
-    from cronlite.web.site import Pages
+    from cronlite.web.serving import Pages
 except ModuleNotFoundError as missing:
     raise ConfigurationError(f"{EXTRA} ({missing.name} is missing)") from None
 

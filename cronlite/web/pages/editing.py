@@ -21,9 +21,10 @@ from cronlite.wording.values import json_text
 
 PREVIEWED = 8
 TIMES = (*pattern.FIELDS, "every", "either_day", "tz")
-_TEXTS = ("name", "user", "handler", "queue", "overlap", "catch_up", "on_crash", "note")
-_NUMBERS = ("retries",)
+_TEXTS = ("name", "user", "handler", "queue", "overlap", "catch_up", "on_crash", "note", "limit", "ping_url")
+_NUMBERS = ("retries", "priority")
 _SPANS = {"retry_delay": "retry_delay_seconds", "timeout": "timeout_seconds", "deadline": "deadline_seconds"}
+_SPANS["late_after"] = "late_after_seconds"
 _INSTANTS = ("active_from", "active_until")
 # What a list of a few words is chosen from.
 CHOICES: Mapping[str, Sequence[tuple[str, str]]] = {

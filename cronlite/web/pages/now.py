@@ -23,6 +23,7 @@ LOOKED_BACK = timedelta(days=8)
 LOOKED_AT = 200
 SHOWN = 20
 COUNTED = 10_000
+ALARMS, COUNTED_ALARMS = 5, 100
 _AGES: Sequence[tuple[str, timedelta, timedelta | None]] = (
     ("under a minute", timedelta(0), timedelta(minutes=1)),
     ("1 to 10 min", timedelta(minutes=1), timedelta(minutes=10)),
@@ -52,6 +53,7 @@ def now(visit: Visit) -> Answer:
     alive = [daemon for daemon in daemons if daemon.is_alive(at)]
     entries = store.ledger(at - DAY, at)
     queue = ages(store, at)
+    open_alarms = [alarm for alarm in visit.cron.alarms.list(limit=COUNTED_ALARMS) if alarm.acked_at is None]
     ticking = any(daemon.is_ticking(at) for daemon in alive)
     return visit.page(
         "now.html",
@@ -68,6 +70,9 @@ def now(visit: Visit) -> Answer:
         queue=queue,
         waiting=sum(age.count for age in queue),
         strangers=_strangers(store, alive),
+        alarms=open_alarms[:ALARMS],
+        alarm_count=len(open_alarms),
+        has_alarms=any(path == "/alarms" for path, _ in visit.nav),
         gaps=[entry for entry in entries if entry.is_gap and entry.last > at - DAY],
         next_wake=clock.next_wake(at) if ticking else None,
         last_tick=_last_tick(entries),

@@ -10,6 +10,8 @@ from cronlite.client.why import Answer as Reason
 from cronlite.client.why import why
 from cronlite.documents import schedules
 from cronlite.documents.changes import Change
+from cronlite.documents.freezes import NOTHING, Frozen
+from cronlite.documents.limits import DEFAULT_PRIORITY
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import CronliteError, InvalidInput
 from cronlite.store.contract import RunQuery
@@ -19,7 +21,7 @@ from cronlite.web.pages.schedules import GLIMPSES
 from cronlite.web.visit import Undo, Visit
 from cronlite.when import clock
 from cronlite.wording import labels
-from cronlite.wording.instants import minute, utc_minute
+from cronlite.wording.instants import minute, span, utc_minute
 from cronlite.wording.spoken import past
 
 NEXT_RUNS = 20
@@ -35,6 +37,8 @@ class Coming:
     local: str
     utc: str
     oddity: str
+    held: str = ""
+    """Which freeze will hold it back."""
 
 
 def one(visit: Visit) -> Answer:
@@ -47,6 +51,7 @@ def one(visit: Visit) -> Answer:
     now, store = visit.now, visit.cron.store
     paused = labels.paused(schedule, now)
     asked, reason, wrong = _why(visit, schedule)
+    freezes = Frozen(visit.cron.freezes.list())
     return visit.page(
         "schedule.html",
         schedule=schedule,
@@ -54,7 +59,7 @@ def one(visit: Visit) -> Answer:
         does=labels.does(schedule.handler, schedule.params),
         line=labels.expression(schedule),
         paused=paused,
-        coming=coming(schedule, now),
+        coming=coming(schedule, now, freezes=freezes),
         last=list(store.runs(RunQuery(schedule=schedule.id, limit=LAST_RUNS, brief=True))),
         glimpses=store.glimpses([schedule.id], GLIMPSES).get(schedule.id, [])[::-1],
         charts=of_schedule(visit, schedule),
@@ -62,19 +67,37 @@ def one(visit: Visit) -> Answer:
         reason=reason,
         wrong=wrong,
         changes=_changes(visit, schedule.id),
-        frozen=[],
-        more=[],
+        frozen=labels.frozen(schedule, now, freezes),
+        more=_more(schedule),
         unknown=_is_unknown(visit, schedule.handler),
     )
 
 
-def coming(schedule: Schedule, now: datetime, count: int = NEXT_RUNS) -> Sequence[Coming]:
+def coming(schedule: Schedule, now: datetime, count: int = NEXT_RUNS, freezes: Frozen = NOTHING) -> Sequence[Coming]:
     """List the next runs of a schedule; of one that is paused without an end, those that it would have."""
     zone, is_utc = schedule.timetable.zone, schedule.tz == "UTC"
     return [
-        Coming(tick, minute(tick, zone), "" if is_utc else utc_minute(tick), schedule.timetable.oddity(tick) or "")
+        Coming(
+            tick,
+            minute(tick, zone),
+            "" if is_utc else utc_minute(tick),
+            schedule.timetable.oddity(tick) or "",
+            held.picks() if (held := freezes.holding(tick, schedule)) else "",
+        )
         for tick in schedule.next_runs(now, count)
     ]
+
+
+def _more(schedule: Schedule) -> Sequence[tuple[str, str]]:
+    """List the fields that few schedules have."""
+    late = schedule.late_after_seconds
+    rows = [
+        ("Limit", schedule.limit),
+        ("Priority", None if schedule.priority == DEFAULT_PRIORITY else str(schedule.priority)),
+        ("Late after", None if late is None else span(late)),
+        ("Pings", schedule.ping_url),
+    ]
+    return [(called, value) for called, value in rows if value]
 
 
 def _unreadable(visit: Visit, document: Document, refused: InvalidInput) -> Answer:

@@ -9,6 +9,7 @@ from datetime import datetime
 from cronlite.client.app import Cronlite
 from cronlite.documents import schedules
 from cronlite.documents.changes import Actor
+from cronlite.documents.freezes import Frozen
 from cronlite.documents.runs import Glimpse
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import CronliteError, Fault, InvalidInput
@@ -79,7 +80,8 @@ def listed(visit: Visit) -> Answer:
     query = replace(filters.asked(), after=_place(visit), limit=SHOWN + 1)
     documents = list(visit.cron.store.schedules(query))
     page = documents[:SHOWN]
-    rows = [_row(document, visit.now) for document in page]
+    frozen = Frozen(visit.cron.freezes.in_force(visit.now))
+    rows = [_row(document, visit.now, frozen) for document in page]
     last = visit.cron.store.glimpses([row.id for row in rows if row.schedule], GLIMPSES)
     for row in rows:
         row.glimpses = last.get(row.id, [])[::-1]
@@ -96,7 +98,7 @@ def listed(visit: Visit) -> Answer:
     )
 
 
-def _row(document: Document, now: datetime) -> Row:
+def _row(document: Document, now: datetime, frozen: Frozen) -> Row:
     row = Row(id=str(document.get("_id")), name=schedules.label(document))
     try:
         schedule = schedules.read(document)
@@ -105,7 +107,7 @@ def _row(document: Document, now: datetime) -> Row:
         return row
     row.schedule, row.name = schedule, labels.called(schedule.name, schedule.id)
     row.does, row.line = labels.does(schedule.handler, schedule.params), labels.expression(schedule)
-    row.paused = labels.paused(schedule, now)
+    row.paused, row.frozen = labels.paused(schedule, now), labels.frozen(schedule, now, frozen)
     if not row.paused or schedule.paused_until is not None:
         row.following = next(iter(schedule.next_runs(now, 1)), None)
     return row
