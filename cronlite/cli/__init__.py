@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
-from cronlite.cli import streams
+from cronlite.cli import anywhere, streams
 from cronlite.cli.session import Session
 from cronlite.errors import ConfigurationError, CronliteError, InvalidInput, StoreUnavailable, shown, suggestion
 from cronlite.version import VERSION
@@ -118,6 +118,7 @@ class CommandLine(click.Group):
         module, attribute = _HOMES[cmd_name].split(".")
         command: click.Command = getattr(import_module(f"cronlite.cli.{module}"), attribute)
         _name_variables(command, "CRONLITE" if cmd_name in SERVICES else f"CRONLITE_{_upper(cmd_name)}")
+        anywhere.give(command)
         return command
 
     def resolve_command(
@@ -175,7 +176,7 @@ class CommandLine(click.Group):
 def _name_variables(command: click.Command, prefix: str) -> None:
     """Give each option the environment variable that is called as it is; click would go by the Python parameter."""
     for option in command.params:
-        if isinstance(option, click.Option) and option.envvar is None:
+        if isinstance(option, click.Option) and option.envvar is None and not isinstance(option, anywhere.Anywhere):
             long = max(option.opts, key=len)
             option.envvar = f"{prefix}_{_upper(long.lstrip('-'))}"
 
@@ -230,7 +231,7 @@ def _configured(context: click.Context, _: click.Parameter, path: str | None) ->
 _EPILOG = """
 Every option can come from the environment, too: CRONLITE_URI, CRONLITE_APP, CRONLITE_CONFIG; those of run as
 CRONLITE_SEATS and so on; those of other commands with its name, as CRONLITE_LIST_JSON=1. An option counts before the
-environment, that before the file, that before the default.
+environment, that before the file, that before the default. --uri, -A and --config may stand behind the command as well.
 
 ID is a schedule's id, a unique beginning of it, or its name. Instants are ISO 8601, 22:00, yesterday, tomorrow 08:00;
 a zone may follow: 22:00 Europe/Berlin, 21:00Z. One without a zone is read on the schedule's clock where a command is

@@ -27,6 +27,7 @@ from cronlite.client.status import status
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
 from cronlite.errors import NotFound
+from cronlite.wording import labels
 
 wait = click.option("--wait", is_flag=True, help="Wait for the end, print it, and exit with 1 unless it succeeded.")
 
@@ -161,8 +162,9 @@ def _waits_for(run: Run, now: datetime) -> str:
 @picking.match
 @click.option("--user", metavar="TEXT", help="With --failed: only those of this user.")
 @click.option("--handler", type=Name(handler_names), metavar="NAME", help="With --failed: only those of this handler.")
+@click.option("--wait", is_flag=True, help="Wait for their end, and exit with 1 unless all of them succeeded.")
 @pass_session
-def retry(session: Session, /, refs: Sequence[str], failed: bool, **filters: Any) -> None:
+def retry(session: Session, /, refs: Sequence[str], failed: bool, wait: bool, **filters: Any) -> None:
     """Queue finished runs once more.
 
     Of a schedule, by its name or id, that is the last run that failed. --failed takes, of each schedule whose last run
@@ -181,7 +183,22 @@ def retry(session: Session, /, refs: Sequence[str], failed: bool, **filters: Any
         }
         if not asked:
             render.note("nothing that fits has failed and was not put right since")
-    each(list(asked), lambda ref: f"queued {cron.retry(asked[ref]().id).id}, a retry of {ref}")
+    handles: list[Handle] = []
+
+    def again(ref: str) -> str:
+        handles.append(cron.retry(asked[ref]().id))
+        return f"queued {handles[-1].id}, a retry of {ref}"
+
+    refused = False
+    try:
+        each(list(asked), again)
+    except click.exceptions.Exit:  # some were told already; the others are waited for all the same
+        refused = True
+    ended = [handle.wait() for handle in handles] if wait else []
+    for run in ended:
+        say(f"{run.id} {run.state}{f': {outcome}' if (outcome := labels.outcome(run)) else ''}")
+    if refused or any(run.state != runs.SUCCEEDED for run in ended):
+        raise click.exceptions.Exit(1)
 
 
 def _itself(run: Run) -> Run:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -27,7 +29,7 @@ from cronlite.daemon.options import CATCH_UP_WINDOW_SECONDS, DRAIN_SECONDS, GRAC
 from cronlite.documents.alarms import Duty
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.ticks import Tick
-from cronlite.errors import ConfigurationError
+from cronlite.errors import ConfigurationError, StoreUnavailable
 from cronlite.logger import logger
 from cronlite.wording import labels
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from cronlite.daemon.parent import Parent
 
 log = logger("cronlite.daemon")
+
+WATCH_SECONDS = 2.0
 
 MOST_ALARMS = 5
 
@@ -270,9 +274,10 @@ def _warn_of_typed_passwords(context: click.Context) -> None:
 
 
 @click.command()
+@click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
 @as_json
 @pass_session
-def status(session: Session, as_json: bool) -> None:
+def status(session: Session, watch: bool, as_json: bool) -> None:
     """Show who is alive, last ticks, queue, gaps.
 
     Exit code 1 where no daemon and no worker is alive.
@@ -281,13 +286,30 @@ def status(session: Session, as_json: bool) -> None:
     (those open that nobody acknowledged), and channels (those that take none: channel, error, failing_since, failures,
     next_at).
     """
+    if watch and as_json:
+        raise click.UsageError("--watch shows it anew, and --json prints one document", click.get_current_context())
     seen = statuses.status(session.cron.store)
     if as_json:
         render.print_json(documents.status(seen))
     else:
-        say("\n".join(part for part in (_overview(seen), _daemons(seen), _ticks(seen), _queue(seen)) if part))
+        say(_told(seen))
+    with suppress(KeyboardInterrupt):
+        while watch:
+            time.sleep(WATCH_SECONDS)
+            try:
+                seen = statuses.status(session.cron.store)
+            except StoreUnavailable as missing:
+                render.note(str(missing), "warning")
+                continue
+            click.clear()  # which does nothing but on a terminal
+            say(_told(seen))
+            sys.stdout.flush()
     if not seen.alive:
         raise click.exceptions.Exit(1)
+
+
+def _told(seen: Status) -> str:
+    return "\n".join(part for part in (_overview(seen), _daemons(seen), _ticks(seen), _queue(seen)) if part)
 
 
 def _overview(seen: Status) -> str:

@@ -46,6 +46,10 @@ class Session:
 
         return actor_of(None, "cli")
 
+    def take(self, meta: Mapping[str, Any]) -> None:
+        """Take what a file says beside options."""
+        self.quota, self.channels = meta.get("cronlite.quota"), meta.get("cronlite.alarms", ())
+
     def close(self) -> None:
         """Close the store, if it was opened."""
         if self._cron is not None:

@@ -7,7 +7,12 @@ from collections.abc import Collection
 from cronlite.errors import suggestion
 
 _NO_SECONDS = "there are no seconds: a schedule is due at minutes, or each so many seconds: say every='10s'"
+_CALENDARS = "calendars come in a later version; say the days by day, month and weekday"
 _SCHEDULE = {
+    "not_on": _CALENDARS,
+    "only_on": _CALENDARS,
+    "shift": _CALENDARS,
+    "max_runs": "it comes in a later version; say active_until",
     "day_of_week": "say weekday (0 and 7 are Sunday, 1 is Monday)",
     "dow": "say weekday (0 and 7 are Sunday, 1 is Monday)",
     "day_of_month": "say day",

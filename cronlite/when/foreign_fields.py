@@ -90,7 +90,7 @@ def _random(name: str, text: str) -> Meant | None:
     if hashed:
         return Meant("is Jenkins's number by hash, which is not known here", remedy="choose a number of your own")
     if "~" in text:
-        return Meant("is a random number, which would differ from daemon to daemon", remedy="choose a number")
+        return Meant("is a random number, which comes in a later version", remedy="choose a number")
     return None
 
 
