@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any, TypeVar
 
 import click
 
-from cronlite.cli import documents, render
+from cronlite.cli import bulk, documents, render
 from cronlite.cli.instants import Instant, Spoken
 from cronlite.cli.parameters import NO_DURATION, Duration, Name, Params, zone_names
 from cronlite.cli.references import schedule_document, schedule_id
-from cronlite.cli.schedules import as_json, next_runs, ref
-from cronlite.cli.session import Session, handler_names, limit_names, pass_session
+from cronlite.cli.schedules import as_json, next_runs
+from cronlite.cli.session import Session, handler_names, limit_names, pass_session, schedule_names
 from cronlite.cli.streams import say
 from cronlite.documents import checks, schedules
 from cronlite.documents.schedules import Schedule
@@ -117,17 +118,27 @@ def add(session: Session, /, disabled: bool, dry_run: bool, as_json: bool, **opt
 
 
 @click.command()
-@ref
+@click.argument("ref", metavar="[ID]", required=False, type=Name(schedule_names))
 @_with_fields
+@partial(bulk.picks, prefix="of-")
+@bulk.yes
 @as_json
 @pass_session
-def edit(session: Session, /, ref: str, dry_run: bool, as_json: bool, **options: Any) -> None:
-    """Change fields of a schedule; the others stay. --tag replaces all tags.
+def edit(session: Session, /, ref: str | None, as_json: bool, **options: Any) -> None:
+    """Change fields of a schedule, or of many; the others stay. --tag replaces all tags.
 
-    If a time field changes, minutes before now no longer count. 'pause' and 'resume' switch it off and on.
+    If a time field changes, minutes before now no longer count. 'pause' and 'resume' switch it off and on. Many are
+    picked by --of-tag, --of-user, --match or --all; of these, --json prints a list with id, name, done and error.
     """
+    asked = bulk.asked([ref] if ref is not None else [], {**options, "as_json": as_json})
+    dry_run: bool = options.pop("dry_run")
+    options = {name: value for name, value in options.items() if name not in bulk.ARGUMENTS}
     if not _named(options):
         raise click.UsageError("nothing to change; name at least one field", click.get_current_context())
+    if ref is None or asked.picks:
+        given = _changes(options, options["tz"] or "UTC")
+        bulk.together(session.cron, asked, "change", partial(session.cron.many.update, actor=session.actor, **given))
+        return
     given = _changes(options, options["tz"] or str(schedule_document(session.cron, ref).get("tz") or "UTC"))
     if dry_run:
         document = schedule_document(session.cron, ref)

@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-from cronlite.cli import documents, picking, render
+from cronlite.cli import bulk, documents, picking, render
 from cronlite.cli.backfills import cancel_all
 from cronlite.cli.instants import Instant, Spoken, tell_clock
 from cronlite.cli.many import queue_lines
 from cronlite.cli.parameters import Duration, Name, Params
 from cronlite.cli.references import last_run, run_named, schedule_id
 from cronlite.cli.runs import shown, since, the_query
-from cronlite.cli.schedules import as_json, ref
+from cronlite.cli.schedules import as_json, refs
 from cronlite.cli.session import Session, handler_names, limit_names, pass_session, run_ids
 from cronlite.cli.several import each
 from cronlite.cli.streams import say
@@ -33,18 +33,28 @@ wait = click.option("--wait", is_flag=True, help="Wait for the end, print it, an
 
 
 @click.command()
-@ref
+@refs
+@bulk.picks
 @click.option("--params", type=Params(), metavar="JSON", help="In place of the schedule's own: JSON, @FILE, or -.")
+@bulk.dry_run
+@bulk.yes
 @wait
 @as_json
 @pass_session
-def trigger(session: Session, ref: str, params: dict[str, Any] | None, wait: bool, as_json: bool) -> None:
-    """Queue one run of a schedule now, beside those that it is due for.
+def trigger(
+    session: Session, /, refs: Sequence[str], params: dict[str, Any] | None, wait: bool, **options: Any
+) -> None:
+    """Queue one run of a schedule now, or of each of many, beside those that they are due for.
 
-    --json prints the run: all its fields.
+    --json prints the run: all its fields; of many a list with id, name, done, error and run.
     """
-    cron = session.cron
-    _queued(cron, cron.trigger(schedule_id(cron, ref), params), wait, as_json)
+    cron, asked = session.cron, bulk.asked(refs, options)
+    if len(refs) == 1 and not asked.picks and not asked.dry_run:
+        _queued(cron, cron.trigger(schedule_id(cron, refs[0]), params), wait, asked.as_json)
+        return
+    if wait or params is not None:
+        raise click.UsageError("--wait and --params are for one schedule", click.get_current_context())
+    bulk.together(cron, asked, "trigger", cron.many.trigger)
 
 
 @click.command()

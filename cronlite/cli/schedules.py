@@ -6,26 +6,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cronlite.cli import documents, nobody, picking, render
+from cronlite.cli import bulk, documents, nobody, picking, render
 from cronlite.cli.instants import Instant, Spoken, tell_clock
 from cronlite.cli.parameters import Name
 from cronlite.cli.picking import Filters, Picked
 from cronlite.cli.references import schedule_document, schedule_id
 from cronlite.cli.render import Column
 from cronlite.cli.session import Session, pass_session, schedule_names
-from cronlite.cli.several import each
 from cronlite.cli.streams import say
 from cronlite.client.app import Cronlite
+from cronlite.client.bulk import Outcome
 from cronlite.documents import schedules as schedule_documents
 from cronlite.documents.freezes import NOTHING, Frozen
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput
-from cronlite.store.contract import ScheduleQuery
 from cronlite.store.grouping import batches
 from cronlite.when.timetable import Timetable
 from cronlite.wording import labels
@@ -199,58 +198,77 @@ def odd(schedule: Schedule, tick: datetime, frozen: Frozen) -> str:
 
 
 @click.command()
-@click.argument("refs", metavar="ID...", nargs=-1, required=True, type=Name(schedule_names))
+@refs
+@bulk.picks
+@bulk.dry_run
+@bulk.yes
+@as_json
 @pass_session
-def remove(session: Session, refs: Sequence[str]) -> None:
-    """Delete schedules. Runs of them that are queued already still run."""
-    each(refs, lambda ref: f"removed {session.cron.remove(schedule_id(session.cron, ref), actor=session.actor)}")
+def remove(session: Session, /, refs: Sequence[str], **options: Any) -> None:
+    """Delete schedules. Runs of them that are queued already still run; 'restore' brings schedules back.
+
+    --json prints a list with id, name, done and error.
+    """
+    cron, actor = session.cron, session.actor
+
+    def removed(ref: str) -> str:
+        return f"removed {cron.remove(schedule_id(cron, ref), actor=actor)}"
+
+    bulk.do(cron, bulk.asked(refs, options), "remove", removed, lambda ids: cron.many.remove(ids, actor=actor))
 
 
 @click.command()
 @refs
-@click.option("--tag", metavar="TEXT", help="All that have this tag.")
+@bulk.picks
 @click.option(
     "--until", type=Instant(spans=True), metavar="2h|INSTANT", help="It ends by itself then; no zone: local time."
 )
 @click.option("--reason", default="", metavar="TEXT", help="Why; lists show it.")
+@bulk.dry_run
+@bulk.yes
+@as_json
 @pass_session
-def pause(session: Session, refs: Sequence[str], tag: str | None, until: Spoken | None, reason: str) -> None:
-    """Keep schedules from running, until they are resumed or the pause ends by itself."""
-    now = session.cron.now()
+def pause(session: Session, /, refs: Sequence[str], until: Spoken | None, reason: str, **options: Any) -> None:
+    """Keep schedules from running, until they are resumed or the pause ends by itself.
+
+    --json prints a list with id, name, done and error.
+    """
+    asked, cron, actor = bulk.asked(refs, options), session.cron, session.actor
+    now = cron.now()
     end = until.coming(now) if until else None
     tell_clock(until=(until, end))
 
     def paused(ref: str) -> str:
-        schedule = session.cron.pause(schedule_id(session.cron, ref), until=end, reason=reason, actor=session.actor)
+        schedule = cron.pause(schedule_id(cron, ref), until=end, reason=reason, actor=actor)
         return f"paused {_name(schedule)}{f' until {render.utc_minute(end)}' if end else ''}"
 
-    each(_meant(session, refs, tag), paused)
+    def all_paused(ids: Sequence[str]) -> Outcome:
+        return cron.many.pause(ids, until=end, reason=reason, actor=actor)
+
+    bulk.do(cron, asked, "pause", paused, all_paused)
 
 
 @click.command()
 @refs
-@click.option("--tag", metavar="TEXT", help="All that have this tag.")
+@bulk.picks
+@bulk.dry_run
+@bulk.yes
+@as_json
 @pass_session
-def resume(session: Session, refs: Sequence[str], tag: str | None) -> None:
-    """Let paused schedules run again, from now on."""
+def resume(session: Session, /, refs: Sequence[str], **options: Any) -> None:
+    """Let paused schedules run again, from now on.
+
+    --json prints a list with id, name, done and error.
+    """
+    cron, actor = session.cron, session.actor
 
     def resumed(ref: str) -> str:
-        schedule = session.cron.resume(schedule_id(session.cron, ref), actor=session.actor)
-        now = session.cron.now() - timedelta(seconds=1)
+        schedule = cron.resume(schedule_id(cron, ref), actor=actor)
+        now = cron.now() - timedelta(seconds=1)
         following = [render.minute(tick, schedule.timetable.zone) for tick in schedule.next_runs(now, 1)]
         return f"resumed {_name(schedule)}, next run {following[0] if following else 'never'}"
 
-    each(_meant(session, refs, tag), resumed)
-
-
-def _meant(session: Session, refs: Sequence[str], tag: str | None) -> list[str]:
-    if not refs and tag is None:
-        raise click.UsageError("name schedules, or give --tag", click.get_current_context())
-    found = () if tag is None else session.cron.store.schedules(ScheduleQuery(tag=tag))
-    tagged = [str(document["_id"]) for document in found]
-    if tag is not None and not tagged:
-        render.note(f"no schedule has the tag {tag!r}", "warning")
-    return [*refs, *tagged]
+    bulk.do(cron, bulk.asked(refs, options), "resume", resumed, lambda ids: cron.many.resume(ids, actor=actor))
 
 
 def _name(schedule: Schedule) -> str:

@@ -24,6 +24,7 @@ from cronlite.client.arguments import (
     uri_or_none,
 )
 from cronlite.client.backfills import MOST, Backfill
+from cronlite.client.bulk import Many
 from cronlite.client.configuration import configured_quota
 from cronlite.client.embedded import Embedded
 from cronlite.client.freezes import Freezes
@@ -245,6 +246,11 @@ class Cronlite:
         """Let a paused schedule be due again, from now on, or from its `active_from` where that is still to come."""
         now, active_from = self.now(), self.get(ref).active_from
         return self.update(ref, enabled=True, active_from=max(now, active_from or now), actor=actor)
+
+    @property
+    def many(self) -> Many:
+        """Changes to many schedules with few writes: update, pause, resume, remove, trigger."""
+        return Many(self._opened, lambda changes: requests.settled(self._with_handler(changes)), self.wake)
 
     @property
     def history(self) -> History:

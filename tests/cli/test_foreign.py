@@ -93,7 +93,7 @@ def test_an_index_that_cannot_be_built_is_said_with_its_remedy(
 def test_everyday_commands_work_on_a_server(typed: Typed) -> None:
     typed("add", "--name", "n", "--minute", "5", "--tag", "a")
     typed("edit", "n", "--hour", "3")
-    typed("pause", "--tag", "a")
+    typed("pause", "--tag", "a", "--yes")
     typed("resume", "n")
     id_ = typed.json("trigger", "n")["id"]
     assert typed.json("runs", "--schedule", "n")[0]["id"] == id_

@@ -108,7 +108,7 @@ TYPED: list[tuple[list[str], int, list[str]]] = [
     (["edit", "nix"], 2, ["nothing to change"]),
     (["edit", "nix", "--minute", "5"], 1, ["no schedule"]),
     (["edit", "nix", "--minute", "60"], 1, ["no schedule"]),
-    (["remove"], 2, ["ID"]),
+    (["remove"], 2, ["--tag"]),
     (["remove", "nix"], 1, ["no schedule"]),
     (["pause"], 2, ["--tag"]),
     (["trigger", "nix"], 1, ["no schedule"]),

@@ -142,7 +142,7 @@ def test_pause_by_tag_and_resume_by_name(typed: Typed) -> None:
     for name in ("a", "b"):
         typed("add", "--name", name, "--tag", "etl")
     typed("add", "--name", "c")
-    typed("pause", "--tag", "etl")
+    typed("pause", "--tag", "etl", "--yes")
     assert [s["enabled"] for s in typed.json("list")] == [False, False, True]
     assert "next run" in typed("resume", "b").stdout
     assert "paused" in typed("show", "a").stdout
