@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import TypeVar
 
 from cronlite.alarms.channels import Channel
@@ -24,7 +25,7 @@ from cronlite.documents.runs import Changes, Run
 from cronlite.documents.schedules import Document, label
 from cronlite.errors import InvalidInput, StoreError, StoreUnavailable, shown
 from cronlite.logger import logger
-from cronlite.store.contract import Store
+from cronlite.store.contract import AlarmQuery, Store
 
 log = logger("cronlite.alarms")
 T = TypeVar("T")
@@ -36,6 +37,7 @@ CURSOR_KEPT = timedelta(minutes=1)
 FAILING_SECONDS = 60.0
 MOST_NOTED = 10_000
 PRUNED_EVERY = timedelta(hours=1)
+LOOKED_BACK = timedelta(days=1)
 
 
 class Alarming:
@@ -122,7 +124,10 @@ class Alarming:
     def round(self, now: datetime) -> None:
         """Raise, clear and tell what there is; whatever goes wrong is told in `trouble`, and tried again next time."""
         failed: Exception | None = None
-        for step in (self._look, self._store_is_back, *(teller.round for teller in self._tellers)):
+        listed = cache(lambda: self._store.alarms(AlarmQuery(cleared_since=now - LOOKED_BACK)))
+        steps: list[Callable[[datetime], object]] = [self._look, self._store_is_back]
+        steps += [partial(teller.round, listed=listed) for teller in self._tellers]
+        for step in steps:
             try:
                 step(now)
             except StoreUnavailable:

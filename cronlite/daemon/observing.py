@@ -111,7 +111,7 @@ def silence(entries: Iterable[Tick], now: datetime) -> Iterator[Alarm]:
     """Yield the alarm that no daemon ticks, if none has for two minutes."""
     done = [entry.done_at for entry in entries if entry.done_at is not None]
     if done and now - max(done) > NO_TICK + SLACK:
-        yield _silent(max(done), now, now)
+        yield _silent(max(done), now)
 
 
 def silences(entries: Iterable[Tick], since: datetime, now: datetime) -> Iterator[Alarm]:
@@ -119,14 +119,13 @@ def silences(entries: Iterable[Tick], since: datetime, now: datetime) -> Iterato
     done = sorted(entry.done_at for entry in entries if entry.done_at is not None)
     for before, after in pairwise(done):
         if after > since and after - before > NO_TICK + SLACK:
-            alarm = _silent(before, after, now)
+            alarm = _silent(before, now)
             alarm.cleared_at = after
             yield alarm
 
 
-def _silent(since: datetime, until: datetime, now: datetime) -> Alarm:
-    minutes = round((until - since) / MINUTE)
-    told = f"no daemon has ticked for {minutes} minutes: the last minute was done at {utc_second(since)}"
+def _silent(since: datetime, now: datetime) -> Alarm:
+    told = f"no daemon has ticked since {utc_second(since)}"
     return alarms.new(alarms.NO_TICK, NOBODY, told, now=now, since_at=since, command="cronlite status")
 
 
@@ -143,6 +142,7 @@ def gaps(entries: Iterable[Tick], since: datetime, now: datetime) -> Iterator[Al
                 f"no daemon ticked in {minutes} minutes, {span}{left_out}",
                 now=now,
                 since_at=gap.first,
+                last_at=gap.done_at,  # however often it is looked at
                 command="cronlite doctor",
                 event=True,
             )

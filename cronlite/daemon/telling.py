@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -13,7 +13,7 @@ from cronlite.alarms.sending import ChannelFailed, Send
 from cronlite.daemon.store_clock import steady
 from cronlite.documents.alarms import Alarm, Duty, channel_duty
 from cronlite.logger import logger
-from cronlite.store.contract import AlarmQuery, Store
+from cronlite.store.contract import Store
 
 log = logger("cronlite.alarms")
 
@@ -25,7 +25,6 @@ BETWEEN = timedelta(seconds=30)
 """The least time between two messages of a channel."""
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 15.0, 300.0
 MOST_HANGING = 3
-LOOKED_BACK = timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -53,16 +52,18 @@ class Teller:
         self._hanging: list[_Message] = []
         self._not_before: datetime | None = None
 
-    def round(self, now: datetime) -> None:
-        """Look after the message that is under way, and begin another if there is something to tell."""
+    def round(self, now: datetime, listed: Callable[[], list[Alarm]]) -> None:
+        """Look after the message that is under way, and begin another if there is something to tell.
+
+        `listed` returns the alarms that are open, or were until a day ago.
+        """
         self._settle(now)
         if self._message is not None or len(self._hanging) >= MOST_HANGING:
             return
         duty = self._duty(now)
         if duty is None or _rests(duty, now) or self.channel.is_quiet(now):
             return
-        alarms = self._store.alarms(AlarmQuery(cleared_since=now - LOOKED_BACK))
-        waiting = news(self.channel, alarms, now)
+        waiting = news(self.channel, listed(), now)
         if is_settled(waiting, now):
             self._begin(waiting, now)
 

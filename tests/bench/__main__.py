@@ -17,6 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from tests.bench import (
+    alarms,
     burst,
     expressions,
     fairness,
@@ -50,6 +51,7 @@ BENCHMARKS: Mapping[str, Callable[[Setting], list[Row]]] = {
     "start": start.measure,
     "sizes": sizes.measure,
     "safety": safety.measure,
+    "alarms": alarms.measure,
 }
 WITH_PEERS = ("burst", "idle", "sqlite")
 # A cache as on a small server: that of the tests is smaller, and the default would take half of this machine.
