@@ -134,14 +134,15 @@ def visible(text: str) -> str:
 
 
 _LONGEST_WORD = 300
+FEW = 40  # a schedule has so many fields
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Say which of the known words was probably meant, or else name them all (when they are few)."""
     words: Sequence[str] = sorted(known)
     if len(word) > _LONGEST_WORD:  # a likeness would take seconds to find, and none is meant
-        return f"give one of {', '.join(words)}" if 0 < len(words) <= 30 else ""
+        return f"give one of {', '.join(words)}" if 0 < len(words) <= FEW else ""
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"
-    return f"give one of {', '.join(words)}" if 0 < len(words) <= 30 else ""
+    return f"give one of {', '.join(words)}" if 0 < len(words) <= FEW else ""

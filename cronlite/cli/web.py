@@ -35,6 +35,7 @@ def web(
 ) -> None:
     """Serve the site: what ran, what will, and what is wrong.
 
+    It looks after alarms, too, and tells of them when no daemon is left that could.
     Needs the extra web: pip install 'cronlite[web]'. Without a token it answers this machine only, and listens nowhere
     else. Tokens come from $CRONLITE_WEB_VIEW_TOKEN and $CRONLITE_WEB_OPERATE_TOKEN, or from files: a command line shows
     in the list of processes.
@@ -49,6 +50,8 @@ def web(
         raise ConfigurationError(
             f"the site listens on {address}, and everybody there could change everything; {remedy}"
         )
+    if not read_only:  # its user may be one who cannot write
+        session.cron.alarms.watching(session.channels).keep_going()
     serve(session.cron, hosts=hosts, view_token=view, operate_token=operate, read_only=read_only)
 
 

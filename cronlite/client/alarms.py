@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cronlite.client.actors import actor_of
 from cronlite.client.arguments import text
 from cronlite.client.opened import Opened
+from cronlite.daemon.store_clock import StoreClock
 from cronlite.documents.alarms import KEPT, Alarm, Duty
 from cronlite.documents.changes import Actor
-from cronlite.errors import Conflict, NotFound, shown
+from cronlite.errors import Conflict, NotFound, StoreError, shown
 from cronlite.store.contract import AlarmQuery
 
 if TYPE_CHECKING:
@@ -63,8 +65,19 @@ class Alarms:
         Its `keep_going()` starts a thread, `stop()` ends it.
         """
         from cronlite.daemon.alarming import Alarming
-        from cronlite.daemon.store_clock import StoreClock
 
-        clock = StoreClock()
-        clock.set(self._opened.now())
-        return Alarming(self._opened.store, clock, channels, late_after_seconds)
+        return Alarming(self._opened.store, _Asked(self._opened), channels, late_after_seconds)
+
+
+class _Asked(StoreClock):
+    """The store's clock, asked for now and then, for a process without a beat that would bring it."""
+
+    def __init__(self, opened: Opened) -> None:
+        super().__init__()
+        self._opened = opened
+
+    def now(self) -> datetime:
+        """Return the store's time; while the store is away, as it goes on from what it said last."""
+        with suppress(StoreError):
+            self.set(self._opened.now())
+        return super().now()

@@ -1,7 +1,11 @@
 """Do real channels get alarms as text, and does nothing of their URLs show anywhere?"""
 
 import logging
-from datetime import datetime, timezone
+import re
+import sys
+from datetime import datetime, time, timezone
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +92,18 @@ def test_a_channel_that_nobody_serves_fails() -> None:
 )
 def test_what_a_url_holds_is_left_out_of_reasons(text: str, uri: str, shown: str) -> None:
     assert without_secrets(text, uri) == shown
+
+
+def test_the_channels_that_the_readme_shows_can_be_read() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    [block] = [one for one in re.findall(r"```toml\n(.*?)```", readme, re.S) if "[[alarms]]" in one]
+    mail, chat = read_channels(
+        import_module("tomllib" if sys.version_info >= (3, 11) else "tomli").loads(block)["alarms"]
+    )
+    assert (mail.name, mail.quiet) == ("mailto-1", Quiet(time(22), time(7), "Europe/Berlin"))
+    assert (chat.name, chat.tags, chat.again_after_seconds) == ("night-shift", ("night",), 3_600)
+    told = readme.partition("### Alarms")[2].partition("\n### ")[0]
+    assert all(f'"{kind}"' in told or f" {kind}" in told for kind in alarms.KINDS)
 
 
 def test_faults_of_the_configuration_are_told_at_once_and_without_urls() -> None:

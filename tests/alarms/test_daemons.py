@@ -15,12 +15,14 @@ from typing import Any
 
 import pytest
 
+from cronlite.alarms.channels import read_channels
 from cronlite.client.app import Cronlite
 from cronlite.daemon import alarming, telling
 from cronlite.daemon.loops import Daemon
 from cronlite.daemon.options import Options
 from cronlite.documents import runs
-from cronlite.errors import InvalidInput
+from cronlite.documents.ticks import Tick
+from cronlite.errors import InvalidInput, StoreUnavailable
 from cronlite.handlers.registry import Registry
 from cronlite.store import open_store
 from cronlite.store.contract import Store
@@ -197,3 +199,19 @@ def test_every_promise_holds_with_all_channels_dead(tmp_path: Path, registry: Re
         wait_until(lambda: all(one.failures for one in cron.alarms.channels()), what="that the channels fail")
         assert len(cron.alarms.channels()) == 3
         assert [one.trouble for one in cron.store.daemons()] == [""]
+
+
+def test_a_site_tells_where_no_daemon_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Cronlite(f"sqlite:{tmp_path / 'jobs.db'}") as cron, web_server() as web:
+        long_ago = cron.now() - timedelta(minutes=10)
+        minute = long_ago.replace(second=0, microsecond=0)
+        cron.store.claim_tick(Tick(minute=minute, daemon="d", claimed_at=long_ago, done_at=long_ago))
+        watching = cron.alarms.watching(read_channels([{"to": f"json://127.0.0.1:{web.port}/", "name": "hook"}]))
+        watching.keep_going()
+        watching.keep_going()
+        request = wait_until(lambda: next(iter(web.received), None), what="that it is told")
+        watching.stop()
+        assert request.json["title"].startswith("cronlite: no daemon has ticked since ")
+        away = cron.alarms.watching()
+        monkeypatch.setattr(cron.store, "now", lambda: (_ for _ in ()).throw(StoreUnavailable("away")))
+        assert away._clock.now() > long_ago, "a store that is away ends no thread"

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from cronlite.documents import limits, runs
+from cronlite.documents import alarms, limits, runs
+from cronlite.documents.alarms import Told
 from cronlite.documents.changes import Actor, of_write
 from cronlite.documents.freezes import Freeze
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import StoreError, StoreUnavailable
 from cronlite.store import open_store
-from cronlite.store.contract import ChangeQuery, ClaimQuery, Clause, RunQuery, ScheduleQuery, Store, UnsentQuery, Write
+from cronlite.store.contract import AlarmQuery, ChangeQuery, ClaimQuery, Clause, RunQuery, ScheduleQuery, Store, UnsentQuery, Write
 from tests.services import MissingService, skip_or_fail
 from tests.services.mongod import Mongod
 from tests.store.samples import NOW, SECOND, a_daemon, a_run, a_running, a_schedule, a_tick
@@ -37,6 +38,8 @@ LEAST: Mapping[str, tuple[str, ...]] = {
     "ticks": ("find", "insert", "update", "remove"),
     "daemons": ("find", "insert", "update", "remove"),
     "limits": ("find", "insert", "update", "remove"),
+    "alarms": ("find", "insert", "update", "remove"),
+    "duties": ("find", "insert", "update", "remove"),
 }
 
 
@@ -123,6 +126,7 @@ def use(store: Any) -> list[str]:
     use_backfills(store)
     use_runs(store)
     use_limits(store)
+    use_alarms(store)
     if not store.watch(0.05):
         complaints.append("no change streams")
     assert store.join(a_daemon()) is not None
@@ -227,6 +231,22 @@ def use_limits(store: Any) -> None:
     assert store.count_waiting("api", 10) == 1
     assert store.queued_limits() == {"api"}
     assert store.remove_limit("api")
+
+
+def use_alarms(store: Any) -> None:
+    alarm = alarms.new("failed", "s1", "s1 failed", now=NOW)
+    assert store.raise_alarms([alarm]) == {"failed:s1"}
+    assert store.raise_alarms([replace(alarm, last_at=NOW + SECOND)]) == set()
+    assert [one.times for one in store.alarms(AlarmQuery())] == [2]
+    assert store.note_told(alarm, {"team": Told(told_at=NOW)})
+    assert store.change_alarm(alarm, {"cleared_at": NOW})
+    assert store.alarm("failed:s1").told
+    duty = store.claim_duty("watch", "d1", NOW, NOW + SECOND)
+    assert store.change_duty(duty, {"looked_at": NOW})
+    assert len(store.duties()) == 1
+    assert store.prune_alarms(NOW + 2 * SECOND) == 1
+    assert store.duties() == []
+    assert isinstance(store.late_runs(NOW, 10), list)
 
 
 def test_all_that_a_store_can_do_is_tried(store_as: Callable[..., Store]) -> None:
