@@ -19,7 +19,17 @@ from cronlite.documents.freezes import Freeze
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import StoreError, StoreUnavailable
 from cronlite.store import open_store
-from cronlite.store.contract import AlarmQuery, ChangeQuery, ClaimQuery, Clause, RunQuery, ScheduleQuery, Store, UnsentQuery, Write
+from cronlite.store.contract import (
+    AlarmQuery,
+    ChangeQuery,
+    ClaimQuery,
+    Clause,
+    RunQuery,
+    ScheduleQuery,
+    Store,
+    UnsentQuery,
+    Write,
+)
 from tests.services import MissingService, skip_or_fail
 from tests.services.mongod import Mongod
 from tests.store.samples import NOW, SECOND, a_daemon, a_run, a_running, a_schedule, a_tick
