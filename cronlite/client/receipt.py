@@ -11,7 +11,7 @@ from cronlite.documents.runs import Run
 from cronlite.errors import Fault, InvalidInput, NotFound
 from cronlite.store.contract import Store
 
-_FIRST_LOOK_SECONDS = 0.01
+_FIRST_LOOK_SECONDS = 0.002
 _LOOK_SECONDS = 0.25
 _TIMEOUT = checks.number(0, 10 * 366 * 86_400)
 

@@ -30,6 +30,9 @@ from cronlite.store.sqlite.views import Views
 __all__ = ["SqliteStore"]
 
 _LOOK_SECONDS = 0.1
+# Where a bell rings, a look is for the rings that are lost; after one that found something, some more are expected.
+_LOOK_SECONDS_HEARING = 1.0
+_DOUBT_SECONDS = 60.0
 
 
 class SqliteStore(Schedules, Changes, Freezes, Backfills, Runs, Lanes, Views, Ticks, Daemons, Alarms):
@@ -40,6 +43,7 @@ class SqliteStore(Schedules, Changes, Freezes, Backfills, Runs, Lanes, Views, Ti
 
     _version: object = None
     _newest: object = None
+    _doubts_until = float("-inf")
 
     def prepare(self) -> list[str]:
         present = {name for (name,) in self._read("SELECT name FROM sqlite_master WHERE type = 'index'")}
@@ -75,13 +79,31 @@ class SqliteStore(Schedules, Changes, Freezes, Backfills, Runs, Lanes, Views, Ti
             return False
         until = time.monotonic() + seconds
         try:
-            while not self._was_queued():
-                remaining = until - time.monotonic()
-                if remaining <= 0 or self._closed.wait(min(remaining, _LOOK_SECONDS)):
-                    break
+            return self._hears_until(until)
         except StoreUnavailable:
             if not self._closed.is_set():
                 raise
+        return False
+
+    def _hears_until(self, until: float) -> bool:
+        """Wait for a ring, or for a look at the file that finds something; tell whether the store was not closed."""
+        bell, is_first = self._bell, self._version is None
+        if bell:
+            bell.listen()
+        while not self._closed.is_set():
+            if self._was_queued():
+                if not is_first:  # whoever wrote that did not ring
+                    self._doubts_until = time.monotonic() + _DOUBT_SECONDS
+                break
+            if (remaining := until - time.monotonic()) <= 0:
+                break
+            if bell is None or not bell.is_bound:
+                self._closed.wait(min(remaining, _LOOK_SECONDS))
+                continue
+            doubts = time.monotonic() < self._doubts_until
+            if bell.wait(min(remaining, _LOOK_SECONDS if doubts else _LOOK_SECONDS_HEARING)):
+                self._was_queued()  # or the next wait would find the same again
+                break
         return not self._closed.is_set()
 
     def _was_queued(self) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from cronlite.errors import StoreUnavailable
 from cronlite.logger import logger
 from cronlite.store.grouping import batches
+from cronlite.store.sqlite.bell import Bell
 from cronlite.store.sqlite.failures import translation
 from cronlite.store.sqlite.opening import damage, open_database
 from cronlite.store.sqlite.tables import Table, listed
@@ -54,9 +55,10 @@ class Tables:
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._size, self._damaged_size = 0, -1
-        self._opener = 0
+        self._opener, self._made_in = 0, os.getpid()
         self._forking = False
         self._closed = threading.Event()
+        self._bell = Bell(self._path) if self._path else None
         _EVERY.add(self)
 
     @property
@@ -65,6 +67,8 @@ class Tables:
 
     def close(self) -> None:
         self._closed.set()
+        if self._bell:
+            self._bell.close()
         with translation(self.address), self._lock:
             self._disconnect()
 
@@ -83,6 +87,9 @@ class Tables:
         if self._forking:
             self._forking = False
             self._lock.release()
+        if self._bell and os.getpid() != self._made_in:
+            self._bell.forget()
+            self._made_in = os.getpid()
 
     def _read(self, query: str, values: Sequence[Any] = ()) -> Rows:
         """Return all rows of a query at once: an open cursor would hold a snapshot that no write can follow."""
@@ -107,6 +114,11 @@ class Tables:
         """Run one statement in a transaction of its own; return how many rows it changed."""
         with self._write() as connection:
             return connection.execute(statement, values).rowcount
+
+    def _ring(self) -> None:
+        """Let the daemons on this file know that runs were queued."""
+        if self._bell:
+            self._bell.ring()
 
     def _stream(self, table: Table, rowids: Iterable[int]) -> Iterator[dict[str, Any]]:
         """Yield the documents of these rows in this order, without those that are gone meanwhile."""

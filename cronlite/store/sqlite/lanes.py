@@ -54,7 +54,10 @@ class Lanes(Tables):
 
     def release_lanes(self, now: datetime, lanes: Collection[str] | None = None) -> int:
         free = self._sweep() if lanes is None else lanes
-        return sum(self._change(RELEASED, [milliseconds(now), listed(page)]) for page in batches(free, _PAGE))
+        released = sum(self._change(RELEASED, [milliseconds(now), listed(page)]) for page in batches(free, _PAGE))
+        if released:
+            self._ring()
+        return released
 
     def _sweep(self) -> list[str]:
         """Return the free ones among the lanes behind the last one of the sweep before, or among all."""

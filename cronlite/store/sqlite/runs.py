@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from cronlite.documents import runs
-from cronlite.documents.runs import DEFAULT_QUEUE, Changes, Run
+from cronlite.documents.runs import DEFAULT_QUEUE, QUEUED, Changes, Run
 from cronlite.store.contract import Backlog, ClaimQuery, UnsentQuery
 from cronlite.store.grouping import SharedChange, after, batches, shared
 from cronlite.store.sqlite.columns import instant, milliseconds
@@ -52,7 +52,10 @@ class Runs(Limits, Turns):
             def insert(page: Sequence[list[Any]]) -> None:
                 connection.execute(RUNS.insert(len(page)), list(chain.from_iterable(page)))
 
-            return {row[0] for page in batches(rows, RUNS.rows_at_once) for row in _refused(insert, page)}
+            refused = {row[0] for page in batches(rows, RUNS.rows_at_once) for row in _refused(insert, page)}
+        if any(run.state == QUEUED for run in runs):
+            self._ring()
+        return refused
 
     def claim_runs(self, daemon: str, query: ClaimQuery) -> list[Run]:
         earliest = self.next_run_at(query.handlers)
@@ -90,7 +93,10 @@ class Runs(Limits, Turns):
 
     def change_runs(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
         with self._write() as connection:
-            return {id for change in shared(changes) for id in _not_changed(connection, change)}
+            lost = {id for change in shared(changes) for id in _not_changed(connection, change)}
+        if any(change.get("state") == QUEUED for _, change in changes):
+            self._ring()
+        return lost
 
     def watch_output(self, id: str, until: datetime) -> bool:
         later = "UPDATE runs SET watched_until = max(ifnull(watched_until, 0), ?) WHERE _id = ? AND +state = 'running'"
