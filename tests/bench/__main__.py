@@ -23,6 +23,7 @@ from tests.bench import (
     fairness,
     idle,
     machine,
+    metrics,
     peers,
     profiled,
     punctual,
@@ -52,6 +53,7 @@ BENCHMARKS: Mapping[str, Callable[[Setting], list[Row]]] = {
     "sizes": sizes.measure,
     "safety": safety.measure,
     "alarms": alarms.measure,
+    "metrics": metrics.measure,
 }
 WITH_PEERS = ("burst", "idle", "sqlite")
 # A cache as on a small server: that of the tests is smaller, and the default would take half of this machine.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -33,8 +34,7 @@ def samples(counts: Counts, store: Store) -> Samples:
 
 def test_a_histogram_counts_what_is_no_greater_than_each_bound() -> None:
     histogram = Histogram((1, 5))
-    for seconds in (0.5, 1, 1.5, 7):
-        histogram.observe(seconds)
+    histogram.observe([7, 0.5, 1.5, 1])
     assert (list(histogram.buckets), histogram.sum) == ([("1.0", 2), ("5.0", 3), ("+Inf", 4)], 10)
 
 
@@ -58,14 +58,48 @@ def test_only_ends_are_counted_as_runs(store: Store) -> None:
     counts = Counts(registry_of("extract"))
     for state in (QUEUED, SUCCEEDED, SUCCEEDED):
         counts.closed(a_run(), state)
-    assert counts.runs == {("extract", SUCCEEDED): 2}
+    found = samples(counts, store)
+    assert sum(value for (name, _), value in found.values.items() if name == "cronlite_runs_total") == 2
+    assert found.value("cronlite_runs_total", handler="extract", state=SUCCEEDED) == 2
 
 
 def test_a_handler_that_is_not_registered_here_has_no_label_of_its_own(store: Store) -> None:
     counts = Counts(registry_of("extract"))
     counts.closed(a_run(handler="made_up"), "skipped")
     counts.attempted(a_run(handler="made_up"), 1.0)
-    assert (set(counts.runs), set(counts.durations)) == ({("other", "skipped")}, {"other"})
+    found = samples(counts, store)
+    assert found.value("cronlite_runs_total", handler="other", state="skipped") == 1
+    assert found.labels("cronlite_run_duration_seconds_count", "handler") == {"extract", "other"}
+
+
+def test_nothing_is_lost_of_what_many_threads_say_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cronlite.metrics.counts.AT_ONCE", 7)
+    counts, run = Counts(registry_of("extract")), a_run(started_at=NOW, attempt=1)
+
+    def work() -> None:
+        for _ in range(2_000):
+            counts.started(run)
+            counts.attempted(run, 0.2)
+            counts.closed(run, SUCCEEDED)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = samples(counts, store)
+    assert found.value("cronlite_runs_total", handler="extract", state=SUCCEEDED) == 8_000
+    assert found.value("cronlite_run_duration_seconds_count", handler="extract") == 8_000
+    assert found.value("cronlite_start_delay_seconds_count", queue="default") == 8_000
+
+
+def test_what_is_noted_and_not_scraped_takes_no_memory_that_grows(store: Store) -> None:
+    counts = Counts(registry_of("extract"))
+    for _ in range(5_000):
+        counts.started(a_run(started_at=NOW, attempt=1))
+        counts.attempted(a_run(), 1.0)
+        counts.closed(a_run(), SUCCEEDED)
+    assert max(len(counts._started), len(counts._attempted), len(counts._closed)) < 1_000
 
 
 def test_values_beyond_the_most_share_a_label_and_those_kept_have_theirs() -> None:
