@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from cronlite.daemon import due
 from cronlite.documents import runs, schedules
 from cronlite.documents.daemons import DaemonRecord
+from cronlite.documents.freezes import Frozen
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule
 from cronlite.documents.ticks import Tick
@@ -117,12 +118,13 @@ class Overdues:
             return True
 
     def _is_due_still(self, schedule: Schedule, minute: datetime) -> bool:
-        """Tell whether the schedule, as it is by now, is due at a minute: it may have been paused since."""
+        """Tell whether the schedule, as it is by now, is due at a minute: it may have been paused or frozen since."""
         document = self._store.schedule(schedule.id)
         try:
-            return document is not None and schedules.read(document).is_due(minute)
+            is_due = document is not None and schedules.read(document).is_due(minute)
         except InvalidInput:
             return False
+        return is_due and Frozen(self._store.freezes(minute)).holding(minute, schedule) is None
 
 
 def unticked(entries: Iterable[Tick], now: datetime) -> list[datetime]:
@@ -142,6 +144,8 @@ def unticked(entries: Iterable[Tick], now: datetime) -> list[datetime]:
 
 def _why(run: Run, daemons: Mapping[str, DaemonRecord], now: datetime) -> str:
     """Say why a late run has not begun; nothing for one that has."""
+    if run.run_at is not None and run.run_at > now:
+        return ""  # it was put off: a freeze holds it, say
     alive = [daemon for daemon in daemons.values() if daemon.is_alive(now)]
     if run.state == runs.RUNNING:
         return (
@@ -153,6 +157,8 @@ def _why(run: Run, daemons: Mapping[str, DaemonRecord], now: datetime) -> str:
         return f"no daemon alive has the handler {run.handler}"
     if run.run_at is None:
         return "it waits for an earlier run of its schedule"
+    if run.limit is not None:
+        return f"it is queued and has not begun: the limit {run.limit} may be full"
     if not any(daemon.queues is None or run.queue in daemon.queues for daemon in alive):
         return f"no daemon alive serves the queue {run.queue}"
     return "it is queued and has not begun: all seats are taken, or whoever should claim it does not"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 from cronlite.daemon import observing
@@ -13,7 +13,7 @@ from cronlite.documents.alarms import Alarm
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import Run
 from cronlite.documents.ticks import Tick
-from cronlite.errors import InvalidInput, shown, visible
+from cronlite.errors import InvalidInput, StoreError, StoreUnavailable, shown, visible
 from cronlite.store.contract import AlarmQuery, RunQuery, Store
 
 EVENT_KEPT = timedelta(days=1)
@@ -33,22 +33,50 @@ class Watch:
         self._overdues = Overdues(store, late_after_seconds)
         self._slow, self._brokers = Slow(store), Brokers()
         self._thorough_at: datetime | None = None
+        self._thorough_from: datetime | None = None
         self._next = 0
 
     def look(self, now: datetime, since: datetime) -> None:
-        """Raise and clear what there is a reason for; `since` is up to when somebody has looked before."""
+        """Raise and clear what there is a reason for; `since` is up to when somebody has looked before.
+
+        What cannot be looked at, because that takes a store too long, say, keeps nothing else from being noticed: its
+        error is raised in the end.
+        """
         store = self._store
         entries, daemons = store.ledger(now - LOOKED_BACK, now), store.daemons()
         standing = {alarm.id: alarm for alarm in store.alarms(AlarmQuery())}
-        reasons = {alarm.id: alarm for alarm in self._reasons(now, entries, daemons, standing)}
+        failed = self._judge(now, standing, self._lookers(now, entries, daemons, standing))
         past = [*observing.gaps(entries, since, now), *self._silences(entries, since, now, standing)]
-        store.raise_alarms([*(one for one in reasons.values() if one.id not in standing), *past])
-        gone = [one for one in standing.values() if one.kind in self._judged() and one.id not in reasons]
-        for alarm in [*gone, *self._put_right(standing), *_forgotten(standing.values(), now)]:
+        store.raise_alarms(past)
+        for alarm in [*self._put_right(standing), *_forgotten(standing.values(), now)]:
             store.change_alarm(alarm, {"cleared_at": now})
         if self._thorough_at is None or now - self._thorough_at >= THOROUGH:
-            self._look_thoroughly(now, (self._thorough_at or since) - OVERLAP, standing)
-            self._thorough_at = now
+            self._thorough_at, self._thorough_from = now, self._thorough_from or since
+            self._look_thoroughly(now, self._thorough_from - OVERLAP, standing)
+            self._thorough_from = now
+        if failed is not None:
+            raise failed
+
+    def _judge(
+        self, now: datetime, standing: dict[str, Alarm], lookers: dict[str, Callable[[], Iterable[Alarm]]]
+    ) -> StoreError | None:
+        """Raise and clear the alarms of some kinds, each by what finds all that there are; return what went wrong."""
+        failed: StoreError | None = None
+        for kind, look in lookers.items():
+            try:
+                reasons = {alarm.id: alarm for alarm in look()}
+            except StoreUnavailable:
+                raise
+            except StoreError as refused:
+                failed = refused
+                continue
+            self._store.raise_alarms([alarm for alarm in reasons.values() if alarm.id not in standing])
+            if kind == alarms.OVERDUE and not self._overdues.is_complete:
+                continue
+            for alarm in standing.values():
+                if alarm.kind == kind and alarm.id not in reasons:
+                    self._store.change_alarm(alarm, {"cleared_at": now})
+        return failed
 
     def ended(self, ended: Iterable[Run], now: datetime) -> None:
         """Raise the alarms of runs that have ended badly."""
@@ -61,23 +89,29 @@ class Watch:
             if standing is None or not standing.is_open:
                 self._store.raise_alarms([alarm])
 
-    def _reasons(
+    def _lookers(
+        self, now: datetime, entries: list[Tick], daemons: list[DaemonRecord], standing: dict[str, Alarm]
+    ) -> dict[str, Callable[[], Iterable[Alarm]]]:
+        """Name what finds all reasons of each kind; what counts most comes first."""
+        return {
+            alarms.NO_TICK: lambda: observing.silence(entries, now),
+            alarms.OVERDUE: lambda: self._overdue(now, entries, daemons, standing),
+            alarms.STUCK: lambda: observing.stuck(daemons, now),
+            alarms.BROKER: lambda: self._brokers.look(daemons, now),
+            alarms.SLOW: lambda: self._slower(now, standing),
+        }
+
+    def _overdue(
         self, now: datetime, entries: list[Tick], daemons: list[DaemonRecord], standing: dict[str, Alarm]
     ) -> Iterator[Alarm]:
-        yield from observing.silence(entries, now)
-        yield from observing.stuck(daemons, now)
-        yield from self._brokers.look(daemons, now)
         for late in self._overdues.find(now, daemons, entries):
             known = standing.get(alarms.alarm_id(alarms.OVERDUE, late.schedule))
             yield known or observing.of_overdue(late, self._called(late.schedule) or Called(late.schedule), now)
+
+    def _slower(self, now: datetime, standing: dict[str, Alarm]) -> Iterator[Alarm]:
         for run, usual in self._slow.look(now):
             known = standing.get(alarms.alarm_id(alarms.SLOW, run.schedule or ""))
             yield known or observing.of_slow(run, usual, self._called(run.schedule) or Called(run.schedule or ""), now)
-
-    def _judged(self) -> set[str]:
-        """Name the kinds of which a look finds all that there are."""
-        judged = {alarms.NO_TICK, alarms.STUCK, alarms.BROKER, alarms.SLOW}
-        return judged | {alarms.OVERDUE} if self._overdues.is_complete else judged
 
     def _silences(
         self, entries: list[Tick], since: datetime, now: datetime, standing: dict[str, Alarm]

@@ -7,9 +7,12 @@ import pytest
 
 from cronlite.client import checking
 from cronlite.client.checking import CRITICAL, OK, WARNING
+from cronlite.daemon import observing
 from cronlite.daemon.ticking import Ticker
 from cronlite.documents import runs
 from cronlite.documents.daemons import DaemonRecord
+from cronlite.documents.freezes import Freeze
+from cronlite.errors import StoreTooSlow
 from cronlite.store.contract import AlarmQuery, ClaimQuery, Store
 from tests.alarms.told import MINUTE, Night
 from tests.store.samples import TICK
@@ -202,3 +205,35 @@ def _running(night: Night) -> runs.Run:
 
 def _updated(night: Night) -> Any:
     return (night.store.schedule("nightly") or {})["updated_at"]
+
+
+def test_what_a_freeze_holds_is_not_overdue(night: Night) -> None:
+    a_job(night)
+    ticks(night)
+    held = Freeze(id="f1", from_at=night.now, until_at=night.now + timedelta(hours=1), hold=True)
+    night.store.add_freeze(held)
+    night.store.hold_runs(held, night.now, held.until_at or night.now, None)
+    night.schedule("later", minute=32, hour=2, handler="extract", late_after_seconds=LIMIT)
+    night.clock.to(TICK + timedelta(seconds=3 * LIMIT))
+    assert why(night) == "", "neither the run that is held, nor the minute that nobody ticks"
+
+
+def test_a_run_that_waits_for_a_limit_says_so(night: Night) -> None:
+    a_job(night, limit="api")
+    ticks(night, LIMIT + 1)
+    a_daemon(night, handlers=["extract"])
+    assert "the limit api may be full" in why(night)
+
+
+def test_what_cannot_be_looked_at_keeps_nothing_else_from_being_noticed(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_job(night)
+    ticks(night, LIMIT + 1)
+    a_daemon(night, handlers=["extract"])
+
+    def too_slow(*_: object) -> None:
+        raise StoreTooSlow("it took too long")
+
+    monkeypatch.setattr(observing.Slow, "look", too_slow)
+    assert "is overdue" in why(night)
