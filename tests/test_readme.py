@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 _BLOCK = re.compile(r"^(?P<marker><!-- .*? -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
-_FILE = re.compile(r"# ([\w/]+\.py)\b")
+_FILE = re.compile(r"# ([\w/]+\.(?:py|toml))\b")
 
 
 @dataclass
@@ -35,7 +35,7 @@ def sections() -> Iterator[Section]:
     for part in re.split(r"^(?=## )", README, flags=re.M)[1:]:
         section = Section(part.partition("\n")[0].removeprefix("## "))
         for block in _BLOCK.finditer(part):
-            if block["kind"] == "python" and (name := _FILE.match(block["text"])):
+            if block["kind"] in ("python", "toml") and (name := _FILE.match(block["text"])):
                 section.files[name[1]] = block["text"]
             elif block["kind"] == "python":
                 section.script += block["text"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +11,9 @@ from cronlite import Conflict, Cronlite, InvalidInput, NotFound, QuotaExceeded
 from cronlite.store.contract import ChangeQuery
 
 
-@pytest.fixture(params=["file", "mongodb"])
-def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return str(request.getfixturevalue("mongo_uri")) if request.param == "mongodb" else f"sqlite:{tmp_path / 'x.db'}"
+@pytest.fixture
+def uri(either_store: str) -> str:
+    return either_store
 
 
 @pytest.fixture

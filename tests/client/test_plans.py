@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -26,9 +25,9 @@ C: DeclaredSchedule = {"name": "c", "minute": 5}
 FILE = Actor("x.toml", "file")
 
 
-@pytest.fixture(params=["file", "mongodb"])
-def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return str(request.getfixturevalue("mongo_uri")) if request.param == "mongodb" else f"sqlite:{tmp_path / 'x.db'}"
+@pytest.fixture
+def uri(either_store: str) -> str:
+    return either_store
 
 
 @pytest.fixture

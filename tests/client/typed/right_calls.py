@@ -6,6 +6,8 @@ from typing import Any
 
 import cronlite
 from cronlite import Cronlite, Handle, Run, Schedule
+from cronlite.client.bulk import Outcome
+from cronlite.documents.changes import Actor, Change
 from cronlite.handlers.registry import Registry
 
 now = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -39,6 +41,21 @@ def all_is_well() -> None:
     assert [run.id for run in found] == [receipt.id]
     assert cron.cancel(receipt.id).state == receipt.wait(0).state == "cancelled"
     assert [one.handler for one in cron.schedules(handler=mail)] == ["mail"]
+    declared: list[Schedule] = cron.declare(
+        [
+            {"name": "d", "cron": "@daily", "handler": extract, "params": {"a": 1}},
+            {"name": "e", "minute": [1, 2], "was": "f"},
+        ],
+        owner="billing",
+        prune=True,
+        actor=Actor("ann", "file"),
+    )
+    outcome: Outcome = cron.many.update([one.id for one in declared], retries=1, actor="ann")
+    changes: list[Change] = cron.history.of(outcome.done[0])
+    assert [change.actor for change in changes] == [Actor("ann"), Actor("ann", "file")]
+    assert cron.history.undo("d", to=changes[-1].id).retries == 0
+    assert cron.history.restore(cron.remove("e", actor=None)).name == "e"
+    assert cron.history.removed() == []
     assert cron.current_schedules(now) == cron.current_schedules(at=now) == []
     by_line = Schedule(cron="0,30 2-4 * * *", tz="UTC")
     by_fields = Schedule(minute=[0, 30], hour="2-4")

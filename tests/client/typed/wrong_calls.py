@@ -45,6 +45,19 @@ cron.get({"$ne": 1})  # wrong
 cron.current_schedules("now")  # wrong
 cron.enqueue("extract").wait("10")  # wrong
 _ = cron.enqueue("extract").status  # wrong
+cron.pause("nightly", actor=5)  # wrong
+cron.update("nightly", actor={"name": "ann"}, note="x")  # wrong
+cron.history.undo("nightly", 3)  # wrong
+cron.history.of(None)  # wrong
+_ = cron.history.latest(limit="all")  # wrong
+_ = cron.history.removed()[0].actor.name  # wrong
+cron.declare([{"cron": "@daily"}], owner="billing")  # wrong
+cron.declare([{"name": "a", "retires": 3}], owner="billing")  # wrong
+cron.declare([{"name": "a", "cron": "@daily"}])  # wrong
+cron.declare({"name": "a"}, owner="billing")  # wrong
+cron.many.update(["a"], retires=3)  # wrong
+cron.many.pause("a", until="tomorrow")  # wrong
+cron.many.remove(5)  # wrong
 cron.start(seat=5)  # wrong
 cron.run(seats="many")  # wrong
 cronlite.Cronlite(uri=5)  # wrong
