@@ -70,7 +70,7 @@ def demo(web: bool, listen: str) -> None:
                 cron.start()
                 run = _awaited(cron, schedule)
             say(f"\n{_heading('The run is on record')}: {render.coloured(run.state)}\n")
-            say("\n".join(f"    {line}" for line in shown(run, cron.now()).split("\n")))
+            say("\n".join(f"    {line}" for line in shown(cron, run).split("\n")))
     if run.state != runs.SUCCEEDED:
         raise CronliteError(f"the demo's run should have succeeded, but is {run.state}")
     say(f"\n{_NEXT.format(handler=_HANDLER)}", end="")

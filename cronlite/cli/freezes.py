@@ -105,8 +105,8 @@ def freezes_(session: Session, ended: bool, as_json: bool) -> None:
     if as_json:
         render.print_json([documents.freeze(one) for one in found])
     elif found:
-        columns = [Column("freeze"), Column("state"), Column("picks", 10), Column("until"), Column("then")]
-        columns += [Column("by", 8), Column("reason", 10)]
+        columns = [Column("freeze"), Column("state", brief=True), Column("picks", 8), Column("until", brief=True)]
+        columns += [Column("then"), Column("by", 6), Column("reason", 8)]
         say(render.table(columns, [_row(one, now) for one in found]))
     else:
         render.note("nothing is frozen")

@@ -6,15 +6,15 @@ import os
 import shutil
 import sys
 import textwrap
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import click
 
 from cronlite.cli import streams
+from cronlite.cli.layout import GAP, Layout, cut, cut_apart, layout, shortened
+from cronlite.cli.layout import Column as Column
+from cronlite.cli.layout import cells as cells
 from cronlite.wording.instants import clock_time as clock_time
 from cronlite.wording.instants import dated as dated
 from cronlite.wording.instants import iso as iso
@@ -29,7 +29,6 @@ from cronlite.wording.text import printable as printable
 from cronlite.wording.values import json_text as json_text
 from cronlite.wording.values import plain as plain
 
-GAP = "  "
 _COLOURS = {
     "succeeded": "green",
     "alive": "green",
@@ -48,19 +47,6 @@ _COLOURS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a table; where the terminal is too narrow, its texts may be cut to `least` columns of that.
-
-    What is to be told apart by its beginning and its end, as names are, is cut in the `middle`.
-    """
-
-    title: str
-    least: int | None = None
-    right: bool = False
-    middle: bool = False
-
-
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], indent: str = "") -> str:
     """Align rows under their titles, no line wider than the terminal; columns in which no row has anything go away."""
     return "\n".join(tables(columns, [rows], indent))
@@ -69,18 +55,32 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], indent: str 
 def tables(columns: Sequence[Column], pages: Iterable[Iterable[Sequence[str]]], indent: str = "") -> Iterator[str]:
     """Align a table that comes in pages, of which one at a time is in memory: a page is as wide as those before it."""
     titled: list[int] = []
-    before: dict[int, int] = {}
+    before: dict[int, tuple[int, int]] = {}
+    left_out: dict[str, None] = {}
     for page in pages:
         body = [[one_line(cell) for cell in row] for row in page]
         kept = [index for index in range(len(columns)) if index in before or any(row[index] for row in body)]
         chosen = [columns[index] for index in kept]
         lines = [[column.title.upper() for column in chosen], *([row[index] for index in kept] for row in body)]
-        natural = [max(before.get(index, 0), *(cells(line[n]) for line in lines)) for n, index in enumerate(kept)]
-        room = terminal_width() - len(indent)
-        widths = _widths(chosen, natural, room)
-        titles, *rest = (indent + _joined(chosen, widths, line, room) for line in lines)
+        before = {
+            index: _width([line[n] for line in lines], before.get(index), columns[index])
+            for n, index in enumerate(kept)
+        }
+        natural, brief = zip(*before.values(), strict=True) if before else ((), ())
+        plan = layout(chosen, natural, brief, terminal_width() - len(indent))
+        titles, *rest = (indent + _joined(plan, shown) for shown in _fitted(plan, lines))
         yield "\n".join([*([] if titled == kept else [click.style(titles, bold=True)]), *rest])
-        titled, before = kept, dict(zip(kept, natural, strict=True))
+        titled = kept
+        left_out |= dict.fromkeys(column.title.upper() for column in plan.left_out)
+    if left_out:
+        note(f"no room for {', '.join(filter(None, left_out))}; a wider terminal shows more, and --json all")
+
+
+def _width(texts: Sequence[str], before: tuple[int, int] | None, column: Column) -> tuple[int, int]:
+    """Return how wide a column of these texts is, in full and said briefly, and not narrower than it was before."""
+    full = max(map(cells, texts))
+    brief = max(map(cells, shortened(texts))) if column.brief else full
+    return (full, brief) if before is None else (max(full, before[0]), max(brief, before[1]))
 
 
 def pairs(rows: Iterable[tuple[str, str]], indent: str = "  ") -> str:
@@ -106,38 +106,6 @@ def coloured(word: str) -> str:
     return click.style(word, fg=colour) if colour else word
 
 
-def cells(text: str) -> int:
-    """Count the columns that a text takes on a terminal."""
-    if text.isascii():
-        return len(text)
-    return sum(map(_cells_of, text))
-
-
-@lru_cache(maxsize=1_000)  # in a list of 100,000, most characters of most cells are looked at
-def _cells_of(character: str) -> int:
-    return 0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def cut(text: str, width: int, *, middle: bool = False) -> str:
-    """Shorten a text to so many columns of a terminal, at its end or in its middle."""
-    if cells(text) <= width:
-        return text
-    tail = _from_left(text[::-1], (width - 1) // 2)[::-1] if middle else ""
-    return f"{_from_left(text, width - 1 - cells(tail))}…{tail}" if width > 0 else ""
-
-
-def _from_left(text: str, width: int) -> str:
-    """Return as much of a text as fits, from its left end."""
-    if text.isascii():
-        return text[: max(width, 0)]
-    taken = 0
-    for at, character in enumerate(text):
-        taken += _cells_of(character)
-        if taken > width:
-            return text[:at]
-    return text
-
-
 def terminal_width() -> int:
     """Say how wide a line may be: the terminal's width, $COLUMNS, or as good as unlimited where nobody looks."""
     if os.environ.get("COLUMNS", "").isdigit() or sys.stdout.isatty():
@@ -145,31 +113,28 @@ def terminal_width() -> int:
     return 100_000
 
 
-def _widths(columns: Sequence[Column], natural: Sequence[int], room: int) -> list[int]:
-    """Take what is too much from whichever column that shrinks is the widest at the time."""
-    widths = list(natural)
-    surplus = sum(widths) + len(GAP) * (len(columns) - 1) - room
-    while surplus > 0:
-        shrinking = [n for n, column in enumerate(columns) if column.least is not None and widths[n] > column.least]
-        if not shrinking:
-            break
-        widths[max(shrinking, key=widths.__getitem__)] -= 1
-        surplus -= 1
-    return widths
-
-
-def _joined(columns: Sequence[Column], widths: Sequence[int], line: Sequence[str], room: int) -> str:
-    """Join the cells of a line; the last columns go away where there is no room for them even so."""
+def _joined(plan: Layout, shown: Sequence[str]) -> str:
+    """Join the cells of a line."""
     parts: list[str] = []
-    for column, width, text in zip(columns, widths, line, strict=True):
-        if parts and room < min(width, column.least or width):
-            break
-        width = min(width, room)
-        text = cut(text, width, middle=column.middle)
+    for column, width, text in zip(plan.columns, plan.widths, shown, strict=True):
         padding = " " * max(width - cells(text), 0)
         parts.append(padding + text if column.right else coloured(text) + padding)
-        room -= width + len(GAP)
     return GAP.join(parts).rstrip()
+
+
+def _fitted(plan: Layout, lines: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:
+    """Cut the cells of some lines, the titles among them, to the widths of their columns."""
+    fitted: list[Sequence[str]] = []
+    for n, (column, width) in enumerate(zip(plan.columns, plan.widths, strict=True)):
+        texts = [line[n] for line in lines]
+        if plan.briefly and column.brief:
+            texts = shortened(texts)
+        if column.middle and any(cells(text) > width for text in texts):
+            apart = cut_apart(texts, width)
+            fitted.append([apart[text] for text in texts])
+        else:
+            fitted.append([cut(text, width) for text in texts])
+    return zip(*fitted, strict=True)
 
 
 # JSON

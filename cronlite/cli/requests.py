@@ -15,7 +15,7 @@ from cronlite.cli.instants import Instant, Spoken, tell_clock
 from cronlite.cli.many import queue_lines
 from cronlite.cli.parameters import Duration, Name, Params
 from cronlite.cli.references import last_run, run_named, schedule_id
-from cronlite.cli.runs import shown, since, the_query
+from cronlite.cli.runs import called, shown, since, the_query
 from cronlite.cli.schedules import as_json, refs
 from cronlite.cli.session import Session, handler_names, limit_names, pass_session, run_ids
 from cronlite.cli.several import each
@@ -144,7 +144,7 @@ def _queued(cron: Cronlite, handle: Handle, wait: bool, as_json: bool) -> None:
     if as_json:
         render.print_json(documents.run(run))
     elif wait:
-        say(shown(run, cron.now()))
+        say(shown(cron, run))
     else:
         say(f"queued {run.id}{_waits_for(run, cron.now())}")
     if wait and run.state != runs.SUCCEEDED:
@@ -206,7 +206,7 @@ def retry(session: Session, /, refs: Sequence[str], failed: bool, wait: bool, **
         refused = True
     ended = [handle.wait() for handle in handles] if wait else []
     for run in ended:
-        say(f"{run.id} {run.state}{f': {outcome}' if (outcome := labels.outcome(run)) else ''}")
+        say(f"{called(cron, run)} {run.state}{f': {outcome}' if (outcome := labels.outcome(run)) else ''}")
     if refused or any(run.state != runs.SUCCEEDED for run in ended):
         raise click.exceptions.Exit(1)
 

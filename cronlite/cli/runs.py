@@ -124,7 +124,7 @@ def _how_many(cron: Cronlite, query: RunQuery, limit: int) -> str:
     return f"{limit} are shown, and there may be more"
 
 
-_COLUMNS = [Column("run", 18, middle=True), Column("state"), Column("due"), Column("outcome", 12)]
+_COLUMNS = [Column("run", 18, middle=True), Column("state"), Column("due", brief=True), Column("outcome", 12)]
 _COLUMNS += [Column("does", 12), Column("took", right=True), Column("user", 6)]
 
 
@@ -135,7 +135,7 @@ def _rows(cron: Cronlite, found: Iterable[Run], now: datetime) -> Iterator[list[
         names |= _names(cron, {run.schedule for run in page if run.schedule} - names.keys())
         yield [
             [
-                _called(run, names),
+                _called(run.id, run.schedule, names),
                 "waiting" if run.id in waits else labels.state(run),
                 render.when(run.due_at, now),
                 waits.get(run.id) or labels.outcome(run),
@@ -153,12 +153,17 @@ def _names(cron: Cronlite, ids: Iterable[str]) -> dict[str, str]:
     return {each["_id"]: each["name"] for each in stored if each and isinstance(each.get("name"), str)}
 
 
-def _called(run: Run, names: Mapping[str, str]) -> str:
+def called(cron: Cronlite, run: Run) -> str:
+    """Return what lists call a run."""
+    return _called(run.id, run.schedule, _names(cron, [run.schedule] if run.schedule else []))
+
+
+def _called(id_: str, schedule: str | None, names: Mapping[str, str]) -> str:
     """Show a run's id with its schedule's name in the place of the id, or before it; the commands take both."""
-    if run.schedule is None or run.schedule not in names:
-        return run.id
-    name = labels.called(names[run.schedule], run.schedule)
-    return f"{name}@{run.id.removeprefix(f'{run.schedule}@')}"
+    if schedule is None or schedule not in names or not id_:
+        return id_
+    name = labels.called(names[schedule], schedule)
+    return f"{name}@{id_.removeprefix(f'{schedule}@')}"
 
 
 @click.command()
@@ -179,14 +184,14 @@ def log(session: Session, ref: str, as_json: bool, follow: bool) -> None:
     if as_json:
         render.print_json(documents.run(run))
     else:
-        say(shown(run, session.cron.now(), without_output=follow))
+        say(shown(session.cron, run, without_output=follow))
 
 
 def _followed(cron: Cronlite, run: Run, *, silently: bool) -> Run:
     """Print what a run prints until it has ended; return it as it is then."""
     follower, line_ended = Follower(cron, run.id), True
     if run.state in runs.AT_WORK:
-        render.note(f"run {run.id} is {run.state}; what it prints follows")
+        render.note(f"run {called(cron, run)} is {run.state}; what it prints follows")
     while True:
         run, printed = follower.look()
         if printed and not silently:
@@ -212,26 +217,32 @@ def _run_of(cron: Cronlite, ref: str) -> Run:
     return last
 
 
-def shown(run: Run, now: datetime, *, without_output: bool = False) -> str:
+def shown(cron: Cronlite, run: Run, *, without_output: bool = False) -> str:
     """Show all of a run: attempts, times, result, error and output."""
+    now = cron.now()
+    names = _names(cron, [run.schedule] if run.schedule else [])
+    called = names.get(run.schedule or "", "")
     attempts = [str(run.attempt or "none yet")]
     if run.retries:
         attempts.append(f"{run.failures} failed of at most {run.retries + 1}")
     if run.crashes:
         attempts.append(f"{run.crashes} cut off by a dead daemon")
     rows = [
-        ("run", render.one_line(run.id)),
+        ("run", render.one_line(_called(run.id, run.schedule, names))),
+        ("id", render.one_line(run.id) if called else ""),
         ("state", labels.state(run)),
         ("reason", render.one_line(run.reason or "")),
         ("handler", run.handler),
         ("params", render.json_text(run.params, indent=None)),
         ("user", render.one_line(run.user)),
-        ("schedule", render.one_line(run.schedule or "")),
+        ("schedule", render.one_line(f"{called} ({run.schedule})" if called else run.schedule or "")),
+        ("backfill", render.one_line(run.backfill or "")),
+        ("freeze", render.one_line(run.freeze or "")),
         ("queue", "" if run.queue == runs.DEFAULT_QUEUE else run.queue),
         ("limit", run.limit or ""),
         ("priority", "" if run.priority == DEFAULT_PRIORITY else str(run.priority)),
         ("key", render.one_line(run.key or "")),
-        ("retry of", render.one_line(run.retry_of or "")),
+        ("retry of", render.one_line(_called(run.retry_of or "", run.schedule, names))),
         ("due", render.dated(run.due_at, now)),
         ("deadline", render.dated(run.deadline_at, now)),
         ("queued", render.dated(run.queued_at, now)),

@@ -73,8 +73,8 @@ def list_(
     nobody.tell(cron)
 
 
-_COLUMNS = [Column("schedule", 12, middle=True), Column("last"), Column(""), Column("next"), Column("does", 12)]
-_COLUMNS += [Column("when", 10), Column("user", 6), Column("tags", 6)]
+_COLUMNS = [Column("schedule", 12, middle=True), Column("last"), Column(""), Column("next", 15, brief=True)]
+_COLUMNS += [Column("does", 12), Column("when", 10), Column("user", 6), Column("tags", 6)]
 
 
 def _rows(cron: Cronlite, schedules: Iterable[Schedule], now: datetime, frozen: Frozen) -> Iterator[list[list[str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from cronlite.client.actors import actor_of
 from cronlite.client.arguments import coming, text
 from cronlite.client.opened import Opened
 from cronlite.daemon.holds import hold_queued
-from cronlite.documents import freezes, ids
+from cronlite.documents import freezes
 from cronlite.documents.changes import Actor
 from cronlite.documents.freezes import Freeze, Then
 from cronlite.errors import Conflict, Fault, InvalidInput, NotFound, shown
@@ -88,7 +89,7 @@ class Freezes:
         now = self._opened.now()
         by = actor_of(actor)
         return Freeze(
-            id=ids.new_id(),
+            id=secrets.token_hex(5),
             from_at=now if start is None else coming(now - SOON, start, "start"),
             until_at=None if until is None else coming(now, until, "until"),
             reason=reason,

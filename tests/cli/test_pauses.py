@@ -19,7 +19,7 @@ def test_a_pause_with_an_end_is_told_wherever_the_schedule_is(typed: Typed) -> N
     [coming, *_] = typed.json("next")
     assert coming["at"] >= listed["paused_until"]
     assert typed.json("status", code=1)["paused"] == 1
-    assert ["paused", "1", "schedules"] in [line.split() for line in typed("status", code=1).stdout.splitlines()]
+    assert ["paused", "1", "schedule"] in [line.split() for line in typed("status", code=1).stdout.splitlines()]
     assert typed.json("why", "often", "--at", "now")["verdict"] in ("paused", "not_due", "not_active")
     assert (len(typed.json("list", "--disabled")), typed.json("list", "--enabled")) == (1, [])
 

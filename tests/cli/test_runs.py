@@ -175,3 +175,21 @@ def test_cancel_and_retry_refuse_what_they_cannot_do(typed: Typed) -> None:
 def test_every_state_can_be_asked_for(typed: Typed) -> None:
     for state in STATES:
         typed("runs", "--state", state)
+
+
+def test_a_run_is_called_the_same_wherever_it_is_told_of(typed: Typed, cron: Cronlite) -> None:
+    schedule = cron.schedule(name="nightly", handler="double", cron="0 3 * * *")
+    typed("trigger", "nightly")
+    [run] = cron.runs()
+    called = f"nightly@{run.id}"
+    assert called in typed("runs").stdout
+    told = typed("log", called).stdout
+    assert [line.split()[:2] for line in told.splitlines() if line.startswith(("run ", "id ", "schedule "))] == [
+        ["run", called],
+        ["id", run.id],
+        ["schedule", "nightly"],
+    ]
+    assert f"nightly ({schedule.id})" in told
+    typed("cancel", called)
+    again = typed("retry", called).stdout.split()[1].rstrip(",")
+    assert f"retry of  {called}" in typed("log", again).stdout
