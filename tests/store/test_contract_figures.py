@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
+
+import pytest
 
 from cronlite.documents.runs import SUCCEEDED
+from cronlite.store import open_store
 from cronlite.store.contract import ClaimQuery, RunQuery, Store
+from cronlite.store.sqlite import connection, opening
 from tests.store.samples import LANE, NOW, a_foreign_schedule, a_run, a_running, a_schedule, add
 
 SECOND = timedelta(seconds=1)
@@ -43,3 +51,24 @@ def test_a_run_keeps_the_trace_of_whoever_asked_and_no_other_text(store: Store) 
         "none": None,
     }
     assert {run.traceparent for run in store.claim_runs("d1", ClaimQuery(["extract"], NOW, 9))} == {trace, None}
+
+
+def test_a_backlog_is_counted_while_others_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(f"sqlite:{tmp_path / 'cronlite.db'}")
+    add(store, a_run("queued"))
+    goes_on, begun, open_database = threading.Event(), threading.Event(), opening.open_database
+
+    def slow(path: Path | None) -> sqlite3.Connection:
+        begun.set()
+        assert goes_on.wait(60)
+        return open_database(path)
+
+    monkeypatch.setattr(connection, "open_database", slow)
+    with ThreadPoolExecutor(1) as pool:
+        counted = pool.submit(store.backlog)
+        assert begun.wait(60)
+        add(store, a_run("meanwhile"))
+        assert not counted.done()
+        goes_on.set()
+        assert counted.result(60)["default"].runs == 2
+    store.close()
