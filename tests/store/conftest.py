@@ -107,15 +107,15 @@ def mongomock_client() -> Any:
     return mongomock.MongoClient()
 
 
-def _without_sort(add_update: Callable[..., Any]) -> Callable[..., Any]:
-    def add(builder: Any, *args: Any, sort: None = None, **options: Any) -> Any:
+def _without_order(add_update: Callable[..., Any]) -> Callable[..., Any]:
+    def add(builder: Any, *args: Any, sort: None = None, hint: object = None, **options: Any) -> Any:
         return add_update(builder, *args, **options)
 
     return add
 
 
 _Bulk: Any = mongomock.collection.BulkOperationBuilder
-_Bulk.add_update = _without_sort(_Bulk.add_update)
+_Bulk.add_update = _without_order(_Bulk.add_update)
 # Samples of a fixed day would expire one day; the real server of the tests deletes nothing by itself, either.
 mongomock.store.CollectionStore._remove_expired_documents = lambda _: None  # type: ignore[method-assign]
 # It refuses unicode_decode_error_handler, which means nothing to documents that were never BSON.
