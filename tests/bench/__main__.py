@@ -25,8 +25,10 @@ from tests.bench import (
     machine,
     metrics,
     peers,
+    processes,
     profiled,
     punctual,
+    queue,
     safety,
     scale,
     sharing,
@@ -34,6 +36,7 @@ from tests.bench import (
     sqlite,
     start,
 )
+from tests.bench.peers import queues
 from tests.bench.rows import Row, table
 from tests.bench.setting import FULL, QUICK, Setting, Sizes, say
 from tests.services import MissingService, ServiceFailed
@@ -47,6 +50,8 @@ BENCHMARKS: Mapping[str, Callable[[Setting], list[Row]]] = {
     "punctual": punctual.measure,
     "idle": idle.measure,
     "sharing": sharing.measure,
+    "processes": processes.measure,
+    "queue": queue.measure,
     "fairness": fairness.measure,
     "sqlite": sqlite.measure,
     "start": start.measure,
@@ -84,6 +89,9 @@ def report(setting: Setting, names: Sequence[str], given: argparse.Namespace) ->
     if given.peers and set(names) & set(WITH_PEERS):
         say("installing the peers")
         setting.peers, versions = peers.install(setting.folder)
+    if given.peers and "queue" in names:
+        say("installing the other queues")
+        setting.queues, versions["queues"] = queues.install(setting.folder)
     told, begun = machine.described(setting.server, versions), time.monotonic()
     rows, failed = measured(setting, names)
     told["took"] = f"{time.monotonic() - begun:.0f} s, load at the end {machine.load()}"
@@ -132,7 +140,7 @@ def _sizes(given: argparse.Namespace) -> Sizes:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller sizes and one of each, in about two minutes")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes and one of each, in three minutes")
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
     parser.add_argument("--repeats", type=int, help="how often to measure each; the table shows medians")
     parser.add_argument("--ticks", type=int, help="how many ticks the benchmark 'punctual' has")

@@ -22,6 +22,23 @@ def resident_mb(field: str = "VmRSS", pid: int | str = "self") -> float:
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(f"{field}:")) / 1024
 
 
+def resident_mb_of_tree(pid: int) -> float:
+    """Return the resident memory in MB of a process and of all that it started, each as if it shared nothing."""
+    parents: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        parents.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    total, left = 0.0, [pid]
+    while left:
+        one = left.pop()
+        total += resident_mb(pid=one)
+        left += parents.get(one, [])
+    return total
+
+
 def forget_peak() -> None:
     """Let the peak of this process begin anew (proc(5), clear_refs), where that is allowed."""
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.bench.peers import Peer
+from tests.bench.peers.queues import Queues
 from tests.services.mongod import Mongod
 
 T = TypeVar("T")
@@ -42,6 +43,8 @@ class Sizes:
     expired: int = 700_000
     waiting: int = 300_000
     listed: int = 100_000
+    asked_of_queue: int = 5_000
+    computing: int = 200
 
 
 FULL = Sizes()
@@ -65,6 +68,8 @@ QUICK = Sizes(
     expired=5_000,
     waiting=10_000,
     listed=10_000,
+    asked_of_queue=500,
+    computing=40,
 )
 
 
@@ -76,6 +81,7 @@ class Setting:
     folder: Path
     sizes: Sizes = FULL
     peers: Sequence[Peer] = ()
+    queues: Queues | None = None
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _known: dict[str, Any] = field(default_factory=dict)
 

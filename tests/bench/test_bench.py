@@ -41,6 +41,8 @@ TINY = replace(
     expired=50,
     waiting=200,
     listed=50,
+    asked_of_queue=20,
+    computing=8,
 )
 
 
@@ -125,7 +127,7 @@ def test_a_peer_that_cannot_be_installed_is_left_out_by_name(tmp_path: Path, mon
     def refuse(*_: object) -> None:
         raise CannotInstall("no network")
 
-    monkeypatch.setattr("tests.bench.peers._run", refuse)
+    monkeypatch.setattr("tests.bench.peers.run_installer", refuse)
     monkeypatch.setattr("shutil.which", lambda _: None)
     peers, told = install(tmp_path)
     assert peers == []

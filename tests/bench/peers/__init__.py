@@ -40,7 +40,9 @@ class Agenda:
         if not (shutil.which("node") and shutil.which("npm")):
             raise CannotInstall("there is no node and npm")
         (self._folder / "package.json").write_text('{"private": true, "type": "module"}')
-        _run(["npm", "install", "--no-audit", "--no-fund", "agenda@6", "@agendajs/mongo-backend"], self._folder)
+        run_installer(
+            ["npm", "install", "--no-audit", "--no-fund", "agenda@6", "@agendajs/mongo-backend"], self._folder
+        )
         shutil.copy(HERE / "agenda_side.mjs", self._folder)
         told = json.loads((self._folder / "node_modules" / "agenda" / "package.json").read_text())
         node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
@@ -65,9 +67,9 @@ class APScheduler:
     def __init__(self, folder: Path) -> None:
         venv = folder / "apscheduler"
         self._python = venv / "bin" / "python"
-        _run([sys.executable, "-m", "venv", venv], folder)
+        run_installer([sys.executable, "-m", "venv", venv], folder)
         quiet = ["--quiet", "--no-input", "--disable-pip-version-check"]
-        _run([self._python, "-m", "pip", *quiet, "install", "apscheduler==3.11.*", "pymongo"], folder)
+        run_installer([self._python, "-m", "pip", *quiet, "install", "apscheduler==3.11.*", "pymongo"], folder)
         ask = "from importlib.metadata import version; print(version('apscheduler'))"
         self.version = subprocess.run(
             [self._python, "-c", ask], capture_output=True, text=True, check=True
@@ -117,7 +119,8 @@ def install(folder: Path) -> tuple[list[Peer], dict[str, str]]:
     return found, told
 
 
-def _run(command: Sequence[str | Path], folder: Path) -> None:
+def run_installer(command: Sequence[str | Path], folder: Path) -> None:
+    """Run a command that may take a while. Raises CannotInstall with its last words."""
     try:
         subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
     except subprocess.CalledProcessError as failed:
