@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from cronlite.client import runs as requests
@@ -30,6 +33,8 @@ class Enqueued:
 
     handles: list[Handle | None] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    broken: StoreError | None = None
+    """What ended it, where the store failed in the middle: what came behind was not tried."""
 
     @property
     def queued(self) -> list[Handle]:
@@ -47,25 +52,46 @@ def enqueue_many(
     if isinstance(calls, (str, bytes, Mapping)):
         raise InvalidInput(Fault("calls", calls, "is no list of calls", 'give some like {"handler": "extract"}'))
     told = Enqueued()
-    broken: StoreError | None = None
-    for batch in batches(calls, BATCH):
-        first = len(told.handles)
-        told.handles += [None] * len(batch)
-        made = dict(_made(make, batch, first, told.refused))
-        if dry_run:
-            continue
-        try:
-            if broken:
-                raise broken
-            _queue(opened, made, told)
-        except StoreError as error:
-            if not any(told.handles):
-                raise
-            broken = error  # what comes behind is not tried: it may take as long to fail, each time
-            told.refused += [Refused(place, error) for place in made if told.handles[place] is None]
-        wake()
+    with ThreadPoolExecutor(1, "cronlite-enqueue") as writer:  # which has no thread before there is a second thousand
+        writing: Future[None] | None = None
+        for batch in batches(calls, BATCH):
+            first = len(told.handles)
+            told.handles += [None] * len(batch)
+            made = dict(_made(make, batch, first, told.refused))
+            if writing:
+                writing.result()
+            if dry_run:
+                continue
+            writing = _begun(partial(_write, opened, made, told, wake), writer if len(batch) == BATCH else None)
+        if writing:
+            writing.result()
     told.refused.sort(key=lambda refused: refused.place)
     return told
+
+
+def _begun(write: Callable[[], None], writer: ThreadPoolExecutor | None) -> Future[None]:
+    """Let a writer write a thousand while the next is made; without one, it is written here."""
+    if writer:
+        with suppress(RuntimeError):  # no thread is granted
+            return writer.submit(write)
+    done = Future[None]()
+    write()
+    done.set_result(None)
+    return done
+
+
+def _write(opened: Opened, made: Mapping[int, Run], told: Enqueued, wake: Callable[[], None]) -> None:
+    """Queue a thousand, unless the store has failed before: it may take as long to fail, each time."""
+    try:
+        if told.broken:
+            raise told.broken
+        _queue(opened, made, told)
+    except StoreError as error:
+        if not any(told.handles):
+            raise
+        told.broken = error
+        told.refused += [Refused(place, error) for place in made if told.handles[place] is None]
+    wake()
 
 
 def _made(

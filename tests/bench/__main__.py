@@ -22,6 +22,7 @@ from tests.bench import (
     expressions,
     fairness,
     idle,
+    limits,
     machine,
     metrics,
     peers,
@@ -59,6 +60,7 @@ BENCHMARKS: Mapping[str, Callable[[Setting], list[Row]]] = {
     "safety": safety.measure,
     "alarms": alarms.measure,
     "metrics": metrics.measure,
+    "limits": limits.measure,
 }
 WITH_PEERS = ("burst", "idle", "sqlite")
 # A cache as on a small server: that of the tests is smaller, and the default would take half of this machine.

@@ -40,6 +40,10 @@ class Expected:
     ends: Collection[str] = frozenset({"succeeded"})
     lanes: Collection[str] = ()
     """Schedules of which no two runs may be at work at once: their overlap forbids it, and no lease was lost."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """How many runs of each limit may be at work at once; their handlers end in good order, or with their process."""
+    out_of_order: timedelta | None = None
+    """How much later than another a run may start that has come out of the queue behind it, where that is looked at."""
     logs_are_whole: bool = True
     """Whether no daemon was killed, which can cost the line about what it had just done."""
     paused: bool = False
@@ -87,6 +91,8 @@ def check(expected: Expected, journal: Sequence[Line], evidence: Evidence, logs:
         _attempts_only_rise(expected, journal, evidence),
         _one_recorded_result(journal, evidence),
         _never_over_itself(expected, journal),
+        _never_over_a_limit(expected, journal, evidence),
+        _in_the_order_of_waiting(expected, evidence),
         _every_event_has_a_line(expected, evidence, logs),
         _nothing_unexpected_in_the_logs(expected, logs),
     ):
@@ -190,20 +196,64 @@ def _one_recorded_result(journal: Sequence[Line], evidence: Evidence) -> Iterato
 
 
 def _never_over_itself(expected: Expected, journal: Sequence[Line]) -> Iterator[str]:
-    pids_ended = _last_sign_of(journal)
     spans: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
+    for begin, end, run in _spans(journal):
+        spans[run.partition("@")[0]].append((begin, end, run))
+    for schedule in expected.lanes:
+        for (_, end, one), (begin, _, other) in pairwise(sorted(spans[schedule])):
+            if begin < end:
+                yield f"two runs of {schedule} were at work at once: {one} and {other}"
+
+
+def _never_over_a_limit(expected: Expected, journal: Sequence[Line], evidence: Evidence) -> Iterator[str]:
+    """Count, at each start and end, what is at work under each limit."""
+    turns = [
+        turn
+        for begin, end, run in _spans(journal)
+        for turn in ((begin, 1, run), (end, -1, run))
+        if evidence.runs.get(run, {}).get("limit") in expected.limits
+    ]
+    at_work: dict[str, set[str]] = defaultdict(set)
+    for _, step, run in sorted(turns):  # of one instant, what ends comes first
+        limit = evidence.runs[run]["limit"]
+        (at_work[limit].add if step > 0 else at_work[limit].discard)(run)
+        if len(at_work[limit]) > expected.limits[limit]:
+            yield f"{len(at_work[limit])} runs of limit {limit} were at work at once: {sorted(at_work[limit])}"
+
+
+def _in_the_order_of_waiting(expected: Expected, evidence: Evidence) -> Iterator[str]:
+    """Look for runs that were overtaken by one that came later, by the instants that priorities make of theirs."""
+    if expected.out_of_order is None:
+        return
+    calm = [
+        run
+        for run in evidence.runs.values()
+        if run.get("attempt") == 1 and not _number(run.get("crashes")) and {"run_at", "started_at"} <= run.keys()
+    ]
+    for run in calm:
+        for other in calm:
+            was_there = run["queued_at"] <= other["queued_at"]
+            late = run["started_at"] - other["started_at"]
+            if was_there and late > expected.out_of_order and _effective(run) < _effective(other):
+                yield f"run {run['_id']} was overtaken by {other['_id']}, and started {late} later"
+
+
+def _effective(run: Document) -> datetime:
+    instant: datetime = run["run_at"] - (_number(run.get("priority", 5)) - 5) * MINUTE
+    return instant
+
+
+def _spans(journal: Sequence[Line]) -> Iterator[tuple[float, float, str]]:
+    """Yield from when to when each attempt was at work: to its end, or to the last sign of the process it died with."""
+    pids_ended = _last_sign_of(journal)
     open_: dict[tuple[str, int], Line] = {}
     for line in journal:
         if line.event == "start":
             open_[line.run, line.attempt] = line
         elif began := open_.pop((line.run, line.attempt), None):
-            spans[line.run.partition("@")[0]].append((began.at, line.at, line.run))
-    for began in open_.values():  # died in the handler
-        spans[began.run.partition("@")[0]].append((began.at, max(began.at, pids_ended[began.pid]), began.run))
-    for schedule in expected.lanes:
-        for (_, end, one), (begin, _, other) in pairwise(sorted(spans[schedule])):
-            if begin < end:
-                yield f"two runs of {schedule} were at work at once: {one} and {other}"
+            yield began.at, line.at, line.run
+    for began in open_.values():
+        yield began.at, max(began.at, pids_ended[began.pid]), began.run
 
 
 def _last_sign_of(journal: Sequence[Line]) -> dict[int, float]:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from cronlite.documents import limits
 from tests.faults import report, rounds
 from tests.faults.fleet import Fleet
 from tests.faults.proxy import Proxy
@@ -118,6 +119,9 @@ def fill(fleet: Fleet) -> None:
     fleet.schedule(10, overlap="wait", params={"action": "sleep", "seconds": 0.1})
     fleet.schedule(5, params={"action": "fail", "times": 2}, retries=1_000, retry_delay_seconds=0)
     fleet.schedule(5, params={"action": "sleep", "seconds": 0.3}, handler="test")
+    with fleet.store() as store:
+        store.set_limit(limits.new("api", 2, store.now()))
+    fleet.schedule(4, limit="api", params={"action": "sleep", "seconds": 0.05})
 
 
 def main() -> None:

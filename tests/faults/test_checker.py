@@ -61,6 +61,22 @@ def add(case: Case, *lines: tuple[str, int, int, str, float], **on_record: Any) 
     case.run.update(on_record)
 
 
+def at_once(case: Case, **fields: Any) -> None:
+    """Let both runs be at work at once, under a limit of one."""
+    case.expected = replace(case.expected, lanes=(), limits={"api": 1})
+    case.lines[1] = case.lines[1]._replace(at=101.2)
+    for run in case.evidence.runs.values():
+        run.update(fields)
+
+
+def overtaken(case: Case, priority: int) -> None:
+    """Let the first run start after the second, which has come five minutes later."""
+    case.expected = replace(case.expected, out_of_order=timedelta(minutes=1))
+    for n, run in enumerate(case.evidence.runs.values()):
+        run.update(queued_at=FIRST, run_at=FIRST + 5 * n * MINUTE, started_at=FIRST + (10 - 5 * n) * MINUTE)
+    case.evidence.runs[NEXT].update(priority=priority)
+
+
 BREACHES: dict[str, tuple[Callable[[Case], Any], str]] = {
     "a run is missing": (lambda case: case.evidence.runs.pop(NEXT), "is missing"),
     "a run never ended": (lambda case: case.run.update(state="queued"), "never ended"),
@@ -93,6 +109,11 @@ BREACHES: dict[str, tuple[Callable[[Case], Any], str]] = {
         lambda case: case.lines.__setitem__(1, case.lines[1]._replace(at=101.2)),
         "were at work at once",
     ),
+    "one more than a limit allows": (
+        lambda case: at_once(case, limit="api"),
+        "2 runs of limit api were at work at once",
+    ),
+    "overtaken by a lower priority": (lambda case: overtaken(case, 6), "was overtaken by"),
     "a take-over without a line": (lambda case: case.run.update(crashes=1), "1 take-overs on record and 0 in the logs"),
     "a failure without a line": (lambda case: case.run.update(failures=1), "1 failures on record and 0 in the logs"),
     "a line without a skip": (lambda case: case.logs.append(f"run {RUN} skipped: x"), "0 skips on record and 1"),
@@ -107,6 +128,13 @@ def test_a_broken_promise_is_seen(case: Case, breach: str) -> None:
     break_it, told = BREACHES[breach]
     break_it(case)
     assert told in case.verdict()
+
+
+def test_what_a_limit_and_the_priorities_allow_is_found_sound(case: Case) -> None:
+    at_once(case, limit="another")
+    assert case.verdict().startswith("ok")
+    overtaken(case, priority=5 + 6)  # six minutes earlier
+    assert case.verdict().startswith("ok")
 
 
 def test_a_crash_on_record_and_in_the_log_is_a_cause(case: Case) -> None:

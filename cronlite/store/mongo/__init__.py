@@ -19,7 +19,7 @@ from cronlite.store.mongo.connection import connect
 from cronlite.store.mongo.daemons import Daemons
 from cronlite.store.mongo.failures import translated
 from cronlite.store.mongo.freezes import Freezes
-from cronlite.store.mongo.indexes import DUE, INDEXES, OF_ENABLED, PAUSED, build, built_as, leftovers
+from cronlite.store.mongo.indexes import CLAIM, DUE, INDEXES, OF_ENABLED, PAUSED, TURNS, build, built_as, leftovers
 from cronlite.store.mongo.lanes import Lanes
 from cronlite.store.mongo.runs import Runs
 from cronlite.store.mongo.schedules import Schedules
@@ -61,8 +61,9 @@ class MongoStore(Schedules, Changes, Freezes, Backfills, Ticks, Runs, Lanes, Vie
                     complaint = build(index, collection)
                     if complaint is not None:
                         complaints.append(complaint)
-        present = list(self._schedules.list_indexes())
-        built = {index.name: built_as(index, present) for index in (DUE, PAUSED, *OF_ENABLED.values())}
+        present = [*self._schedules.list_indexes(), *self._runs.list_indexes()]
+        hinted = (DUE, PAUSED, *OF_ENABLED.values(), CLAIM, TURNS)
+        built = {index.name: built_as(index, present) for index in hinted}
         self._hints = {name: built_name for name, built_name in built.items() if built_name}
         self._crowded.clear()
         return complaints

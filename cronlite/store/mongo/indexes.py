@@ -57,6 +57,22 @@ PAUSED = Index(
     "each tick reads all schedules that are paused",
     {"partialFilterExpression": {"paused_until": {"$exists": True}}},
 )
+# The state comes first, though it is the same in all of an index, so that counting needs no document; then the lot,
+# so that nobody reads past the runs that wait for a limit. Those that wait for their lane are in it under null.
+CLAIM = Index(
+    "runs",
+    "cronlite_claim_lots",
+    _up("state", "lot", "handler", "run_at", "_id"),
+    _SLOW,
+    {"partialFilterExpression": {"state": QUEUED}},
+)
+TURNS = Index(
+    "runs",
+    "cronlite_turns_lots",
+    _up("state", "user", "lot", "handler", "run_at", "_id"),
+    _SLOW,
+    {"partialFilterExpression": {"state": QUEUED}},
+)
 # Two indexes never share their keys: MongoDB before 5.0 allows that not even to partial ones.
 INDEXES = (
     DUE,
@@ -75,22 +91,8 @@ INDEXES = (
     # schedules, with the others of those that are not paused.
     *(Index("schedules", f"cronlite_{name}", _up(name), "each tick reads all schedules") for name in EXPRESSIONS),
     *OF_ENABLED.values(),
-    # The state comes first, though it is the same in all of an index, so that counting needs no document; then the lot,
-    # so that nobody reads past the runs that wait for a limit. Those that wait for their lane are in it under null.
-    Index(
-        "runs",
-        "cronlite_claim_lots",
-        _up("state", "lot", "handler", "run_at", "_id"),
-        _SLOW,
-        {"partialFilterExpression": {"state": QUEUED}},
-    ),
-    Index(
-        "runs",
-        "cronlite_turns_lots",
-        _up("state", "user", "lot", "handler", "run_at", "_id"),
-        _SLOW,
-        {"partialFilterExpression": {"state": QUEUED}},
-    ),
+    CLAIM,
+    TURNS,
     Index(
         "runs",
         "cronlite_lane",

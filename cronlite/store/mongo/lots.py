@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from heapq import merge
+from itertools import islice
 from typing import Any
+
+from pymongo.errors import OperationFailure
 
 from cronlite.documents import limits
 from cronlite.documents.limits import Slot, Slots
 from cronlite.documents.runs import QUEUED
 from cronlite.documents.schedules import Document
 from cronlite.store.contract import ClaimQuery
+from cronlite.store.mongo.failures import BAD_VALUE
+from cronlite.store.mongo.indexes import CLAIM, TURNS, Index
 from cronlite.store.mongo.limits import Limits
 from cronlite.store.turns import in_turns, share, some
 
@@ -27,7 +31,7 @@ class Lots(Limits):
         """Find what is ready and comes next; of several users, as many of each, in turns. Return the slots to take."""
         slots = Slots(self._free_slots)
         if "_id" in ready:
-            found: Iterable[Document] = self._runs.find(ready).sort(_ORDER).limit(limit)
+            found: Iterable[Document] = self._runs.find(ready).sort(_ORDER).limit(limit)  # by their ids
             return self._with_slots(found, limit, slots)
         lots = self._open_lots(slots, query.limited)
         oldest, taken = self._with_slots(self._in_turns(ready, limit, query.users, lots), limit, slots)
@@ -49,22 +53,36 @@ class Lots(Limits):
         return [lot for lot in lots if (name := limits.limit_of(lot)) is None or slots.left(name) != 0]
 
     def _of_lot(self, ready: Document, lot: str | None, limit: int) -> Iterator[Document]:
-        return iter(self._runs.find({**ready, "lot": lot}).sort(_ORDER).limit(limit))
+        return self._in_order({**ready, "lot": lot}, CLAIM, limit)
 
     def _in_turns(
         self, ready: Document, limit: int, users: Sequence[str], lots: Sequence[str | None]
     ) -> list[Document]:
-        if not users or not lots:
-            return []
-        cut: list[Document] = [{"$sort": dict(_ORDER)}, {"$limit": share(limit, users)}]
-        first, *others = ([{"$match": {**ready, "user": user, "lot": lot}}, *cut] for user in users for lot in lots)
-        unions: list[Document] = [
-            {"$unionWith": {"coll": self._runs.name, "pipeline": pipeline}} for pipeline in others
-        ]
-        of_each: dict[str, list[Document]] = defaultdict(list)
-        for document in self._runs.aggregate([*first, *unions]):
-            of_each[document["user"]].append(document)
-        return in_turns([sorted(of_each[user], key=_place) for user in users], len(users) * share(limit, users))
+        size = share(limit, users) if users else 0
+        of_each = []
+        for user in users:
+            parts = (self._in_order({**ready, "user": user, "lot": lot}, TURNS, size) for lot in lots)
+            of_each.append(list(islice(merge(*parts, key=_place), size)))
+        return in_turns(of_each, size * len(users))
+
+    def _in_order(
+        self, query: Document, index: Index, limit: int, wanted: Document | None = None
+    ) -> Iterator[Document]:
+        """Yield queued runs in the order of their instants.
+
+        By the index that is named: to weigh all that might do takes the planner longer than the rest, each time that
+        nothing is found.
+        """
+        found = self._runs.find(query, wanted).sort(_ORDER).limit(limit)
+        if index.name in self._hints:
+            try:
+                yield from found.hint(self._hints[index.name])
+                return
+            except OperationFailure as refused:
+                if refused.code != BAD_VALUE or not self._hints.pop(index.name, None):
+                    raise
+                found = self._runs.find(query, wanted).sort(_ORDER).limit(limit)  # somebody dropped it since
+        yield from found
 
     def _with_slots(
         self, found: Iterable[Document], limit: int, slots: Slots

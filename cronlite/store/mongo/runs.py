@@ -31,6 +31,7 @@ from cronlite.store.mongo.failures import (
     translated,
     translated_search,
 )
+from cronlite.store.mongo.indexes import CLAIM
 from cronlite.store.mongo.lots import Lots
 from cronlite.store.mongo.readable import Readable, abandoned, readable
 from cronlite.store.mongo.run_changes import shows, written_at_once, written_singly
@@ -42,6 +43,7 @@ _log = logger("cronlite.store")
 _BATCH = 1_000  # each is one operation, with a time limit of its own
 # Others may empty the same queue at the same time; whoever loses every race comes back with the next poll.
 _FRUITLESS_ROUNDS = 10
+_MERGED = 200  # scans of an index, by which MongoDB finds the first of several ranges without sorting them
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -231,11 +233,13 @@ class Runs(Readable, Lots, Turns):
     @translated
     def next_run_at(self, handlers: Collection[str]) -> datetime | None:
         timed = {"state": QUEUED, "handler": {"$in": list(handlers)}, "run_at": {"$gt": _EPOCH}}
-        earliest = [
-            self._runs.find_one({**timed, "lot": lot}, {"_id": False, "run_at": True}, sort=[("run_at", 1)])
-            for lot in (None, *self._queued_lots()[:MOST_LOTS])
-        ]
-        return min((at for found in earliest if found and (at := _utc(found["run_at"]))), default=None)
+        run_ats = {"_id": False, "run_at": True}
+        lots = [None, *self._queued_lots()[:MOST_LOTS]]
+        found = (
+            next(self._in_order({**timed, "lot": {"$in": some}}, CLAIM, 1, run_ats), None)
+            for some in batches(lots, max(1, _MERGED // max(1, len(handlers))))
+        )
+        return min((at for earliest in found if earliest and (at := _utc(earliest["run_at"]))), default=None)
 
     @translated
     def owners(self) -> set[str]:
