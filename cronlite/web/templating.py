@@ -110,6 +110,10 @@ def _plainly(value: object) -> str:
     """Say the value of a field, before a change or after it."""
     if value is None or value == "":
         return "none"
+    if isinstance(value, datetime):
+        return instants.second(value)
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
     return value if isinstance(value, str) else json_text(value, indent=None)
 
 

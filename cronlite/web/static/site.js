@@ -18,9 +18,14 @@ function parsed(text) {
   return new DOMParser().parseFromString(text, "text/html");
 }
 
+// Once a form is on its way, the page that it was sent from is no more.
+let leaving = false;
+document.addEventListener("submit", () => { leaving = true; });
+window.addEventListener("pageshow", () => { leaving = false; });
+
 async function refresh() {
   const parts = document.querySelectorAll("[data-live]");
-  if (document.hidden || !parts.length) return;
+  if (document.hidden || leaving || !parts.length) return;
   const answer = await fetch(location.href, { headers: REFRESH, redirect: "error" });
   if (!answer.ok) return;
   const fresh = parsed(await answer.text());
