@@ -26,6 +26,8 @@ from cronlite.web.visit import Visit
 
 log = logger("cronlite.web")
 
+PAGE_SECONDS = 5.0
+"""How long the store may take for a page to look at."""
 _STATIC = "/static/"
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")  # by a proxy on this machine, for somebody elsewhere
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
@@ -91,7 +93,10 @@ class Pages:
                 why = "the site is read-only" if self._read_only else "you may look, and change nothing"
                 return self._refused(request, visitor, 403, f"The form is refused: {why}.")
         try:
-            return page(visit)
+            if request.method == "POST":
+                return page(visit)
+            with self._cron.store.within(PAGE_SECONDS):
+                return page(visit)
         except CronliteError as refused:
             status = next((status for kind, status in _STATUS if isinstance(refused, kind)), 500)
             return self._refused(request, visitor, status, str(refused))

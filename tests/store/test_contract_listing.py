@@ -7,6 +7,7 @@ import pytest
 
 from cronlite.documents import ids
 from cronlite.documents.runs import AT_WORK
+from cronlite.errors import StoreError
 from cronlite.store.contract import RunQuery, ScheduleQuery, Store
 from tests.store.samples import LANE, NOW, OTHER, SECOND, a_run, a_running, a_schedule, add
 
@@ -130,3 +131,14 @@ def test_schedules_are_found_by_their_state_their_ids_and_their_tag(store: Store
     assert found(ids=[]) == []
     assert found(tag='a "b" c') == found(tag="é") == [paused["_id"]]
     assert found(tag="b") == []
+
+
+def test_what_takes_longer_than_it_may_is_given_up(store: Store) -> None:
+    if store.address == "mongomock:":
+        pytest.skip("mongomock knows no time limits")
+    add(store, *(a_run(queued_at=NOW) for _ in range(2_000)))
+    with pytest.raises(StoreError), store.within(0):
+        list(store.runs(RunQuery()))
+    assert len(list(store.runs(RunQuery()))) == 2_000
+    with store.within(60), pytest.raises(StoreError), store.within(0):
+        list(store.runs(RunQuery()))

@@ -12,6 +12,7 @@ A module for each kind of document; `Store` is all of them.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -62,6 +63,9 @@ class Store(Schedules, Changes, Freezes, Backfills, Ticks, Runs, Daemons, Limits
 
     def now(self) -> datetime:
         """Ask the store's clock."""
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Let what this thread asks in that block raise StoreTooSlow, or StoreUnavailable, once it takes so long."""
 
     def watch(self, seconds: float) -> bool:
         """Wait up to `seconds` for a run that somebody queued; tell whether the store can tell at all.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -60,6 +60,9 @@ class Collections:
         self._limits: Collection[Document] = self._database["limits"]
         self._hints: dict[str, str] = {}
         """The names of indexes on schedules that are known to be there, by the names that they have here."""
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        return pymongo.timeout(max(seconds, 0.001))  # which takes 0 for no limit
 
     def answers(self) -> bool:
         """Tell whether the server is there at all, within a second."""

@@ -212,7 +212,7 @@ def _has(text: str) -> Document:
 def _behind(id_: str) -> Document:
     """Return the condition for the ids that sort behind another: a comparison finds those of its own kind only."""
     stored = id_to_store(id_)
-    later = ["bool", "date", "timestamp"] if isinstance(stored, ObjectId) else ["object", "binData", "objectId"]
+    later = ["bool", "date"] if isinstance(stored, ObjectId) else ["object", "binData", "objectId"]
     return {"$or": [{"_id": {"$gt": stored}}, *({"_id": {"$type": kind}} for kind in later)]}
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -12,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cronlite.errors import StoreUnavailable
+from cronlite.errors import StoreTooSlow, StoreUnavailable
 from cronlite.logger import logger
 from cronlite.store.grouping import batches
 from cronlite.store.sqlite.bell import Bell
@@ -24,6 +26,7 @@ from cronlite.when.clock import whole_milliseconds
 log = logger("cronlite.store")
 
 _PAGE = 500
+_INSTRUCTIONS = 10_000  # of SQLite's, between two looks at the clock
 _PAGE_BYTES = 16 * 1024 * 1024
 Rows = list[tuple[Any, ...]]
 
@@ -58,6 +61,7 @@ class Tables:
         self._opener, self._made_in = 0, os.getpid()
         self._forking = False
         self._closed = threading.Event()
+        self._hurry = threading.local()
         self._bell = Bell(self._path) if self._path else None
         _EVERY.add(self)
 
@@ -93,10 +97,37 @@ class Tables:
             self._bell.forget()
             self._made_in = os.getpid()
 
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Let what this thread reads meanwhile raise StoreTooSlow once that has taken so long."""
+        outer: float = getattr(self._hurry, "until", math.inf)
+        self._hurry.until = min(outer, time.monotonic() + seconds)
+        try:
+            yield
+        finally:
+            self._hurry.until = outer
+
     def _read(self, query: str, values: Sequence[Any] = ()) -> Rows:
         """Return all rows of a query at once: an open cursor would hold a snapshot that no write can follow."""
-        with translation(self.address), self._lock:
-            return self._connected().execute(query, values).fetchall()
+        with translation(self.address), self._lock, self._in_time() as connection:
+            return connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def _in_time(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection; where there is a limit, end what takes longer: nobody else here can use it meanwhile."""
+        connection, until = self._connected(), getattr(self._hurry, "until", math.inf)
+        if until == math.inf:
+            yield connection
+            return
+        connection.set_progress_handler(lambda: time.monotonic() > until, _INSTRUCTIONS)
+        try:
+            yield connection
+        except sqlite3.OperationalError as error:
+            if "interrupted" in str(error):
+                raise StoreTooSlow(f"{self.address} took too long; ask for less") from error
+            raise
+        finally:
+            connection.set_progress_handler(None, 0)
 
     def _read_aside(self, query: str, values: Sequence[Any] = ()) -> Rows:
         """Do the same for a query that reads very much, on a connection of its own: no tick or claim waits for it."""
@@ -152,8 +183,8 @@ class Tables:
         """Return all rows of a query, unless they are too large to be in memory together."""
         rows: Rows = []
         room = _PAGE_BYTES
-        with translation(self.address), self._lock:
-            for row in self._connected().execute(query, values):
+        with translation(self.address), self._lock, self._in_time() as connection:
+            for row in connection.execute(query, values):
                 rows.append(row)
                 room -= sum(len(value) for value in row if isinstance(value, (str, bytes)))
                 if room < 0:

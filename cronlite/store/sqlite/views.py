@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,12 +13,10 @@ from typing import Any
 from cronlite.documents.outlines import NAMES, Outline, read
 from cronlite.documents.runs import STATES
 from cronlite.documents.schedules import Document
-from cronlite.errors import StoreTooSlow
 from cronlite.store.contract import RunQuery, Timing
 from cronlite.store.contract.views import LOOK_SECONDS, MAX_TIMINGS
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import Rows
-from cronlite.store.sqlite.failures import translation
 from cronlite.store.sqlite.listing import Listing, apart
 from cronlite.store.sqlite.tables import LISTED, RUNS, SCHEDULES, or_default
 from cronlite.when.clock import MILLISECOND
@@ -28,7 +25,6 @@ _COLUMNS = ("_id", *NAMES)
 _SELECTED = ", ".join(f"runs.{name}" for name in _COLUMNS)
 _READERS = {name: kind.read for name, kind in RUNS.columns.items()}
 _TIMED = ("either_day", "every", "tz", "month", "minute", "hour", "day", "weekday")
-_INSTRUCTIONS = 20_000  # between two looks at the clock: less than a millisecond
 
 
 class Views(Listing):
@@ -76,19 +72,8 @@ class Views(Listing):
         )
 
     def _looked_up(self, query: str, values: Sequence[Any] = ()) -> Rows:
-        """Return all rows of a query, or raise StoreTooSlow: meanwhile nobody else in this process uses the file."""
-        until = time.monotonic() + LOOK_SECONDS
-        with translation(self.address), self._lock:
-            connection = self._connected()
-            connection.set_progress_handler(lambda: time.monotonic() > until, _INSTRUCTIONS)
-            try:
-                return connection.execute(query, values).fetchall()
-            except Exception as error:
-                if "interrupted" in str(error):
-                    raise StoreTooSlow(f"{self.address} took longer than {LOOK_SECONDS:g} s; ask for less") from error
-                raise
-            finally:
-                connection.set_progress_handler(None, 0)
+        with self.within(LOOK_SECONDS):
+            return self._read(query, values)
 
 
 def _outlines(rows: Rows) -> list[Outline]:
