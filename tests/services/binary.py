@@ -108,7 +108,7 @@ def fetch_mongod(name: str = USUAL) -> Binary:
         raise MissingService("no MongoDB: none can be fetched for this platform; set CRONLITE_TEST_MONGO_URI")
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
-        with _alone_in(home.parent), tempfile.TemporaryDirectory(prefix="fetching-", dir=home.parent) as scratch:
+        with alone_in(home.parent), tempfile.TemporaryDirectory(prefix="fetching-", dir=home.parent) as scratch:
             if not home.exists():
                 _unpack(_download(release, Path(scratch)), Path(scratch) / home.name, release)
                 (Path(scratch) / home.name).rename(home)
@@ -118,7 +118,7 @@ def fetch_mongod(name: str = USUAL) -> Binary:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path) -> Iterator[None]:
     """Let the other workers of this test run, and other runs, wait for what one of them fetches."""
     with (folder / "fetching.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

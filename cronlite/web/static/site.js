@@ -76,7 +76,7 @@ function follow(part) {
       shown.hidden = !shown.textContent;
       if (wasAtEnd) shown.scrollTop = shown.scrollHeight;
     });
-    events.addEventListener("end", () => { events.close(); part.removeAttribute("data-keep"); refresh().catch(() => {}); });
+    events.addEventListener("end", () => { events.close(); location.reload(); });
   }
   document.addEventListener("visibilitychange", () => {
     if (document.hidden && events) { events.close(); events = undefined; }
