@@ -81,12 +81,12 @@ def look_ahead(store: Store, first: datetime, minutes: int) -> Ahead:
     kinds = [kind for fields, count in store.timings() if (kind := _kind(fields, count))]
     limited = [schedule for document in bounded if (schedule := _readable(document))]
     last = first + (minutes - 1) * MINUTE
-    idle = [schedule for schedule in limited if not _is_ever_active(schedule, first, last)]
+    idle = [schedule for schedule in limited if schedule.enabled and not _is_ever_active(schedule, first, last)]
     runs = spread([(kind.example.timetable, kind.schedules) for kind in [*kinds, *_less(idle)]], first, minutes)
     for schedule in limited:
         if schedule not in idle:
-            for tick, missing in _inactive(schedule, first, last):
-                runs[(tick - first) // MINUTE] -= missing
+            for tick, count in _corrections(schedule, first, last):
+                runs[(tick - first) // MINUTE] += count
     return Ahead(first, runs, kinds, is_whole=len(bounded) < MOST_BOUNDED)
 
 
@@ -106,6 +106,18 @@ def spread(tables: Iterable[tuple[Timetable, int]], first: datetime, minutes: in
             for offset, count in enumerate(zoned.hour(first + place * MINUTE, min(60, minutes - place))):
                 runs[place + offset] += count
     return runs
+
+
+class _Hour(Counter[tuple[int, ...]]):
+    """How many runs have the same minutes in an hour."""
+
+    def minutes(self) -> list[int]:
+        """Count them by the minute."""
+        counts = [0] * 60
+        for minutes, count in self.items():
+            for minute in minutes:
+                counts[minute] += count
+        return counts
 
 
 class _Zone:
@@ -140,23 +152,19 @@ class _Zone:
         """Return the runs of a wall hour, by minute: of what follows the clock, and of what has fixed times."""
         day = shown.date()
         if day not in self._days:
-            self._days[day] = self._added_up(day, follows=True), self._added_up(day, follows=False)
+            self._days[day] = self._added_up(day)
         following, fixed = self._days[day]
         return following[shown.hour], fixed[shown.hour]
 
-    def _added_up(self, day: date, *, follows: bool) -> Counts:
-        hours: list[Counter[tuple[int, ...]]] = [Counter() for _ in range(24)]
+    def _added_up(self, day: date) -> tuple[Counts, Counts]:
+        following, fixed = [_Hour() for _ in range(24)], [_Hour() for _ in range(24)]
         for table, count in self._tables:
             pattern = table.pattern
-            if pattern.follows_clock is follows and pattern.matches_day(day):
+            if pattern.matches_day(day):
+                hours, minutes = following if pattern.follows_clock else fixed, pattern.minutes
                 for hour in pattern.hours:
-                    hours[hour][pattern.minutes] += count
-        counts = [[0] * 60 for _ in range(24)]
-        for row, by_minutes in zip(counts, hours, strict=True):
-            for minutes, count in by_minutes.items():
-                for minute in minutes:
-                    row[minute] += count
-        return counts
+                    hours[hour][minutes] += count
+        return [hour.minutes() for hour in following], [hour.minutes() for hour in fixed]
 
     def _lead(self, tick: datetime) -> timedelta:
         return clock.wall(tick, self._zone).minute - clock.floor_minute(tick).replace(tzinfo=None)
@@ -188,13 +196,13 @@ def _less(idle: Iterable[Schedule]) -> Iterator[Kind]:
         yield Kind(alike[0], -len(alike))
 
 
-def _inactive(schedule: Schedule, first: datetime, last: datetime) -> Iterator[tuple[datetime, int]]:
-    """Yield the ticks at which a schedule would be due, and how many of its runs its bounds leave out."""
+def _corrections(schedule: Schedule, first: datetime, last: datetime) -> Iterator[tuple[datetime, int]]:
+    """Yield what its bounds, or the end of its pause, take from a minute or add to what was counted of a schedule."""
     for tick in _ticks(schedule.timetable, first, (last - first) // MINUTE + 1):
-        planned = sum(1 for _ in schedule.timetable.instants(tick))
-        made = sum(1 for _ in schedule.instants(tick)) if schedule.is_active(tick) else 0
-        if planned > made:
-            yield tick, planned - made
+        counted = sum(1 for _ in schedule.timetable.instants(tick)) if schedule.enabled else 0
+        made = sum(1 for _ in schedule.instants(tick)) if schedule.is_due(tick) else 0
+        if made != counted:
+            yield tick, made - counted
 
 
 def _ticks(table: Timetable, first: datetime, minutes: int) -> Iterator[datetime]:

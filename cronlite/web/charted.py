@@ -18,7 +18,8 @@ from cronlite.web.charts.strip import STEP, STEPS
 from cronlite.web.visit import Visit
 from cronlite.when.clock import MINUTE, floor_minute
 
-WEEK = 7 * 24 * 60
+DAY = 24 * 60
+WEEK = 7 * DAY
 AGE = timedelta(seconds=10)
 """How old the load ahead may be: all pages, and all who look at them, share it."""
 MOST_RUNS = 1_000
@@ -32,13 +33,19 @@ class Forecasts:
         self._kept: _Kept = WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    def of(self, visit: Visit) -> Ahead:
-        """Return the load from the hour of the visit on. Raises StoreTooSlow."""
+    def forget(self, cron: Cronlite) -> None:
+        """Count anew the next time."""
+        with self._lock:
+            self._kept.pop(cron, None)
+
+    def of(self, visit: Visit, minutes: int) -> Ahead:
+        """Return the load from the hour of the visit on, of at least so many minutes. Raises StoreTooSlow."""
         with self._lock:  # whoever comes meanwhile gets the same
             made_at, ahead = self._kept.get(visit.cron, (None, None))
-            if made_at is None or ahead is None or not timedelta(0) <= visit.now - made_at < AGE:
+            is_old = made_at is None or not timedelta(0) <= visit.now - made_at < AGE
+            if ahead is None or is_old or len(ahead.runs) < minutes + 60:
                 first = visit.now.replace(minute=0, second=0, microsecond=0)
-                ahead = look_ahead(visit.cron.store, first, WEEK + 60)
+                ahead = look_ahead(visit.cron.store, first, minutes + 60)
                 self._kept[visit.cron] = visit.now, ahead
             return ahead
 
@@ -52,7 +59,7 @@ def the_strip(visit: Visit) -> Chart | None:
     since = now - STEPS * STEP
     try:
         tally = visit.cron.store.tally(since, now, STEP)
-        ahead = forecasts.of(visit)
+        ahead = forecasts.of(visit, DAY)
     except StoreTooSlow:
         return None
     skipped = (now - ahead.first) // MINUTE

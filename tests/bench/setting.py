@@ -45,6 +45,8 @@ class Sizes:
     listed: int = 100_000
     asked_of_queue: int = 5_000
     computing: int = 200
+    site_schedules: int = 100_000
+    site_runs: int = 1_000_000
 
 
 FULL = Sizes()
@@ -70,6 +72,8 @@ QUICK = Sizes(
     listed=10_000,
     asked_of_queue=500,
     computing=40,
+    site_schedules=5_000,
+    site_runs=20_000,
 )
 
 

@@ -51,7 +51,7 @@ Measured = Iterator[tuple[str, float, str, float]]
 def _finished(uri: str, setting: Setting) -> Measured:
     """Lists of rare runs among many finished ones, and the pruning of those that have expired."""
     count, expired = setting.sizes.finished, setting.sizes.expired
-    store = _filled(uri, _finished_runs(count, expired))
+    store = filled(uri, _finished_runs(count, expired))
     for what, query in RARE.items():
         yield f"runs {what}, {count:,} kept", _milliseconds(partial(_listed, store, query)), "ms", 1_000
     if isinstance(store, SqliteStore):  # MongoDB does so by itself
@@ -76,7 +76,7 @@ def _lanes(uri: str, setting: Setting) -> Measured:
     """What a beat and the end of a run cost while many others wait for their lanes."""
     count = setting.sizes.waiting
     for lanes in (100, count // 2):  # in each of the latter, one may start and one waits
-        store = _filled(uri, _waiting_runs(count, lanes))
+        store = filled(uri, _waiting_runs(count, lanes))
         where = f"{count:,} waiting in {lanes:,} lanes"
         yield f"a beat's look, {where}", _milliseconds(partial(store.release_lanes, NOW)), "ms", 1_000
         yield f"the next of one lane, {where}", _milliseconds(partial(store.release_lanes, NOW, ["lane7"])), "ms", 100
@@ -87,7 +87,7 @@ def _lanes(uri: str, setting: Setting) -> Measured:
 def _queue(uri: str, setting: Setting) -> Measured:
     """What `cronlite status` takes to count a long queue; no tick does."""
     count = setting.sizes.waiting
-    store = _filled(uri, _queued_runs(count))
+    store = filled(uri, _queued_runs(count))
     yield f"status counts {count:,} queued", _milliseconds(store.count_runs), "ms", 1_000
     store.close()
 
@@ -133,7 +133,8 @@ def _run(number: int, at: datetime, **more: object) -> Run:
     return Run(id=f"{number:024x}", **given)  # type: ignore[arg-type]
 
 
-def _filled(uri: str, new: Iterator[Run]) -> Store:
+def filled(uri: str, new: Iterator[Run]) -> Store:
+    """Store runs, many at a time, in a store of their own, and return it."""
     store = open_store(uri)
     store.prepare()
     for batch in batches(new, _AT_ONCE):

@@ -43,6 +43,8 @@ TINY = replace(
     listed=50,
     asked_of_queue=20,
     computing=8,
+    site_schedules=200,
+    site_runs=500,
 )
 
 

@@ -77,6 +77,8 @@ def test_fixed_times_and_stars_around_a_change_of_the_clock(store: Store, zone: 
 def test_what_is_paused_begins_later_or_ends_is_left_out_to_the_minute(store: Store) -> None:
     for bounds in (
         {"active_from": PLAIN - MINUTE, "enabled": False},
+        {"active_from": PLAIN - MINUTE, "enabled": False, "paused_until": PLAIN + 5 * MINUTE},
+        {"active_from": PLAIN - MINUTE, "enabled": False, "paused_until": PLAIN + timedelta(days=9)},
         {"active_from": PLAIN + 90 * MINUTE},
         {"active_from": PLAIN + timedelta(days=30)},
         {"active_from": PLAIN - MINUTE, "active_until": PLAIN + 45 * MINUTE},

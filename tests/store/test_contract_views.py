@@ -99,14 +99,15 @@ def test_schedules_are_counted_by_when_they_are_due(store: Store) -> None:
     assert [timing.fields.get("either_day") for timing in store.timings() if timing.fields.get("hour") == 3] == [True]
 
 
-def test_schedules_that_begin_later_or_end_are_listed_apart(store: Store) -> None:
+def test_schedules_that_begin_later_or_end_or_are_paused_for_a_time_are_listed_apart(store: Store) -> None:
     always = a_schedule(active_from=NOW - MINUTE)
     later = a_schedule(active_from=NOW + MINUTE)
     ending = a_schedule(active_from=NOW - MINUTE, active_until=NOW + MINUTE)
     ended = a_schedule(active_from=NOW - MINUTE, active_until=NOW - SECOND)
     paused = a_schedule(active_from=NOW + MINUTE, enabled=False)
-    for document in (always, later, ending, ended, paused, a_foreign_schedule()):
+    lifting = a_schedule(active_from=NOW - MINUTE, enabled=False, paused_until=NOW + MINUTE)
+    for document in (always, later, ending, ended, paused, lifting, a_foreign_schedule()):
         store.add_schedule(document)
     listed = {document["_id"] for document in store.not_always_active(NOW, 10)}
-    assert listed == {document["_id"] for document in (later, ending, ended)}
+    assert listed == {document["_id"] for document in (later, ending, ended, lifting)}
     assert len(store.not_always_active(NOW, 2)) == 2

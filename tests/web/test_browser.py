@@ -195,8 +195,8 @@ def test_without_script_each_screen_is_whole_and_its_forms_work(
         for path in screens:
             assert looker.go(path).locator("h1").count() == 1, path
         page = looker.go("/freezes")
-        page.get_by_label("Tag").fill("by-hand")
-        page.get_by_role("button", name="Freeze").click()
+        page.locator("input[name=tag]").fill("by-hand")
+        page.get_by_role("button", name="Freeze", exact=True).click()
         assert any(freeze.tag == "by-hand" for freeze in cron.freezes.list())
         page = looker.go(f"/schedule?id={cron.get('to-pause').id}")
         page.get_by_role("button", name="Run now").click()

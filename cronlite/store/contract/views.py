@@ -36,4 +36,4 @@ class Views(Protocol):
         """Count the enabled schedules by their time fields: at most MAX_TIMINGS kinds of these."""
 
     def not_always_active(self, now: datetime, limit: int) -> list[Document]:
-        """List enabled schedules that begin after an instant, or have an end."""
+        """List enabled schedules that begin after an instant or have an end, and paused ones whose pause has an end."""

@@ -59,8 +59,9 @@ class Views(Listing):
 
     @translated_search
     def not_always_active(self, now: datetime, limit: int) -> list[Document]:
-        bounded = {"$or": [{"active_from": {"$gt": now}}, {"active_until": {"$gt": _EPOCH}}]}
-        wanted = {**bounded, "enabled": {"$in": [True, None]}}
+        is_enabled = {"enabled": {"$in": [True, None]}}
+        begins, ends = {"active_from": {"$gt": now}, **is_enabled}, {"active_until": {"$gt": _EPOCH}, **is_enabled}
+        wanted = {"$or": [begins, ends, {"paused_until": {"$exists": True}}]}
         return list(map(schedule_from_store, self._schedules.find(wanted, limit=limit)))
 
     def _outlined(self, wanted: Document, limit: int) -> list[Outline]:

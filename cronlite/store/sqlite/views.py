@@ -18,7 +18,7 @@ from cronlite.store.contract.views import LOOK_SECONDS, MAX_TIMINGS
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import Rows
 from cronlite.store.sqlite.listing import Listing, apart
-from cronlite.store.sqlite.tables import LISTED, RUNS, SCHEDULES, or_default
+from cronlite.store.sqlite.tables import LISTED, PAUSED_FOR_A_TIME, RUNS, SCHEDULES, or_default
 from cronlite.when.clock import MILLISECOND
 
 _COLUMNS = ("_id", *NAMES)
@@ -57,7 +57,10 @@ class Views(Listing):
     def not_always_active(self, now: datetime, limit: int) -> list[Document]:
         rows = self._looked_up(
             f"{SCHEDULES.select} WHERE rowid IN (SELECT rowid FROM schedules WHERE active_from > ? UNION"
-            f" SELECT rowid FROM schedules WHERE active_until IS NOT NULL) AND {or_default('enabled')} = 1 LIMIT ?",
+            f" SELECT rowid FROM schedules WHERE active_until IS NOT NULL UNION"
+            f" SELECT rowid FROM schedules WHERE {PAUSED_FOR_A_TIME})"
+            # The plus keeps SQLite from reading all that are enabled.
+            f" AND (+{or_default('enabled')} = 1 OR {PAUSED_FOR_A_TIME}) LIMIT ?",
             [milliseconds(now), limit],
         )
         return list(map(SCHEDULES.document, rows))

@@ -11,7 +11,7 @@ from cronlite.client.ahead import Ahead
 from cronlite.daemon.due import due
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import Fault, InvalidInput
-from cronlite.web.charted import WEEK, forecasts
+from cronlite.web.charted import DAY, WEEK, forecasts
 from cronlite.web.charts import day_heat, week_heat
 from cronlite.web.exchange import Answer
 from cronlite.web.visit import Visit
@@ -19,7 +19,6 @@ from cronlite.when.clock import MINUTE, floor_minute
 from cronlite.wording.spoken import spoken
 
 WORST, MAKERS, LISTED = 5, 3, 100
-_DAY = 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +32,12 @@ class Minute:
 
 def ahead(visit: Visit) -> Answer:
     """Show the heat maps, the worst minutes, and, for a minute that is asked for, the schedules that are due then."""
-    seen = forecasts.of(visit)
+    seen = forecasts.of(visit, WEEK)
     asked = _tick(visit)
     listed = [] if asked is None else list(islice(due(visit.cron.store, asked), LISTED + 1))
     return visit.page(
         "ahead.html",
-        charts=[day_heat(seen.first, seen.runs[:_DAY]), week_heat(seen.first, seen.runs[:WEEK])]
+        charts=[day_heat(seen.first, seen.runs[:DAY]), week_heat(seen.first, seen.runs[:WEEK])]
         if any(seen.runs)
         else [],
         worst=[_minute(seen, *each) for each in _still_to_come(seen, floor_minute(visit.now)).worst(WORST)],
@@ -47,13 +46,14 @@ def ahead(visit: Visit) -> Answer:
         listed=listed[:LISTED],
         more=len(listed) > LISTED,
         whole=seen.is_whole,
+        frozen=len(visit.cron.freezes.list()),
     )
 
 
 def _still_to_come(seen: Ahead, now: datetime) -> Ahead:
     """Leave out what is past by now, and what is more than a day away."""
     past = (now - seen.first) // MINUTE + 1
-    return Ahead(seen.tick(past), seen.runs[past : past + _DAY], seen.kinds, seen.is_whole)
+    return Ahead(seen.tick(past), seen.runs[past : past + DAY], seen.kinds, seen.is_whole)
 
 
 def _minute(seen: Ahead, tick: datetime, runs: int) -> Minute:

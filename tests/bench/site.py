@@ -1,0 +1,164 @@
+"""The site: how long does each page take over a great many schedules and runs, and how many queries?
+
+A page is made in this process, gates and template included, without a network. The load ahead, which pages share for
+some seconds, is counted anew for each.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from pymongo import monitoring
+
+from cronlite.client.app import Cronlite
+from cronlite.documents import runs
+from cronlite.documents.runs import Run
+from cronlite.store import open_store
+from cronlite.store.contract import ScheduleQuery
+from cronlite.store.sqlite import SqliteStore
+from cronlite.web import charted
+from cronlite.web.access import Visitor
+from cronlite.web.exchange import Request
+from cronlite.web.serving import Pages
+from tests.bench import stored
+from tests.bench.rows import Row, Target
+from tests.bench.scale import TICKS
+from tests.bench.setting import Setting, say
+from tests.bench.sizes import filled
+
+DAYS = 30
+BUSY_EVERY = 25  # of so many runs one is of the busy schedule
+MOST_MS = 100
+MOST_QUERIES = 40
+
+
+def measure(setting: Setting) -> list[Row]:
+    rows: list[Row] = []
+    schedules, kept = setting.sizes.site_schedules, setting.sizes.site_runs
+    for side, opened in setting.stores.items():
+        with opened() as uri:
+            say(f"site: storing {schedules:,} schedules and {kept:,} runs ({side})")
+            stored.fill(uri, stored.mixed(schedules, 0, TICKS, timedelta(0)))
+            busy = _fill(uri, kept)
+            say(f"site: pages ({side})")
+            for page, query in _pages(busy).items():
+                milliseconds, queries = _measured(uri, page, query, setting.sizes.repeats)
+                over = f"over {schedules:,} schedules and {kept:,} runs"
+                rows.append(_row(f"page {page} {over}", side, milliseconds, "ms", MOST_MS))
+                rows.append(_row(f"page {page}, queries", side, [float(queries)], "", MOST_QUERIES))
+    return sorted(rows, key=lambda row: row.what)
+
+
+def _row(what: str, side: str, values: list[float], unit: str, most: float) -> Row:
+    return Row(benchmark="site", what=what, side=side, values=values, unit=unit, target=Target(most=most))
+
+
+def _pages(busy: str) -> dict[str, dict[str, str]]:
+    """Name the pages, each with the query that it is asked with."""
+    alone = ("/", "/schedules", "/runs", "/ahead", "/daemons", "/doctor", "/freezes", "/alarms", "/changes")
+    of_schedule = {"id": busy}
+    return {
+        **{path: {} for path in alone},
+        "/schedule": of_schedule,
+        "/schedule/edit": of_schedule,
+        "/run": {"id": f"{busy}#0"},
+    }
+
+
+def _fill(uri: str, count: int) -> str:
+    """Store runs of the last thirty days: most of them of any schedule, some of one; return the id of that."""
+    store = open_store(uri)
+    ids = [str(document["_id"]) for document in store.schedules(ScheduleQuery())]
+    now = store.now()
+    store.close()
+    filled(uri, _runs(ids, now, count)).close()
+    return ids[0]
+
+
+def _runs(ids: list[str], now: datetime, count: int) -> Iterator[Run]:
+    step = timedelta(days=DAYS) / count
+    for number in range(count):
+        schedule = ids[0] if number % BUSY_EVERY == 0 else ids[number % len(ids)]
+        due = now - step * (number + 1)
+        state = runs.FAILED if number % 100 == 7 else runs.SKIPPED if number % 200 == 9 else runs.SUCCEEDED
+        yield Run(
+            id=f"{schedule}#{number}",
+            handler="default",
+            params={},
+            user="alice",
+            due_at=due,
+            queued_at=due,
+            schedule=schedule,
+            state=state,
+            attempt=1,
+            daemon="d1",
+            started_at=due,
+            finished_at=due + timedelta(seconds=number % 90),
+            expires_at=now + timedelta(days=DAYS),
+            output="42 rows\n" * 50,
+        )
+
+
+def _measured(uri: str, page: str, query: dict[str, str], repeats: int) -> tuple[list[float], int]:
+    """Ask for a page several times; return the milliseconds of each, and the queries of the last."""
+    heard = Queries()
+    milliseconds = []
+    with heard.of(uri) as cron:
+        pages = Pages(cron, names=None)
+        asked = {name: [value] for name, value in query.items()}
+        request = Request(method="GET", path=page, query=asked, client="127.0.0.1")
+        for _ in range(repeats + 1):
+            charted.forecasts.forget(cron)
+            heard.count, started = 0, time.perf_counter()
+            answer = pages.answer(request, Visitor("bench", may_operate=True))
+            milliseconds.append((time.perf_counter() - started) * 1_000)
+            if answer.status != 200:
+                raise RuntimeError(f"{page}: {answer.status}")
+    return milliseconds[1:], heard.count  # the first reads templates, and opens connections
+
+
+class Queries(monitoring.CommandListener):
+    """Counts what one Cronlite asks of its store."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @contextmanager
+    def of(self, uri: str) -> Iterator[Cronlite]:
+        """Open a Cronlite on a store, and listen."""
+        if uri.startswith("mongodb"):
+            from pymongo import MongoClient
+
+            from cronlite.store.mongo import MongoStore
+
+            client = MongoClient[dict[str, Any]](uri, event_listeners=[self], timeoutMS=5_000)
+            with Cronlite(uri) as cron:
+                _put(cron, MongoStore(client, client.get_default_database().name, "mongodb:"))
+                yield cron
+            return
+        with Cronlite(uri) as cron:
+            assert isinstance(store := cron.store, SqliteStore)  # noqa: RUF018
+            store._connected().set_trace_callback(self._sqlite)
+            yield cron
+
+    def _sqlite(self, statement: str) -> None:
+        self.count += statement.lstrip().upper().startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE"))
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        self.count += event.command_name not in ("killCursors", "endSessions", "ping", "hello")
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None: ...
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
+
+
+def _put(cron: Cronlite, store: Any) -> None:
+    """Let a Cronlite work on a store that is open already."""
+    import os
+
+    assert store.prepare() == []
+    cron._opened._opened = os.getpid(), store
