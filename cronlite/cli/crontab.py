@@ -320,9 +320,8 @@ def _note(held: Import, added: int, stored: bool) -> None:
     if held.leftovers:
         shown = ", ".join(map(render.one_line, held.leftovers[:LEFTOVERS_SHOWN]))
         more = f" and {len(held.leftovers) - LEFTOVERS_SHOWN} more" if len(held.leftovers) > LEFTOVERS_SHOWN else ""
-        render.note(
-            f"no longer in this crontab, and still scheduled: {shown}{more}; 'cronlite remove' deletes", "warning"
-        )
+        told = f"no longer in this crontab, and still scheduled: {shown}{more}"
+        render.note(f"{told}; 'cronlite remove ID' deletes one", "warning")
 
 
 def _row(step: Step, now: datetime) -> list[str]:

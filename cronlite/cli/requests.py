@@ -223,7 +223,7 @@ def _failed_of(cron: Cronlite, ref: str) -> Run:
         except NotFound:
             return run_named(cron, ref)
         if (last := last_run(cron, schedule, BAD)) is None:
-            raise NotFound(f"no run of schedule {ref!r} has failed; 'cronlite trigger' runs it now")
+            raise NotFound(f"no run of schedule {ref!r} has failed; 'cronlite trigger {schedule}' runs it now")
         return last
     return run_named(cron, ref)
 

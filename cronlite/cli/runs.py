@@ -213,7 +213,7 @@ def _run_of(cron: Cronlite, ref: str) -> Run:
         return run_named(cron, ref)
     last = last_run(cron, schedule)
     if last is None:
-        raise NotFound(f"schedule {ref!r} has no run yet; 'cronlite why' and 'cronlite next' tell more")
+        raise NotFound(f"schedule {ref!r} has no run yet; 'cronlite next {schedule}' shows when it will")
     return last
 
 

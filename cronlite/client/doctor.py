@@ -118,7 +118,8 @@ def _queues(store: Store, seen: Status) -> Iterator[Finding]:
     for queue, count in sorted(store.count_queues().items()):
         if queue not in known:
             problem = f"no daemon alive serves it: {_counted(count, 'queued run')}"
-            yield Finding("error", f"queue {queue}", problem, f"start a worker for it: cronlite worker --queue {queue}")
+            remedy = f"start one for it: cronlite run -A MODULE --queue {queue}"
+            yield Finding("error", f"queue {queue}", problem, remedy)
 
 
 def _limits(store: Store) -> Iterator[Finding]:
@@ -188,9 +189,8 @@ def _documents(store: Store, seen: Status) -> Iterator[Finding]:
             homeless[schedule.handler].append(schedule.name or schedule.id)
     if ended:
         problem = f"are past their active_until, and never due again: {_listed(ended)}"
-        yield Finding(
-            "warning", "schedules", problem, "'cronlite remove' them, or 'edit' them with a later --active-until"
-        )
+        remedy = "'cronlite remove ID' deletes one, and 'cronlite edit ID --active-until none' lets it go on"
+        yield Finding("warning", "schedules", problem, remedy)
     for limit, names in sorted(unlimited.items()):
         problem = f"is not set, so it restricts nothing; schedules name it: {_listed(names)}"
         yield Finding("warning", f"limit {limit}", problem, f"set it: cronlite limit {limit} 3")
@@ -223,7 +223,7 @@ def _mend(document: Document) -> str:
     id_ = document.get("_id")
     if not isinstance(id_, str):
         return "insert it again under an ObjectId or a string, and delete this one, in the database's own shell"
-    return f"'cronlite edit {id_}' the fields named, or 'cronlite remove {id_}'"
+    return f"mend the fields named, as 'cronlite edit {id_} --minute 0' does one; or 'cronlite remove {id_}'"
 
 
 def _named(daemon: DaemonRecord) -> str:

@@ -53,7 +53,7 @@ USUAL_USERS = frozenset([*_USERS.split(), "amavis", "smmsp", "debian-exim", "dep
 _COMMANDS = "backup games git irc list lp mail man news proxy sync sys tor uucp bin at"
 _ALSO_COMMANDS = frozenset(_COMMANDS.split())
 
-_NO_MAIL = "brings no mail here: 'cronlite log' shows what a run printed"
+_NO_MAIL = "brings no mail here: 'cronlite log RUN' shows what a run printed"
 _REMARKS = {
     "MAILTO": _NO_MAIL,
     "MAILFROM": _NO_MAIL,
