@@ -90,7 +90,7 @@ class Many:
         who, outcome = actor_of(actor), Outcome()
         for documents in self._found(ids, outcome):
             now = self._opened.now()
-            writes = [(one, Write(of_write(who, requests.after(one, now), one, None))) for one in documents]
+            writes = [(one, Write.of(of_write(who, requests.after(one, now), one, None), one)) for one in documents]
             for document in list(self._written(writes, outcome)):
                 _tried(document, outcome, lambda one: requests.remove(self._opened, one, who))
         return outcome
@@ -133,12 +133,13 @@ class Many:
         """Return the write that gives a schedule some fields, or None where it has them already."""
         fields = schedules.instead(document.get("every"), fields)
         at = requests.after(document, now)
-        if not differing(document, {name: value for name, value in fields.items() if name != "active_from"}):
+        wanted_of_it = {name: value for name, value in fields.items() if name != "active_from"}
+        if not differing({**document, "updated_at": at}, wanted_of_it):
             return None
         wanted, left = requests.changed(document, fields, at)
         if "params" in fields:
             self._opened.door.params(left.get("user", ""), left["params"])
-        return Write(of_write(actor, at, document, left), wanted)
+        return Write.of(of_write(actor, at, document, left), document, wanted)
 
     def _found(self, ids: Iterable[str], outcome: Outcome) -> Iterator[list[Document]]:
         """Yield the schedules by the batch; those that are not there have failed."""

@@ -93,6 +93,6 @@ def _write_of(step: Step, actor: Actor, now: datetime) -> Write:
         added = schedules.new(now=now, **step.fields).document()
         return Write(of_write(actor, now, None, added), added)
     if step.action == "remove":
-        return Write(of_write(actor, requests.after(document, now), document, None))
+        return Write.of(of_write(actor, requests.after(document, now), document, None), document)
     wanted, left = requests.changed(document, step.fields, requests.after(document, now))
-    return Write(of_write(actor, left["updated_at"], document, left), wanted)
+    return Write.of(of_write(actor, left["updated_at"], document, left), document, wanted)

@@ -71,7 +71,7 @@ def remove(opened: Opened, document: Document, actor: Actor) -> None:
     at = opened.now()
     while True:
         at = after(document, max(opened.now(), at))
-        if not opened.prepared_store.write_schedules([Write(of_write(actor, at, document, None))]):
+        if not opened.prepared_store.write_schedules([Write.of(of_write(actor, at, document, None), document)]):
             return
         found = opened.store.schedule(id_)
         if found is None:
@@ -121,7 +121,9 @@ def change(
         if "params" in changes:
             opened.door.params(schedule.user, schedule.params)
         with _room_for(opened, schedule, owner):
-            refusals = opened.prepared_store.write_schedules([Write(of_write(actor, now, document, left), wanted)])
+            refusals = opened.prepared_store.write_schedules(
+                [Write.of(of_write(actor, now, document, left), document, wanted)]
+            )
         if not refusals:
             return schedule
         if refusals[schedule.id] == "name":
@@ -153,7 +155,10 @@ def changed(document: Document, changes: Mapping[str, Any], now: datetime) -> tu
 def after(document: Document, now: datetime) -> datetime:
     """Return now, or, where a document was changed at that very instant or later, the first one after that."""
     updated = document.get("updated_at")
-    return max(now, updated + clock.MILLISECOND) if isinstance(updated, datetime) else now
+    try:
+        return max(now, updated + clock.MILLISECOND) if isinstance(updated, datetime) else now
+    except OverflowError:  # somebody else says that it was changed at the end of time
+        return now
 
 
 def _room_for(opened: Opened, changed: Schedule, owner: str) -> AbstractContextManager[None]:

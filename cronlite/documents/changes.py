@@ -124,7 +124,7 @@ def read(document: Mapping[str, Any]) -> Change | None:
             **{name: unpacked(document.get(name)) for name in _PACKED},
             **stored,
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None
     texts = (change.id, change.schedule, change.kind)
     parts = (change.before, change.after)

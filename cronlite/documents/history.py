@@ -16,6 +16,10 @@ from typing import Any
 from cronlite.documents.changes import Change, Kind, digests
 from cronlite.documents.schedules import Document
 
+Digests = dict[str, str]
+Values = Mapping[tuple[str, str], Any]
+"""What is known to have been in a field, by the field and a digest of that."""
+
 _GONE = object()
 """Stands for the `updated_at` of a schedule that is not there."""
 
@@ -26,16 +30,25 @@ def happened(changes: Sequence[Change], document: Document | None) -> list[Chang
     Where somebody else has broken the chain, what cannot be known any more is marked as not `certain`.
     """
     at: Any = _GONE if document is None else document.get("updated_at")
+    there = digests(document or {})
     found: list[Change] = []
     for place, change in enumerate(changes):
         if change.made or _leads_to(change, at):
             found.append(change)
         elif not _never_came(change, at, changes[place + 1 :]):
-            found.append(replace(change, certain=False))
+            found.append(change if at is not _GONE and _shows(change, there) else replace(change, certain=False))
         else:
             continue
-        at = _GONE if change.before is None else change.found_at
+        at, there = (_GONE, {}) if change.before is None else (change.found_at, dict(change.found))
     return found
+
+
+def _shows(change: Change, there: Digests) -> bool:
+    """Tell whether a schedule that somebody else has written since is still as a change made it."""
+    if change.kind != "changed":
+        return True  # only what was stored is there, under its id
+    left = change.left
+    return all(there.get(name) == left.get(name) for name in change.fields)
 
 
 def _leads_to(change: Change, at: Any) -> bool:
@@ -62,11 +75,6 @@ def with_others(changes: Sequence[Change], document: Document | None, now: datet
             yield _by_somebody_else(change, left, there, at, values)
         yield change
         there, at = None if change.before is None else dict(change.found), change.at
-
-
-Digests = dict[str, str]
-Values = Mapping[tuple[str, str], Any]
-"""What is known to have been in a field, by the field and a digest of that."""
 
 
 def _values(changes: Sequence[Change], document: Document | None) -> Values:

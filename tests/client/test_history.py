@@ -22,6 +22,7 @@ from cronlite.handlers.registry import Registry
 from cronlite.store import open_store
 from cronlite.store.contract import ChangeQuery
 from cronlite.testing import Rehearsal
+from cronlite.when.clock import MILLISECOND
 
 ANN, BOB = Actor("ann", "cli"), Actor("bob@example.org", "web")
 
@@ -168,6 +169,20 @@ def test_a_schedule_of_somebody_elses_has_a_history_from_its_first_change_on(cro
     )
     cron.history.undo("foreign")
     assert (cron.store.schedule("foreign") or {}).get("hour") in (None, "*")
+
+
+def test_a_writer_of_a_version_without_a_history_casts_no_doubt_on_what_was_before(
+    cron: Cronlite, nightly: Schedule
+) -> None:
+    cron.update(nightly.id, hour=3, actor=BOB)
+    document = cron.store.schedule(nightly.id)
+    assert document is not None
+    later = document["updated_at"] + MILLISECOND
+    assert cron.store.change_schedule(nightly.id, {"note": "x", "updated_at": later}, document["updated_at"])
+    changes = cron.history.of(nightly.id)
+    assert told(changes) == [("changed", None), ("changed", "bob@example.org"), ("added", "ann")]
+    assert all(change.certain for change in changes)
+    assert cron.history.undo(nightly.id).hour == 2
 
 
 # taking back

@@ -58,7 +58,7 @@ def everything(store: Store) -> None:
     added = a_schedule()
     ann = Actor("ann")
     store.write_schedules([Write(of_write(ann, NOW, None, added), added)])
-    store.write_schedules([Write(of_write(ann, NOW + SECOND, added, None))])
+    store.write_schedules([Write.of(of_write(ann, NOW + SECOND, added, None), added)])
     store.prune_changes(NOW)
     store.claim_tick(a_tick(daemon="dead"))
     store.take_over_tick(a_tick(daemon="dead"), "d1")

@@ -167,8 +167,8 @@ def use_schedules(store: Any) -> None:
     ann, added = Actor("ann"), a_schedule()
     adding, removing = of_write(ann, NOW, None, added), of_write(ann, NOW + SECOND, added, None)
     assert store.write_schedules([Write(adding, added)]) == {}
-    assert store.write_schedules([Write(replace(removing, found_at=NOW - SECOND))]) == {added["_id"]: "stale"}
-    assert store.write_schedules([Write(removing)]) == {}
+    assert store.write_schedules([Write(removing, found_at=NOW - SECOND)]) == {added["_id"]: "stale"}
+    assert store.write_schedules([Write.of(removing, added)]) == {}
     assert [change.made for change in store.changes(ChangeQuery(kind="removed"))] == [True]
     assert store.prune_changes(NOW) == 0
 

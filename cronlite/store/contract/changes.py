@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from cronlite.documents.changes import Change
 from cronlite.documents.schedules import Document
@@ -19,11 +19,17 @@ class Write:
     """A write of one schedule, and what its history is to say of it.
 
     A change that adds or restores inserts `document`; one that changes sets its fields (None removes one); one that
-    removes needs none. It is made only where the schedule's `updated_at` still is the change's `found_at`.
+    removes needs none. It is made only where the schedule's `updated_at` still is `found_at`, whatever that is.
     """
 
     change: Change
     document: Document | None = None
+    found_at: Any = None
+
+    @classmethod
+    def of(cls, change: Change, before: Document, fields: Document | None = None) -> Write:
+        """Make one to a schedule as it was found: of its fields, or its removal."""
+        return cls(change, fields, before.get("updated_at"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,7 +126,8 @@ class Changes(Collections):
 
 
 def _operation(write: Write) -> InsertOne[Document] | UpdateOne | DeleteOne:
-    unchanged = {**_named(write.change), "updated_at": write.change.found_at}  # None also finds one without the field
+    # None also finds one without the field; $eq lets nothing that somebody else stored be an operator.
+    unchanged = {**_named(write.change), "updated_at": {"$eq": write.found_at}}
     if write.document is None:
         return DeleteOne(unchanged)
     if write.change.before is None:

@@ -69,7 +69,7 @@ def _refusal(connection: sqlite3.Connection, write: Write) -> Refusal | None:
 
 def _refused(connection: sqlite3.Connection, write: Write) -> Refusal | None:
     id, document = write.change.schedule, write.document
-    unchanged = [id, milliseconds(write.change.found_at)]
+    unchanged = [id, milliseconds(write.found_at)]
     try:
         if document is None:
             written = connection.execute("DELETE FROM schedules WHERE _id = ? AND updated_at IS ?", unchanged)
