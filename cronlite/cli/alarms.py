@@ -36,7 +36,10 @@ def alarms(context: click.Context, cleared: bool, limit: int, as_json: bool) -> 
     if context.invoked_subcommand is not None:
         return
     cron = context.find_object(Session).cron  # type: ignore[union-attr]
-    found = cron.alarms.list(cleared=cleared, limit=limit)
+    found = cron.alarms.list(cleared=cleared, limit=limit + 1)
+    if len(found) > limit:
+        found = found[:limit]
+        render.note(f"there are more than {limit}; --limit shows more")
     if as_json:
         render.print_json([documents.alarm(alarm) for alarm in found])
         return

@@ -21,6 +21,7 @@ SEND_SECONDS = 30.0
 """How long a message may take before its channel counts as failing."""
 LEASE = timedelta(seconds=90)
 RENEWED = timedelta(seconds=60)
+"""What has to be left of the lease when a message is begun: its time, and that until the round which notes it."""
 BETWEEN = timedelta(seconds=30)
 """The least time between two messages of a channel."""
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 15.0, 300.0
@@ -90,7 +91,7 @@ class Teller:
         if standing is not None and standing.until > now:
             if standing.daemon != me:
                 return None
-            if standing.until - now > LEASE - RENEWED:
+            if standing.until - now > RENEWED:
                 return standing
         return self._store.claim_duty(id_, me, now, now + LEASE)
 

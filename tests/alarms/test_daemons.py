@@ -61,6 +61,7 @@ def web() -> Iterator[Healthchecks]:
 def _rounds_of_an_instant(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alarming, "FIRST_ROUND_SECONDS", 0.05)
     monkeypatch.setattr(alarming, "ROUND_SECONDS", 0.05)
+    monkeypatch.setattr(alarming, "LONGEST_WAIT_SECONDS", 0.05)
     monkeypatch.setattr(telling, "is_settled", lambda waiting, _: bool(waiting))
     monkeypatch.setattr(telling, "BETWEEN", timedelta(0))
 

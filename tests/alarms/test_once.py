@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from cronlite.daemon import store_clock
+from cronlite.daemon import store_clock, telling
 from cronlite.documents import runs
 from cronlite.store.contract import AlarmQuery, Store
 from tests.alarms.told import Night, Recipient
+from tests.waiting import wait_until
 
 
 def test_a_failure_is_told_once_by_three_and_its_end_is_told_once(store: Store) -> None:
@@ -143,6 +144,37 @@ def test_a_channel_that_hangs_is_waited_for_by_nobody(store: Store, monkeypatch:
         assert len(good.messages) == 1, "another daemon's way may be open"
     finally:
         hanging.set()
+
+
+def test_what_a_slow_channel_took_in_the_end_is_not_told_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    night = Night(store)
+    night.recipient.hangs = threading.Event()
+    night.fails(night.schedule())
+    night.pass_(seconds=20)
+    later = store_clock.steady() + 100
+    monkeypatch.setattr("cronlite.daemon.telling.steady", lambda: later)
+    night.round()
+    assert [one.failures for one in store.duties() if one.id == "channel:team"] == [1]
+    night.recipient.hangs.set()
+    wait_until(lambda: night.recipient.messages, what="that it takes the message after all")
+    night.recipient.hangs = None
+    wait_until(lambda: all(one.ended.is_set() for one in night.watchers[0]._tellers[0]._hanging), what="its end")
+    night.pass_(minutes=5)
+    assert len(night.recipient.messages) == 1
+    assert [one.failures for one in store.duties() if one.id == "channel:team"] == [0]
+
+
+def test_no_two_tell_at_the_same_time(store: Store) -> None:
+    night = Night(store, count=3)
+    night.recipient.before = lambda: lefts.append(
+        next(one.until for one in store.duties() if one.id == "channel:team") - night.now
+    )
+    lefts: list[timedelta] = []
+    for number in range(20):
+        night.fails(night.schedule(f"s{number}"))
+        night.pass_(minutes=1)
+    assert len(night.recipient.messages) == 20
+    assert min(lefts) > timedelta(seconds=telling.SEND_SECONDS + 20), "or another would tell what is being told"
 
 
 def test_in_quiet_hours_nothing_is_told_and_afterwards_all(store: Store) -> None:

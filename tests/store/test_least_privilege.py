@@ -48,7 +48,7 @@ LEAST: Mapping[str, tuple[str, ...]] = {
     "ticks": ("find", "insert", "update", "remove"),
     "daemons": ("find", "insert", "update", "remove"),
     "limits": ("find", "insert", "update", "remove"),
-    "alarms": ("find", "insert", "update", "remove"),
+    "alarms": ("find", "insert", "update", "remove", "createIndex", "listIndexes"),
     "duties": ("find", "insert", "update", "remove"),
 }
 

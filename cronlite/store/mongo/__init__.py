@@ -53,7 +53,7 @@ class MongoStore(Schedules, Changes, Freezes, Backfills, Ticks, Runs, Lanes, Vie
     @translated
     def prepare(self) -> list[str]:
         complaints: list[str] = []
-        for collection in (self._schedules, self._runs, self._changes):
+        for collection in (self._schedules, self._runs, self._changes, self._alarms):
             present = list(collection.list_indexes())
             complaints += leftovers(collection.name, present)
             for index in INDEXES:

@@ -191,6 +191,7 @@ INDEXES = (
         for name in ("state", "schedule", "user", "handler")
     ),
     Index("schedules", "cronlite_owner", _up("owner"), _SLOW, {"sparse": True}),
+    Index("alarms", "cronlite_cleared", _up("cleared_at", "raised_at"), _SLOW),
     Index("changes", "cronlite_change_of_schedule", _up("schedule", "at", "_id"), _SLOW),
     Index("changes", "cronlite_change_of_kind", _up("kind", "at", "_id"), _SLOW),
     Index("changes", "cronlite_change_at", _up("at", "_id"), _SLOW),
