@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -65,28 +67,39 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], family: int, exposition: Exposition) -> None:
         self.address_family = socket.AddressFamily(family)
         self.exposition = exposition
-        self._free = threading.BoundedSemaphore(MAX_AT_ONCE)
+        self._open: dict[socket.socket, None] = {}  # the oldest first
         super().__init__(address, _Handler)
 
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Take a connection; where that fails for want of a descriptor, in a while again rather than in a circle."""
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(POLL_SECONDS)
+            raise
+
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread, unless there are too many: then the client may come again."""
-        if not self._free.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
+        """Answer in a thread; where there are too many, the one that has taken longest goes."""
+        if len(self._open) >= MAX_AT_ONCE:
+            for oldest in list(self._open)[:1]:
+                _hang_up(oldest)
+        self._open[request] = None
         try:
             super().process_request(request, client_address)
         except RuntimeError:  # the system grants no thread
-            self._free.release()
             self.shutdown_request(request)
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
+    def shutdown_request(self, request: Any) -> None:
+        self._open.pop(request, None)
+        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - as the base class has it
         log.debug("a scrape came to nothing", exc_info=True)
+
+
+def _hang_up(request: socket.socket) -> None:
+    with suppress(OSError):  # gone already
+        request.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
+import socketserver
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -85,27 +88,37 @@ def test_figures_are_given_as_openmetrics_where_asked(served: Endpoint) -> None:
         assert answer.read().endswith(b"# EOF\n")
 
 
-def test_clients_that_say_nothing_take_few_seats_and_only_for_a_while(
+def test_clients_that_say_nothing_keep_nobody_waiting(served: Endpoint) -> None:
+    with ExitStack() as silent:
+        for _ in range(3 * MAX_AT_ONCE):
+            client = silent.enter_context(socket.create_connection(("127.0.0.1", served.port)))
+            client.sendall(b"GET /metr")
+        assert Samples(scraped(served.port)).values
+        answering = [one for one in threading.enumerate() if "process_request_thread" in one.name]
+        wait_until(lambda: sum(one.is_alive() for one in answering) <= MAX_AT_ONCE, what="the oldest are gone")
+
+
+def test_a_connection_that_cannot_be_taken_is_not_asked_for_in_a_circle(
     served: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoint._Handler, "timeout", 0.5)
-    with ExitStack() as silent:
-        for _ in range(2 * MAX_AT_ONCE):
-            silent.enter_context(socket.create_connection(("127.0.0.1", served.port)))
-        answering = [one for one in threading.enumerate() if "process_request_thread" in one.name]
-        assert len(answering) <= MAX_AT_ONCE
+    refused, slept = threading.Event(), threading.Event()
+    accept = socketserver.TCPServer.get_request
 
-        def is_served() -> bool:
-            try:
-                return bool(Samples(scraped(served.port)).values)
-            except OSError:
-                return False
+    def lacking(server: socketserver.TCPServer) -> Any:
+        if not refused.is_set():
+            refused.set()
+            raise OSError(errno.EMFILE, "Too many open files")
+        return accept(server)
 
-        wait_until(is_served, what="a seat is free again")
+    monkeypatch.setattr(socketserver.TCPServer, "get_request", lacking)
+    monkeypatch.setattr(endpoint, "time", SimpleNamespace(sleep=lambda _: slept.set()))
+    assert Samples(scraped(served.port)).values
+    assert slept.is_set()
 
 
 def test_a_client_that_leaves_breaks_nothing(served: Endpoint, capfd: pytest.CaptureFixture[str]) -> None:
-    for request in (b"GET /metrics HTTP/1.1\r\n\r\n", b"\x00\xff\r\n\r\n", b"G" * 100_000):
+    strange = b"GET /metrics HTTP/1.1\r\nAccept: \xff;version=;escaping=,*/*;q=x\r\n\r\n"
+    for request in (b"GET /metrics HTTP/1.1\r\n\r\n", strange, b"\x00\xff\r\n\r\n", b"G" * 100_000):
         with socket.create_connection(("127.0.0.1", served.port)) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # leaves with a reset
             client.sendall(request)
