@@ -443,3 +443,30 @@ def test_without_kombu_the_error_says_what_to_install(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "cronlite.dispatch.amqp", None)
     with pytest.raises(ConfigurationError, match=r"cronlite\[amqp\]"):
         to_broker.load_amqp()
+
+
+# limits
+
+
+def test_workers_keep_a_limit_and_take_what_waits_for_it_from_the_store(
+    cron: Cronlite, start: Start, broker: RabbitMQ
+) -> None:
+    lock, at_work = threading.Lock(), [0, 0]
+
+    @cron.registry.handler
+    def limited(params: Any) -> None:
+        with lock:
+            at_work[0] += 1
+            at_work[1] = max(at_work)
+        time.sleep(0.02)
+        with lock:
+            at_work[0] -= 1
+
+    cron.limits.set("api", 2)
+    cron.enqueue_many([{"handler": "limited", "limit": "api"} for _ in range(30)])
+    start(broker.uri)
+    for _ in range(2):
+        start(broker.uri, worker=True)
+    all_done(cron, 30)
+    assert at_work[1] <= 2
+    assert {run.sent_at for run in cron.runs(limit=None)} == {None}, "no message waits for a slot"

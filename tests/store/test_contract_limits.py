@@ -266,8 +266,6 @@ def test_priority_orders_those_that_wait_for_a_limit(store: Store) -> None:
 
 
 def test_users_take_turns_at_a_limit_each_with_its_first(store: Store) -> None:
-    if store.address == "mongomock:":
-        pytest.skip("mongomock knows no $unionWith")
     set_limit(store, 4)
     queue(store, 50, "eve", user="eve", run_at=NOW - MINUTE)
     queue(store, 2, "bob", user="bob")

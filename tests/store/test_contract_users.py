@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from cronlite.store.contract import ClaimQuery, Store
 from tests.store.samples import HANDLERS, NOW, SECOND, a_run, a_schedule, add
 
@@ -14,14 +12,7 @@ def queue(store: Store, name: str, count: int, **given: Any) -> None:
     add(store, *(a_run(f"{name}{n}", **{"user": name, **given}) for n in range(count)))
 
 
-def needs_turns(store: Store) -> None:
-    if store.address == "mongomock:":
-        pytest.skip("mongomock knows no $unionWith")
-
-
 def claim(store: Store, limit: int, *users: str) -> list[str]:
-    if users:
-        needs_turns(store)
     return [run.id for run in store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, limit, users=users))]
 
 
@@ -47,7 +38,6 @@ def test_a_turn_is_for_what_is_ready_of_a_known_handler_only(store: Store) -> No
 
 
 def test_large_turns_are_claimed_whole(store: Store) -> None:
-    needs_turns(store)
     queue(store, "eve", 1_300)
     queue(store, "bob", 700)
     claimed = claim(store, 1_500, "bob", "eve")

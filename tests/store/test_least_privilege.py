@@ -133,9 +133,9 @@ def use(store: Any) -> list[str]:
     use_schedules(store)
     use_ticks(store)
     use_freezes(store)
-    use_backfills(store)
     use_runs(store)
     use_limits(store)
+    use_backfills(store)
     use_alarms(store)
     if not store.watch(0.05):
         complaints.append("no change streams")
