@@ -80,6 +80,11 @@ def file(setting: Setting) -> list[float]:
         return [_call(uri, setting.sizes.due)["milliseconds"] for _ in range(setting.sizes.repeats)]
 
 
+def ticked(uri: str, due: int) -> float:
+    """Return the milliseconds of a tick over what is stored, in a process of its own."""
+    return float(_call(uri, due)["milliseconds"])
+
+
 def _call(uri: str, due: int) -> Answer:
     answer: Answer = children.call("scale:ticks", uri=uri)
     if answer["claimed"] != [due] * len(TICKS):

@@ -6,29 +6,34 @@ some seconds, is counted anew for each.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from statistics import median
+from urllib.error import URLError
+from urllib.request import urlopen
 
-from pymongo import monitoring
-
-from cronlite.client.app import Cronlite
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
 from cronlite.store import open_store
 from cronlite.store.contract import ScheduleQuery
-from cronlite.store.sqlite import SqliteStore
 from cronlite.web import charted
 from cronlite.web.access import Visitor
 from cronlite.web.exchange import Request
 from cronlite.web.serving import Pages
 from tests.bench import stored
+from tests.bench.children import ROOT
 from tests.bench.rows import Row, Target
-from tests.bench.scale import TICKS
+from tests.bench.scale import TICKS, ticked
 from tests.bench.setting import Setting, say
 from tests.bench.sizes import filled
+from tests.services.process import free_port
+from tests.waiting import wait_until
+from tests.web.browsing import a_browser
+from tests.web.queries import Queries
 
 DAYS = 30
 BUSY_EVERY = 25  # of so many runs one is of the busy schedule
@@ -50,7 +55,60 @@ def measure(setting: Setting) -> list[Row]:
                 over = f"over {schedules:,} schedules and {kept:,} runs"
                 rows.append(_row(f"page {page} {over}", side, milliseconds, "ms", MOST_MS))
                 rows.append(_row(f"page {page}, queries", side, [float(queries)], "", MOST_QUERIES))
-    return sorted(rows, key=lambda row: row.what)
+    return sorted([*rows, *_beside(setting)], key=lambda row: row.what)
+
+
+def _beside(setting: Setting) -> list[Row]:
+    """Do the same ticks alone, and beside a site that three browsers have open."""
+    rows: list[Row] = []
+    due, repeats = setting.sizes.due, setting.sizes.repeats
+    for side, opened in setting.stores.items():
+        with opened() as uri:
+            stored.fill(uri, stored.mixed(setting.sizes.site_schedules, due, TICKS, timedelta(0)))
+            say(f"site: ticks without and with three browsers ({side})")
+            alone = [ticked(uri, due) for _ in range(repeats)]
+            with _three_browsers(uri):
+                beside = [ticked(uri, due) for _ in range(repeats)]
+        what = f"a tick of {due} due of {setting.sizes.site_schedules:,}"
+        rows.append(Row(benchmark="site", what=f"{what}, the site closed", side=side, values=alone, unit="ms"))
+        rows.append(
+            Row(
+                benchmark="site",
+                what=f"{what}, the site open in three browsers",
+                side=side,
+                values=beside,
+                unit="ms",
+                ratio=median(beside) / median(alone),
+                ratio_to="closed",
+                target=Target(most=1.5, of="ratio"),
+            )
+        )
+    return rows
+
+
+@contextmanager
+def _three_browsers(uri: str) -> Iterator[None]:
+    """Serve a site in a process of its own, and keep three of its pages open, which refresh themselves."""
+    listen = f"127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "cronlite", "--uri", uri, "web", "--listen", listen]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: _answers(listen), limit_seconds=120, what="the site")
+        with a_browser() as browser:
+            for path in ("/", "/schedules", "/ahead"):
+                browser.new_page().goto(f"http://{listen}{path}", timeout=120_000)
+            yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _answers(listen: str) -> bool:
+    try:
+        with urlopen(f"http://{listen}/freezes", timeout=60):
+            return True
+    except URLError:
+        return False
 
 
 def _row(what: str, side: str, values: list[float], unit: str, most: float) -> Row:
@@ -119,46 +177,3 @@ def _measured(uri: str, page: str, query: dict[str, str], repeats: int) -> tuple
             if answer.status != 200:
                 raise RuntimeError(f"{page}: {answer.status}")
     return milliseconds[1:], heard.count  # the first reads templates, and opens connections
-
-
-class Queries(monitoring.CommandListener):
-    """Counts what one Cronlite asks of its store."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    @contextmanager
-    def of(self, uri: str) -> Iterator[Cronlite]:
-        """Open a Cronlite on a store, and listen."""
-        if uri.startswith("mongodb"):
-            from pymongo import MongoClient
-
-            from cronlite.store.mongo import MongoStore
-
-            client = MongoClient[dict[str, Any]](uri, event_listeners=[self], timeoutMS=5_000)
-            with Cronlite(uri) as cron:
-                _put(cron, MongoStore(client, client.get_default_database().name, "mongodb:"))
-                yield cron
-            return
-        with Cronlite(uri) as cron:
-            assert isinstance(store := cron.store, SqliteStore)  # noqa: RUF018
-            store._connected().set_trace_callback(self._sqlite)
-            yield cron
-
-    def _sqlite(self, statement: str) -> None:
-        self.count += statement.lstrip().upper().startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE"))
-
-    def started(self, event: monitoring.CommandStartedEvent) -> None:
-        self.count += event.command_name not in ("killCursors", "endSessions", "ping", "hello")
-
-    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None: ...
-
-    def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
-
-
-def _put(cron: Cronlite, store: Any) -> None:
-    """Let a Cronlite work on a store that is open already."""
-    import os
-
-    assert store.prepare() == []
-    cron._opened._opened = os.getpid(), store

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from cronlite.client.status import status
+from datetime import timedelta
+
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import RUNNING
 from cronlite.store.contract import RunQuery
 from cronlite.web.exchange import Answer
 from cronlite.web.visit import Visit
+from cronlite.when import clock
 
+DAY = timedelta(days=1)
 DEAD_SHOWN = 20
 OWN_RUNS = 100
 
 
 def daemons(visit: Visit) -> Answer:
     """List those that are alive, and those that died of late."""
-    seen = status(visit.cron.store)
-    alive = sorted(seen.alive, key=lambda daemon: (not daemon.what_is_wrong(seen.now), daemon.host, daemon.pid))
+    now, store = visit.now, visit.cron.store
+    found = sorted(store.daemons(), key=lambda daemon: (not daemon.what_is_wrong(now), daemon.host, daemon.pid))
+    alive = [daemon for daemon in found if daemon.is_alive(now)]
+    entries = store.ledger(now - DAY, now)
     return visit.page(
         "daemons.html",
-        alive=[(daemon, _look(daemon, visit), daemon.what_is_wrong(seen.now)) for daemon in alive],
-        dead=seen.dead[:DEAD_SHOWN],
+        alive=[(daemon, _look(daemon, visit), daemon.what_is_wrong(now)) for daemon in alive],
+        dead=[daemon for daemon in found if daemon not in alive][:DEAD_SHOWN],
         seats=sum(daemon.seats for daemon in alive),
         running=sum(daemon.running for daemon in alive),
         stuck=sum(daemon.stuck for daemon in alive),
-        ticks=seen.ticks,
-        next_wake=seen.next_wake,
-        gaps=seen.gaps,
-        unknown=seen.unknown_handlers,
+        next_wake=clock.next_wake(now) if any(daemon.is_ticking(now) for daemon in alive) else None,
+        gaps=[entry for entry in entries if entry.is_gap and entry.last > now - DAY],
     )
 
 
