@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ class Sizes:
     stored_in_file: int = 100_000
     expressions: int = 100_000
     due: int = 100
+    many_due: int = 1_000
     ticks: int = 20
     real_minutes: bool = False
     asked: int = 200
@@ -114,7 +116,7 @@ class Setting:
             yield f"sqlite:{path}"
         finally:
             for file in self.folder.glob(f"{path.name}*"):
-                file.unlink()
+                shutil.rmtree(file) if file.is_dir() else file.unlink()
 
     @property
     def stores(self) -> Mapping[str, Callable[[], Any]]:

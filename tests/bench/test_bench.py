@@ -29,6 +29,7 @@ TINY = replace(
     stored_in_file=1_000,
     expressions=1_500,
     due=20,
+    many_due=30,
     ticks=2,
     asked=5,
     idle_stored=1_000,

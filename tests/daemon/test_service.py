@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import re
 import signal
+import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cronlite import Cronlite
-from cronlite.daemon.service import Notifier, seldom_collecting
+from cronlite.daemon.service import Notifier, seldom_collecting, switching_often
 from tests.daemon.as_service import ALIVE, READY, STOPPING, Service, Systemd
 from tests.services.mongod import Mongod
 from tests.services.process import free_port
@@ -257,3 +258,10 @@ def test_the_garbage_collector_is_left_as_it_was_found() -> None:
         assert gc.get_threshold()[0] > before[0]
         assert gc.get_freeze_count() > 1_000
     assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
+
+
+def test_the_interpreters_interval_is_left_as_it_was_found() -> None:
+    before = sys.getswitchinterval()
+    with switching_often():
+        assert sys.getswitchinterval() < before
+    assert sys.getswitchinterval() == before
