@@ -38,8 +38,8 @@ def not_put_right(store: Store, query: RunQuery) -> list[Run]:
     """
     bad = list(store.runs(replace(query, states=BAD)))
     schedules = {run.schedule for run in bad if run.schedule is not None}
-    last = store.glimpses(schedules, 1, (*runs.AT_WORK, runs.SUCCEEDED, *BAD)) if schedules else {}
-    newest = {glimpse.id for glimpses in last.values() for glimpse in glimpses}
+    last = store.last_outlines(schedules, 1, (*runs.AT_WORK, runs.SUCCEEDED, *BAD)) if schedules else {}
+    newest = {outline.id for outlines in last.values() for outline in outlines}
     on_demand = [run.id for run in bad if run.schedule is None]
     retries = store.runs(RunQuery(retry_of=on_demand, brief=True)) if on_demand else ()
     retried = {run.retry_of for run in retries}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -45,3 +45,12 @@ def read(document: Mapping[str, Any]) -> Outline | None:
     if not isinstance(id_, str) or not (schedule is None or isinstance(schedule, str)):
         return None
     return Outline(id=id_, **found)  # type: ignore[arg-type]
+
+
+def by_schedule(outlines: Iterable[Outline]) -> dict[str, list[Outline]]:
+    """Part them by their schedules."""
+    parts: dict[str, list[Outline]] = {}
+    for outline in outlines:
+        if outline.schedule is not None:
+            parts.setdefault(outline.schedule, []).append(outline)
+    return parts

@@ -153,28 +153,6 @@ class Run:
         return stored
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Glimpse:
-    """What a mark or a chart shows of a run, where many are shown at once."""
-
-    id: str
-    state: str
-    due_at: datetime
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-
-    @classmethod
-    def read(cls, document: Mapping[str, Any]) -> Glimpse | None:
-        """Read what a store holds of a run; None where somebody edited it into nonsense."""
-        instants = [document.get(name) for name in ("due_at", "started_at", "finished_at")]
-        is_whole = isinstance(document.get("_id"), str) and document.get("state") in STATES and instants[0] is not None
-        if not is_whole or any(map(checks.instant, instants)):
-            return None
-        stored: dict[str, Any] = {name: document.get(name) for name in GLIMPSED[1:]}
-        return cls(id=document["_id"], **stored)
-
-
-GLIMPSED: Final = ("_id", "state", "due_at", "started_at", "finished_at")
 _STORED = tuple(f.name for f in fields(Run) if f.name not in ("id", "ahead"))
 _DEFAULTS: dict[str, object] = {f.name: f.default for f in fields(Run) if f.default is not MISSING}
 _values = attrgetter(*_STORED)

@@ -66,17 +66,17 @@ def test_a_list_begins_further_on_and_leaves_out_what_is_large(store: Store) -> 
     assert (large.result, large.output) == (1, None)
 
 
-def test_the_last_runs_of_each_schedule_are_seen_at_a_glimpse(store: Store) -> None:
+def test_the_last_runs_of_each_schedule_are_outlined(store: Store) -> None:
     if store.address == "mongomock:":
         pytest.skip("mongomock knows no $unionWith")
     wanted = {id_: [queued(store, NOW + n * SECOND, id_) for n in range(5)][:-4:-1] for id_ in (LANE, OTHER, "named")}
     store.add_runs([a_run(queued_at=NOW + 9 * SECOND)])
-    seen = store.glimpses([*wanted, ids.new_id()], 3)
-    assert {id_: [glimpse.id for glimpse in glimpses] for id_, glimpses in seen.items()} == wanted
-    assert {glimpse.state for glimpse in seen[LANE]} == {"queued"}
-    assert store.glimpses([], 3) == {}
+    seen = store.last_outlines([*wanted, ids.new_id()], 3)
+    assert {id_: [outline.id for outline in outlines] for id_, outlines in seen.items()} == wanted
+    assert {outline.state for outline in seen[LANE]} == {"queued"}
+    assert store.last_outlines([], 3) == {}
     add(store, a_run("failed", schedule=LANE, state="failed", finished_at=NOW, queued_at=NOW - SECOND))
-    assert [glimpse.id for glimpse in store.glimpses([LANE], 3, ["failed", "succeeded"])[LANE]] == ["failed"]
+    assert [outline.id for outline in store.last_outlines([LANE], 3, ["failed", "succeeded"])[LANE]] == ["failed"]
 
 
 def test_retries_are_found_by_what_they_repeat(store: Store) -> None:

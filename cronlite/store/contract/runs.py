@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from cronlite.documents.runs import Changes, Glimpse, Run
+from cronlite.documents.runs import Changes, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,14 +143,6 @@ class Runs(Protocol):
 
     def last_runs(self, schedules: Collection[str]) -> dict[str, Run]:
         """Fetch the run of each of these schedules that was queued last, by the schedule's id."""
-
-    def glimpses(
-        self, schedules: Collection[str], count: int, states: Collection[str] | None = None
-    ) -> dict[str, list[Glimpse]]:
-        """List the last runs of each of these schedules, at most `count`, by schedule, the one queued last first.
-
-        Of all states, or of some.
-        """
 
     def run_with_key(self, key: str) -> Run | None:
         """Fetch the queued run that holds a key."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
@@ -28,6 +28,14 @@ class Views(Protocol):
 
     def outlines(self, query: RunQuery) -> list[Outline]:
         """List runs in outline, the last queued first; those edited into nonsense are left out."""
+
+    def last_outlines(
+        self, schedules: Collection[str], count: int, states: Collection[str] | None = None
+    ) -> dict[str, list[Outline]]:
+        """List the last runs of each of these schedules, at most `count`, by schedule, the one queued last first.
+
+        Of all states, or of some.
+        """
 
     def tally(self, since: datetime, until: datetime, step: timedelta) -> dict[tuple[int, str], int]:
         """Count the runs queued since an instant and before another, by the number of the step and by state."""

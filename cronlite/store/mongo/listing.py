@@ -8,17 +8,16 @@ from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
 
-from cronlite.documents.runs import GLIMPSED, LARGE, STATES, Glimpse, Run
+from cronlite.documents.runs import LARGE, STATES, Run
 from cronlite.documents.schedules import Document
 from cronlite.store.contract import RunQuery
 from cronlite.store.grouping import batches
-from cronlite.store.mongo.documents import id_to_store, run_from_store, string_prefix
+from cronlite.store.mongo.documents import id_to_store, string_prefix
 from cronlite.store.mongo.failures import translated_search
 from cronlite.store.mongo.readable import Readable, readable
 
 _PAGE = 500  # small enough that the first ones are soon at hand
 _SCHEDULES = 10_000
-_PARTS = 100  # of one pipeline
 
 
 class Listing(Readable):
@@ -54,26 +53,6 @@ class Listing(Readable):
             groups = self._runs.aggregate(newest, allowDiskUse=True)
             last |= {run.schedule: run for run in readable(group["run"] for group in groups) if run.schedule}
         return last
-
-    @translated_search
-    def glimpses(
-        self, schedules: Collection[str], count: int, states: Collection[str] | None = None
-    ) -> dict[str, list[Glimpse]]:
-        found: dict[str, list[Glimpse]] = {}
-        for batch in batches(schedules, _PARTS):
-            first, *others = (_last_of(id_to_store(id), count, states) for id in batch)
-            unions: list[Document] = [{"$unionWith": {"coll": self._runs.name, "pipeline": part}} for part in others]
-            for document in map(run_from_store, self._runs.aggregate([*first, *unions])):
-                if (glimpse := Glimpse.read(document)) and isinstance(document.get("schedule"), str):
-                    found.setdefault(document["schedule"], []).append(glimpse)
-        return found
-
-
-def _last_of(schedule: Any, count: int, states: Collection[str] | None) -> list[Document]:
-    of_states: Document = {} if states is None else {"state": {"$in": list(states)}}
-    own: Document = {"schedule": schedule, **of_states}
-    newest: list[Document] = [{"$match": own}, {"$sort": {"queued_at": -1}}, {"$limit": count}]
-    return [*newest, {"$project": dict.fromkeys((*GLIMPSED, "schedule"), 1)}]
 
 
 def as_filter(query: RunQuery) -> Document:

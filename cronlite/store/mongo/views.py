@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pymongo
 
-from cronlite.documents.outlines import NAMES, Outline, read
+from cronlite.documents.outlines import NAMES, Outline, by_schedule, read
 from cronlite.documents.runs import STATES
 from cronlite.documents.schedules import Document
 from cronlite.store.contract import RunQuery, Timing
 from cronlite.store.contract.views import LOOK_SECONDS, MAX_TIMINGS
-from cronlite.store.mongo.documents import run_from_store, schedule_from_store
+from cronlite.store.grouping import batches
+from cronlite.store.mongo.documents import id_to_store, run_from_store, schedule_from_store
 from cronlite.store.mongo.failures import translated_search
 from cronlite.store.mongo.indexes import DUE
 from cronlite.store.mongo.listing import Listing, as_filter
 from cronlite.when.clock import MILLISECOND
 
+_PARTS = 100  # of one pipeline
 _SELECTED = dict.fromkeys(NAMES, True)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TIMED = ("either_day", "every", "tz", "month", "minute", "hour", "day", "weekday")
@@ -33,6 +35,19 @@ class Views(Listing):
             return []
         # All states, where none is named: the index of the states then also serves the list of all runs.
         return self._outlined({"state": {"$in": STATES}} | as_filter(query), query.limit or 0)
+
+    @translated_search
+    def last_outlines(
+        self, schedules: Collection[str], count: int, states: Collection[str] | None = None
+    ) -> dict[str, list[Outline]]:
+        found: list[Outline] = []
+        for batch in batches(schedules, _PARTS):
+            first, *others = (_last_of(id_to_store(id), count, states) for id in batch)
+            unions: list[Document] = [{"$unionWith": {"coll": self._runs.name, "pipeline": part}} for part in others]
+            with pymongo.timeout(LOOK_SECONDS):
+                documents = list(self._runs.aggregate([*first, *unions]))
+            found += (outline for document in documents if (outline := read(run_from_store(document))))
+        return by_schedule(found)
 
     @translated_search
     def tally(self, since: datetime, until: datetime, step: timedelta) -> dict[tuple[int, str], int]:
@@ -68,3 +83,10 @@ class Views(Listing):
         with pymongo.timeout(LOOK_SECONDS):
             found = list(self._runs.find(wanted, _SELECTED, limit=limit).sort([("queued_at", -1)]))
         return [outline for document in found if (outline := read(run_from_store(document)))]
+
+
+def _last_of(schedule: Any, count: int, states: Collection[str] | None) -> list[Document]:
+    of_states: Document = {} if states is None else {"state": {"$in": list(states)}}
+    own: Document = {"schedule": schedule, **of_states}
+    newest: list[Document] = [{"$match": own}, {"$sort": {"queued_at": -1}}, {"$limit": count}]
+    return [*newest, {"$project": _SELECTED}]

@@ -9,12 +9,12 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-from cronlite.documents.runs import GLIMPSED, STATES, Glimpse, Run
+from cronlite.documents.runs import STATES, Run
 from cronlite.store.contract import RunQuery
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import BY_ID, NEWEST_FIRST, Order, Tables
 from cronlite.store.sqlite.readable import readable
-from cronlite.store.sqlite.tables import BRIEF, GLIMPSES, IN_LIST, LAST_CHARACTER, LISTED, RUNS, listed
+from cronlite.store.sqlite.tables import BRIEF, IN_LIST, LAST_CHARACTER, LISTED, RUNS, listed
 
 _PAGE = 500
 _RARE = 10_000
@@ -48,23 +48,6 @@ class Listing(Tables):
         )
         return {run.schedule: run for run in readable(map(RUNS.document, rows)) if run.schedule}
 
-    def glimpses(
-        self, schedules: Collection[str], count: int, states: Collection[str] | None = None
-    ) -> dict[str, list[Glimpse]]:
-        of_states = "" if states is None else f" AND +{_one_of(states)}"
-        own = f"SELECT rowid FROM runs WHERE schedule = ids.value{of_states}"
-        last = f"{own} ORDER BY queued_at DESC, _id DESC LIMIT ?"
-        rows = self._read(
-            f"SELECT ids.value, {', '.join(GLIMPSED)} FROM json_each(?) AS ids JOIN runs ON runs.rowid IN ({last})"
-            " ORDER BY ids.value, queued_at DESC, _id DESC",
-            [listed(schedules), count],
-        )
-        found: dict[str, list[Glimpse]] = {}
-        for schedule, *values in rows:
-            if glimpse := Glimpse.read(GLIMPSES.document(values)):
-                found.setdefault(schedule, []).append(glimpse)
-        return found
-
     def _in_order(self, query: RunQuery, order: Order) -> Iterator[Run]:
         size = _PAGE if query.limit is None else min(query.skip + query.limit, _PAGE)
         return readable(self._pages(BRIEF if query.brief else RUNS, *self._restrictions(query), order, size))
@@ -85,7 +68,7 @@ class Listing(Tables):
         asked |= {"queued_at < ?": milliseconds(query.until), "_id >= ?": query.prefix or None}
         asked["_id < ?"] = query.prefix + LAST_CHARACTER if query.prefix else None
         terms = {term: value for term, value in asked.items() if value is not None}
-        states = [] if query.states is None or "state" in columns else [_one_of(query.states)]
+        states = [] if query.states is None or "state" in columns else [one_of(query.states)]
         return [*terms, *states], list(terms.values())
 
     def _rarest(self, columns: dict[str, str]) -> str | None:
@@ -115,6 +98,6 @@ def apart(query: RunQuery) -> list[Collection[str] | None]:
     return [[state] for state in STATES if state in query.states]
 
 
-def _one_of(states: Collection[str]) -> str:
+def one_of(states: Collection[str]) -> str:
     # Written out: SQLite uses an index on some rows only where it can see that they are enough.
     return f"({' OR '.join(f'state = {state!r}' for state in STATES if state in states) or 'false'})"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from cronlite.documents.runs import GLIMPSED, LARGE
+from cronlite.documents.runs import LARGE
 from cronlite.errors import StoreError
 from cronlite.store.sqlite.columns import ATTEMPTS, BOOL, DATE, JSON, KEY, NUMBER, SPELLING, TEXT, TOLD, WORDS, Kind
 
@@ -208,8 +208,6 @@ RUNS = Table(
 
 BRIEF = Table("runs", {name: kind for name, kind in RUNS.columns.items() if name not in LARGE})
 """Runs without what few lists show."""
-
-GLIMPSES = Table("runs", {name: RUNS.columns[name] for name in GLIMPSED})
 
 TICKS = Table(
     "ticks",

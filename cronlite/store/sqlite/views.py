@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from heapq import merge
@@ -10,15 +10,15 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-from cronlite.documents.outlines import NAMES, Outline, read
+from cronlite.documents.outlines import NAMES, Outline, by_schedule, read
 from cronlite.documents.runs import STATES
 from cronlite.documents.schedules import Document
 from cronlite.store.contract import RunQuery, Timing
 from cronlite.store.contract.views import LOOK_SECONDS, MAX_TIMINGS
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import Rows
-from cronlite.store.sqlite.listing import Listing, apart
-from cronlite.store.sqlite.tables import LISTED, PAUSED_FOR_A_TIME, RUNS, SCHEDULES, or_default
+from cronlite.store.sqlite.listing import Listing, apart, one_of
+from cronlite.store.sqlite.tables import LISTED, PAUSED_FOR_A_TIME, RUNS, SCHEDULES, listed, or_default
 from cronlite.when.clock import MILLISECOND
 
 _COLUMNS = ("_id", *NAMES)
@@ -33,6 +33,19 @@ class Views(Listing):
     def outlines(self, query: RunQuery) -> list[Outline]:
         parts = [self._outlined(replace(query, states=states)) for states in apart(query)]
         return list(islice(merge(*parts, key=attrgetter("queued_at", "id"), reverse=True), query.limit))
+
+    def last_outlines(
+        self, schedules: Collection[str], count: int, states: Collection[str] | None = None
+    ) -> dict[str, list[Outline]]:
+        of_states = "" if states is None else f" AND +{one_of(states)}"
+        own = f"SELECT rowid FROM runs WHERE schedule = ids.value{of_states}"
+        last = f"{own} ORDER BY queued_at DESC, _id DESC LIMIT ?"
+        rows = self._looked_up(
+            f"SELECT {_SELECTED} FROM json_each(?) AS ids JOIN runs ON runs.rowid IN ({last})"
+            " ORDER BY runs.queued_at DESC, runs._id DESC",
+            [listed(schedules), count],
+        )
+        return by_schedule(_outlines(rows))
 
     def tally(self, since: datetime, until: datetime, step: timedelta) -> dict[tuple[int, str], int]:
         begin, end = milliseconds(since), milliseconds(until)

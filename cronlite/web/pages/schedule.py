@@ -17,7 +17,7 @@ from cronlite.errors import CronliteError, InvalidInput
 from cronlite.store.contract import RunQuery
 from cronlite.web.charted import of_schedule
 from cronlite.web.exchange import Answer
-from cronlite.web.pages.schedules import GLIMPSES
+from cronlite.web.pages.schedules import OUTLINED
 from cronlite.web.visit import Undo, Visit
 from cronlite.when import clock
 from cronlite.wording import labels
@@ -61,7 +61,7 @@ def one(visit: Visit) -> Answer:
         paused=paused,
         coming=coming(schedule, now, freezes=freezes),
         last=list(store.runs(RunQuery(schedule=schedule.id, limit=LAST_RUNS, brief=True))),
-        glimpses=store.glimpses([schedule.id], GLIMPSES).get(schedule.id, [])[::-1],
+        outlines=store.last_outlines([schedule.id], OUTLINED).get(schedule.id, [])[::-1],
         charts=of_schedule(visit, schedule),
         asked=asked,
         reason=reason,

@@ -10,7 +10,7 @@ from cronlite.client.app import Cronlite
 from cronlite.documents import schedules
 from cronlite.documents.changes import Actor
 from cronlite.documents.freezes import Frozen
-from cronlite.documents.runs import Glimpse
+from cronlite.documents.outlines import Outline
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import CronliteError, Fault, InvalidInput
 from cronlite.store.contract import ScheduleQuery
@@ -20,7 +20,7 @@ from cronlite.wording import labels
 from cronlite.wording.spoken import coming
 
 SHOWN = 50
-GLIMPSES = 20
+OUTLINED = 20
 ON, PAUSED = "on", "paused"
 CHOICES = [("", "All"), (ON, "On"), (PAUSED, "Paused")]
 
@@ -71,7 +71,7 @@ class Row:
     paused: str = ""
     frozen: str = ""
     following: datetime | None = None
-    glimpses: Sequence[Glimpse] = field(default_factory=list)
+    outlines: Sequence[Outline] = field(default_factory=list)
 
 
 def listed(visit: Visit) -> Answer:
@@ -82,9 +82,9 @@ def listed(visit: Visit) -> Answer:
     page = documents[:SHOWN]
     frozen = Frozen(visit.cron.freezes.in_force(visit.now))
     rows = [_row(document, visit.now, frozen) for document in page]
-    last = visit.cron.store.glimpses([row.id for row in rows if row.schedule], GLIMPSES)
+    last = visit.cron.store.last_outlines([row.id for row in rows if row.schedule], OUTLINED)
     for row in rows:
-        row.glimpses = last.get(row.id, [])[::-1]
+        row.outlines = last.get(row.id, [])[::-1]
     filtered = any(filters.query().values())
     return visit.page(
         "schedules.html",
