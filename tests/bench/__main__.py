@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tests.bench import (
     alarms,
+    applying,
     burst,
     expressions,
     fairness,
@@ -63,6 +64,7 @@ BENCHMARKS: Mapping[str, Callable[[Setting], list[Row]]] = {
     "alarms": alarms.measure,
     "metrics": metrics.measure,
     "limits": limits.measure,
+    "applying": applying.measure,
 }
 WITH_PEERS = ("burst", "idle", "sqlite")
 # A cache as on a small server: that of the tests is smaller, and the default would take half of this machine.

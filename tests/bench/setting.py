@@ -49,6 +49,7 @@ class Sizes:
     computing: int = 200
     site_schedules: int = 100_000
     site_runs: int = 1_000_000
+    applied: int = 5_000
 
 
 FULL = Sizes()
@@ -76,6 +77,7 @@ QUICK = Sizes(
     computing=40,
     site_schedules=5_000,
     site_runs=20_000,
+    applied=500,
 )
 
 
