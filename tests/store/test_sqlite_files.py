@@ -16,14 +16,16 @@ import pytest
 from cronlite.client.doctor import doctor
 from cronlite.daemon.due import due
 from cronlite.daemon.loops import Daemon
+from cronlite.documents import alarms
 from cronlite.errors import ConfigurationError, CronliteError, StoreError, StoreUnavailable
 from cronlite.handlers.registry import Registry
+from cronlite.store import open_store
 from cronlite.store.contract import RunQuery
 from cronlite.store.sqlite import SqliteStore, opening
 from cronlite.store.sqlite.columns import NUMBER, TEXT
 from cronlite.store.sqlite.tables import RUNS, TABLES, Table
 from tests.store.by_hand import by_hand, run_ids
-from tests.store.samples import TICK, a_run
+from tests.store.samples import NOW, TICK, a_run, a_schedule
 from tests.waiting import wait_until
 
 
@@ -289,3 +291,23 @@ def test_an_interruption_rolls_back(store: SqliteStore) -> None:
         interrupted()
     assert run_ids(store) == set()
     assert store.add_runs([a_run("next")]) == set()
+
+
+def test_a_file_from_before_there_were_alarms_gets_their_tables(tmp_path: Path) -> None:
+    path = tmp_path / "cronlite.db"
+    store = open_store(f"sqlite:{path}")
+    store.prepare()
+    store.close()
+    with contextlib.closing(sqlite3.connect(path)) as older:
+        older.executescript(
+            "DROP TABLE alarms; DROP TABLE duties; DROP INDEX runs_late;"
+            "ALTER TABLE runs DROP COLUMN late_at; ALTER TABLE schedules DROP COLUMN ping_url;"
+        )
+    store = open_store(f"sqlite:{path}")
+    assert store.prepare() == []
+    assert store.raise_alarms([alarms.new("failed", "s", "s failed", now=NOW)]) == {"failed:s"}
+    assert store.claim_duty("watch", "d", NOW, NOW) is not None
+    store.add_runs([a_run("r", late_at=NOW)])
+    assert [run.id for run in store.late_runs(NOW, 1)] == ["r"]
+    store.add_schedule(a_schedule(ping_url="https://h/"))
+    store.close()
