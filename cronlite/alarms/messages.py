@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from shlex import quote
 
 from cronlite.alarms.channels import News
 from cronlite.documents.alarms import Alarm
@@ -75,7 +76,7 @@ def _of(one: News, *, in_full: bool) -> Iterator[str]:
     if alarm.command and one.what != "over":
         yield f"  more: {alarm.command}"
     if in_full and alarm.is_open:
-        yield f"  to be told no more of it: cronlite alarms ack {alarm.id}"
+        yield f"  to be told no more of it: cronlite alarms ack {quote(alarm.id)}"
 
 
 def _harmless(text: str) -> str:

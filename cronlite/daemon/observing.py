@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from shlex import quote
 
 from cronlite.alarms.messages import detail, tail
 from cronlite.daemon.overdue import Overdue
@@ -57,7 +58,7 @@ def of_run(run: Run, called: Called | None, now: datetime) -> Alarm:
         since_at=ended,
         last_at=ended,
         detail=detail([f"handler {run.handler}, attempt {run.attempt}", said or run.reason or "", tail(run.output)]),
-        command=f"cronlite log {run.id}",
+        command=f"cronlite log {quote(run.id)}",
         schedule=called.id if called else None,
         name=called.name if called else None,
         tags=list(called.tags) if called else [],
@@ -78,7 +79,7 @@ def of_overdue(late: Overdue, called: Called, now: datetime) -> Alarm:
         now=now,
         since_at=late.due_at,
         detail=f"handler {late.handler}",
-        command=f"cronlite why {late.schedule} --at {late.due_at:%Y-%m-%dT%H:%MZ}",
+        command=f"cronlite why {quote(late.schedule)} --at {late.due_at:%Y-%m-%dT%H:%MZ}",
         schedule=late.schedule,
         name=called.name,
         tags=list(called.tags),
@@ -224,7 +225,7 @@ def of_slow(run: Run, usual: timedelta, called: Called, now: datetime) -> Alarm:
         now=now,
         since_at=since,
         detail=f"handler {run.handler}, daemon {run.daemon}",
-        command=f"cronlite log {run.id}",
+        command=f"cronlite log {quote(run.id)}",
         schedule=called.id,
         name=called.name,
         tags=list(called.tags),
