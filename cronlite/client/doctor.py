@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from shlex import quote
 
 from cronlite.client.limits import in_use
 from cronlite.client.status import Status, how_to_register, status
@@ -152,7 +153,7 @@ def _failing(seen: Status) -> Iterator[Finding]:
             "warning",
             f"schedule {failing.name or failing.schedule}",
             problem,
-            f"see 'cronlite log {failing.last.id}'; 'cronlite retry {failing.last.id}' repeats it",
+            f"see 'cronlite log {quote(failing.last.id)}'; 'cronlite retry {quote(failing.last.id)}' repeats it",
         )
 
 
@@ -181,7 +182,7 @@ def _documents(store: Store, seen: Status) -> Iterator[Finding]:
             ended.append(schedule.name or schedule.id)
         if schedule.owner == schedules.CODE and seen.alive and schedule.name not in declared:
             problem = "was declared by code that no daemon alive has any more"
-            remedy = f"'cronlite remove {schedule.id}', unless a daemon with that code comes back"
+            remedy = f"'cronlite remove {quote(schedule.id)}', unless a daemon with that code comes back"
             yield Finding("warning", f"schedule {schedule.name or schedule.id}", problem, remedy)
         if schedule.limit is not None and schedule.limit not in limits:
             unlimited[schedule.limit].append(schedule.name or schedule.id)
@@ -210,7 +211,7 @@ def _made_in_the_future(schedule: Schedule, now: datetime) -> Iterator[Finding]:
         and max(made, default=now) > latest
     ):
         problem = f"is not due before {utc_second(schedule.active_from)}, when a clock that ran ahead says it was made"
-        remedy = f"'cronlite edit {schedule.id} --active-from now'"
+        remedy = f"'cronlite edit {quote(schedule.id)} --active-from now'"
         yield Finding("error", f"schedule {schedule.name or schedule.id}", problem, remedy)
 
 
@@ -223,7 +224,9 @@ def _mend(document: Document) -> str:
     id_ = document.get("_id")
     if not isinstance(id_, str):
         return "insert it again under an ObjectId or a string, and delete this one, in the database's own shell"
-    return f"mend the fields named, as 'cronlite edit {id_} --minute 0' does one; or 'cronlite remove {id_}'"
+    return (
+        f"mend the fields named, as 'cronlite edit {quote(id_)} --minute 0' does one; or 'cronlite remove {quote(id_)}'"
+    )
 
 
 def _named(daemon: DaemonRecord) -> str:

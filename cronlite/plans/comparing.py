@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any, Literal
 
 from cronlite.documents import schedules
@@ -105,7 +106,7 @@ def _step(owner: str, wanted: Wanted, there: Document | None, *, adopt: bool) ->
         fields = differing(there, declared)
     except InvalidInput as refused:
         reason = f"is there and cannot be read: {refused}"
-        return Refusal(wanted.name, reason, f"'cronlite remove {there['_id']}', or mend it", wanted.line)
+        return Refusal(wanted.name, reason, f"'cronlite remove {quote(str(there['_id']))}', or mend it", wanted.line)
     return Step("change" if fields else "keep", wanted.name, there, fields, wanted)
 
 
