@@ -77,8 +77,15 @@ class Table:
 
     def row(self, document: Mapping[str, Any]) -> list[Any]:
         """Return the values to insert."""
-        self._refuse_unknown(document)
-        return _written(zip(self._writers, map(document.get, self.columns), strict=True))
+        row: list[Any] = [None] * len(self.columns)
+        try:
+            for name, value in document.items():  # which has half of the columns, or fewer
+                place, write = self._places[name]
+                row[place] = write(value) if write and value is not None else value
+        except KeyError:
+            self._refuse_unknown(document)
+            raise
+        return row
 
     def document(self, row: Sequence[Any]) -> dict[str, Any]:
         """Return the document of a selected row."""
@@ -94,8 +101,8 @@ class Table:
         return _written((self.columns[name].write, value) for name, value in changes.items())
 
     @cached_property
-    def _writers(self) -> list[Callable[[Any], Any] | None]:
-        return [kind.write for kind in self.columns.values()]
+    def _places(self) -> dict[str, tuple[int, Callable[[Any], Any] | None]]:
+        return {name: (place, kind.write) for place, (name, kind) in enumerate(self.columns.items())}
 
     @cached_property
     def _readers(self) -> list[tuple[str, Callable[[Any], Any] | None]]:
