@@ -23,7 +23,7 @@ IN_MONGO, MONGO_CHANGES, MONGO_TICKS = "store/mongo/runs.py", "store/mongo/run_c
 MONGO_DAEMONS, MONGO_LANES = "store/mongo/daemons.py", "store/mongo/lanes.py"
 LIVENESS, CLAIMS, TICKING = "daemon/liveness.py", "daemon/claims.py", "daemon/ticking.py"
 ROOM = "daemon/room.py"
-ASKED_FOR = "client/runs.py"
+ASKED_FOR, LIMITS = "client/runs.py", "documents/limits.py"
 
 WHEN, DOCUMENTS = "tests/when", "tests/documents"
 CONTRACT = " ".join(f"tests/store/test_contract{part}.py" for part in ("", "_runs", "_outcomes", "_ticks"))
@@ -31,6 +31,7 @@ ON_SQLITE, ON_MONGODB = f"{CONTRACT} -k sqlite", f"{CONTRACT} -k mongod"
 IN_DAEMONS = "tests/daemon/test_claims.py tests/daemon/test_liveness.py tests/daemon/test_ticking.py"
 RULES = f"{DOCUMENTS} {IN_DAEMONS}"
 WITH_DAEMONS = f"{IN_DAEMONS} tests/daemon/test_daemons.py -k 'not mongod'"
+OF_LIMITS = "tests/store/test_contract_limits.py tests/daemon/test_limits.py -k 'not mongod and not mongomock'"
 FOR_CLIENTS = "tests/hostile/test_a_name_that_is_anothers.py tests/daemon/test_daemons.py -k 'not mongod'"
 
 _TIME = [
@@ -260,9 +261,9 @@ _FENCES = [
     ),
     Sabotage(
         "what is not due is not claimed (SQLite)",
-        IN_SQLITE,
-        "handler = ? AND run_at <= ?{} ORDER BY run_at, _id",
-        "handler = ? AND ? > 0{} ORDER BY run_at, _id",
+        "store/sqlite/lots.py",
+        "handler = ? AND run_at <= ?{{}} ORDER BY run_at, _id",
+        "handler = ? AND ? > 0{{}} ORDER BY run_at, _id",
         ON_SQLITE,
     ),
     Sabotage(
@@ -383,4 +384,19 @@ _ENDS = [
     ),
 ]
 
-ACTS = [*_TIME, *_LEDGER, *_POLICIES, *_FENCES, *_LEASES, *_ENDS]
+_LIMITS = [
+    Sabotage("slots above a lowered limit count", LIMITS, "range(max(0, most - above))", "range(most)", OF_LIMITS),
+    Sabotage("no more at work than the limit", LIMITS, "free[: max(0, most - len(taken))]", "free", OF_LIMITS),
+    Sabotage("the higher priority comes first", LIMITS, "return run_at - _STEP", "return run_at + _STEP", OF_LIMITS),
+    Sabotage("a run takes a slot", "store/sqlite/lots.py", "self.slots[found.rowid] = slot", "pass", OF_LIMITS),
+    Sabotage(
+        "a run takes a slot in MongoDB",
+        "store/mongo/lots.py",
+        'taken[document["_id"]] = slot',
+        "pass",
+        "tests/store/test_contract_limits.py -k mongod",
+    ),
+    Sabotage("a tick's runs wait for their limit", CLAIMS, "and run.lot is None", "and True", OF_LIMITS),
+]
+
+ACTS = [*_TIME, *_LEDGER, *_POLICIES, *_FENCES, *_LEASES, *_ENDS, *_LIMITS]
