@@ -20,7 +20,7 @@ log = logger("cronlite.metrics")
 WAIT_SECONDS = 0.9  # the rest of the second is for whatever else a scrape takes
 KEPT_SECONDS = 60.0
 """For how long an answer counts that came too late for the scrape that asked."""
-PAUSE = 4
+PAUSE = 10
 """How many times as long as the store took to answer it is left alone afterwards, however many scrape."""
 LEAST_PAUSE_SECONDS = 0.5
 WATCHED = "watched"

@@ -32,6 +32,9 @@ PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 APPLICATION = """
 import time
 import cronlite
+from cronlite.metrics import asked
+
+asked.PAUSE = asked.LEAST_PAUSE_SECONDS = 0  # each scrape asks the store
 
 @cronlite.handler
 def ok(params):
@@ -200,6 +203,9 @@ def test_no_panel_of_the_dashboard_covers_another() -> None:
 
 
 def test_rules_and_dashboard_ask_for_nothing_that_no_daemon_tells(prometheus: Scraped) -> None:
-    told = set(re.findall(r"^(\w+)", scraped(prometheus.port), flags=re.MULTILINE))
     asked = set(re.findall(r"cronlite_\w+|process_\w+", RULES.read_text() + json.dumps(PANELS)))
-    assert asked - told == set()
+
+    def lacking() -> set[str]:
+        return asked - set(re.findall(r"^(\w+)", scraped(prometheus.port), flags=re.MULTILINE))
+
+    wait_until(lambda: not lacking(), what="all that is asked for is told", instead=lacking)
