@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -69,6 +70,7 @@ def typed(command: str, folder: Path) -> None:
     """Type one command; a daemon is left alone until it is ready, and then stopped."""
     words = shlex.split(command, comments=True)
     words = [latest_run(words[:3], folder) if word == "RUN" else word for word in words]
+    words = [latest_freeze(folder) if word == "FREEZE" else word for word in words]
     if words[-1] != "run":
         done = subprocess.run(words, cwd=folder, env=environment(folder), capture_output=True, text=True)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
@@ -83,6 +85,12 @@ def typed(command: str, folder: Path) -> None:
         finally:
             daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(60) == 0, log.read_text()
+
+
+def latest_freeze(folder: Path) -> str:
+    listing = ["cronlite", "freezes", "--json"]
+    done = subprocess.run(listing, cwd=folder, env=environment(folder), capture_output=True, text=True, check=True)
+    return str(json.loads(done.stdout)[0]["id"])
 
 
 def latest_run(group: list[str], folder: Path) -> str:

@@ -46,7 +46,7 @@ def backfill(
     wait: bool,
     as_json: bool,
 ) -> None:
-    """Queue runs for the minutes of the past that have none, by the fields of today.
+    """Queue runs for minutes of the past that have none, by the fields of today.
 
     They run in order, one at a time, and never beside another run of the schedule; with --parallel so many at a time.
     To repeat the command changes nothing, and goes on where one was cut off. Instants without a zone are on the

@@ -22,6 +22,7 @@ from tests.bench import (
     burst,
     expressions,
     fairness,
+    frozen,
     idle,
     limits,
     machine,
@@ -65,6 +66,7 @@ BENCHMARKS: Mapping[str, Callable[[Setting], list[Row]]] = {
     "metrics": metrics.measure,
     "limits": limits.measure,
     "applying": applying.measure,
+    "frozen": frozen.measure,
 }
 WITH_PEERS = ("burst", "idle", "sqlite")
 # A cache as on a small server: that of the tests is smaller, and the default would take half of this machine.

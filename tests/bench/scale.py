@@ -95,19 +95,19 @@ def _call(uri: str, due: int) -> Answer:
 def ticks(uri: str) -> dict[str, Any]:
     """Do some ticks one after the other, and tell the median of what query, runs and claims took. The first warms up"""
     store = open_store(uri)
-    ticker = _ticker(store)
+    ticking = ticker(store)
     spent, claimed = [], []
     for tick in TICKS:
         now = tick + timedelta(seconds=1)
         started = time.perf_counter()
-        ticker.step(now)
+        ticking.step(now)
         stepped = time.perf_counter()
         won = store.claim_runs("bench", ClaimQuery([HANDLER], now, 1_000))
         spent.append((stepped - started, time.perf_counter() - stepped))
         claimed.append(len(won))
         # and out of the way, so that the next tick finds no run at work
         store.change_runs([(run, runs.closed(runs.SUCCEEDED, now)) for run in won])
-    _forget(uri)
+    forget(uri)
     steps, claims = zip(*spent[1:], strict=True)
     return {
         "milliseconds": median(map(sum, spent[1:])) * 1_000,
@@ -122,7 +122,7 @@ def examined(uri: str) -> dict[str, dict[str, int]]:
     with MongoClient[Document](uri) as client:
         database = client.get_default_database()
         database.command("profile", 2)
-        _ticker(open_store(uri)).step(FIRST + timedelta(seconds=1))
+        ticker(open_store(uri)).step(FIRST + timedelta(seconds=1))
         database.command("profile", 0)
         told = {"find": {"keys": 0, "documents": 0}, "distinct": {"keys": 0, "documents": 0}}
         for entry in database["system.profile"].find({"ns": f"{database.name}.schedules"}):
@@ -130,25 +130,27 @@ def examined(uri: str) -> dict[str, dict[str, int]]:
             told[kind]["keys"] += entry.get("keysExamined", 0)
             told[kind]["documents"] += entry.get("docsExamined", 0)
         database.drop_collection("system.profile")
-    _forget(uri)
+    forget(uri)
     return told
 
 
-def _ticker(store: Store) -> Ticker:
+def ticker(store: Store) -> Ticker:
+    """Return a ticker that knows of no minute but those that it is told to do."""
     return Ticker(store, store.add_runs, lambda: "bench", lambda _: False, _GRACE, _WINDOW)
 
 
-def _forget(uri: str) -> None:
-    """Empty runs and ledger, so that the same ticks can be done again."""
+def forget(uri: str, *names: str) -> None:
+    """Empty runs and ledger, or what is named, so that the same ticks can be done again."""
+    names = names or ("runs", "ticks")
     if uri.startswith("mongodb"):
         with MongoClient[Document](uri) as client:
-            for name in ("runs", "ticks"):
+            for name in names:
                 client.get_default_database()[name].delete_many({})
     else:
         from cronlite.store.sqlite import SqliteStore
 
         store = open_store(uri)
         assert isinstance(store, SqliteStore)
-        for name in ("runs", "ticks"):
+        for name in names:
             store._change(f"DELETE FROM {name}")
         store.close()
