@@ -1,7 +1,7 @@
 """The site: how long does each page take over a great many schedules and runs, and how many queries?
 
-A page is made in this process, gates and template included, without a network. The load ahead, which pages share for
-some seconds, is counted anew for each.
+A page is made in this process, gates and template included, without a network. The load ahead, which pages share, is
+counted beside them; what that takes has a row of its own.
 """
 
 from __future__ import annotations
@@ -50,6 +50,10 @@ def measure(setting: Setting) -> list[Row]:
             stored.fill(uri, stored.mixed(schedules, 0, TICKS, timedelta(0)))
             busy = _fill(uri, kept)
             say(f"site: pages ({side})")
+            anew = _measured(uri, "/ahead", {}, setting.sizes.repeats, anew=True)[0]
+            rows.append(
+                _row("page /ahead, the load counted anew (all pages share that)", side, anew, "ms", 10 * MOST_MS)
+            )
             for page, query in _pages(busy).items():
                 milliseconds, queries = _measured(uri, page, query, setting.sizes.repeats)
                 over = f"over {schedules:,} schedules and {kept:,} runs"
@@ -161,7 +165,9 @@ def _runs(ids: list[str], now: datetime, count: int) -> Iterator[Run]:
         )
 
 
-def _measured(uri: str, page: str, query: dict[str, str], repeats: int) -> tuple[list[float], int]:
+def _measured(
+    uri: str, page: str, query: dict[str, str], repeats: int, *, anew: bool = False
+) -> tuple[list[float], int]:
     """Ask for a page several times; return the milliseconds of each, and the queries of the last."""
     heard = Queries()
     milliseconds = []
@@ -170,7 +176,8 @@ def _measured(uri: str, page: str, query: dict[str, str], repeats: int) -> tuple
         asked = {name: [value] for name, value in query.items()}
         request = Request(method="GET", path=page, query=asked, client="127.0.0.1")
         for _ in range(repeats + 1):
-            charted.forecasts.forget(cron)
+            if anew:
+                charted.forecasts.forget(cron)
             heard.count, started = 0, time.perf_counter()
             answer = pages.answer(request, Visitor("bench", may_operate=True))
             milliseconds.append((time.perf_counter() - started) * 1_000)

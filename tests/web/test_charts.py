@@ -87,7 +87,9 @@ def test_the_strip_counts_each_run_of_the_last_day_once_by_its_outcome(store: St
     rows = [numbers(list(row[1:5])) for row in chart.table[:24]]
     assert rows == [[apart[hour, kind] for kind in LOOKS] for hour in range(24)]
     total = Counter(look(run.state) for run in kept if run.queued_at >= since)
-    assert chart.told.startswith(f"{total.total()} runs in the last 24 hours, of which {total['bad']} went wrong;")
+    assert chart.told.startswith(
+        f"{total.total()} run{'' if total.total() == 1 else 's'} in the last 24 hours, of which {total['bad']} went wrong;"
+    )
     root = parsed(chart)
     for kind in LOOKS:
         by_step = {int((r.queued_at - since) // STEP) for r in kept if r.queued_at >= since and look(r.state) == kind}
@@ -123,7 +125,7 @@ def test_the_load_ahead_is_that_of_the_minutes(seed: random.Random) -> None:
     ahead = [seed.choice([0, 0, 1, 7]) for _ in range(1440)]
     chart = strip(NOW, {}, [], ahead)
     assert [numbers([row[5]])[0] for row in chart.table[24:]] == [sum(ahead[h * 60 : h * 60 + 60]) for h in range(24)]
-    assert f"{sum(ahead):,} are due in the next 24" in chart.told
+    assert f"{sum(ahead):,} due in the next 24" in chart.told
 
 
 def test_an_empty_store_has_a_strip_as_well() -> None:

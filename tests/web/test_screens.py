@@ -20,6 +20,7 @@ from cronlite.documents.changes import Actor
 from cronlite.documents.ticks import Tick
 from cronlite.errors import CronliteError, InvalidInput
 from cronlite.store.contract import ScheduleQuery
+from cronlite.web import charted
 from cronlite.web.access import Visitor
 from cronlite.web.exchange import Answer, Request
 from cronlite.web.screens import SCREENS
@@ -219,3 +220,17 @@ def test_an_alarm_is_shown_until_somebody_looks_after_it(cron: Cronlite, site: S
     site.post("/alarms", id=alarm.id)
     assert cron.alarms.get(alarm.id).acked_by == "ann"
     assert "ann looks after it" in site.get("/alarms")
+
+
+def test_the_load_ahead_is_counted_once_and_then_beside_the_pages(cron: Cronlite, site: Site) -> None:
+    cron.schedule(name="noon", minute=0, hour=12)
+    assert "1 run is due in 24 hours" in site.get("/ahead")
+    cron.schedule(name="noon-too", minute=0, hour=12)
+    assert "1 run is due in 24 hours" in site.get("/ahead")
+    made_at, seen = charted.forecasts._kept[cron]
+    charted.forecasts._kept[cron] = made_at - charted.FRESH, seen
+    wait_until(lambda: "2 runs are due in 24 hours" in site.get("/ahead"), what="the load", interval_seconds=0.05)
+    made_at, seen = charted.forecasts._kept[cron]
+    cron.schedule(name="noon-as-well", minute=0, hour=12)
+    charted.forecasts._kept[cron] = made_at - charted.STALE, seen
+    assert "3 runs are due in 24 hours" in site.get("/ahead")

@@ -31,7 +31,7 @@ def day_heat(first: datetime, runs: Sequence[int]) -> Chart:
     rows = [list(runs[place : place + 60]) for place in range(0, len(runs), 60)]
     hours = [first + place * _HOUR for place in range(len(rows))]
     worst = first + list(runs).index(most) * MINUTE if most else None
-    told = f"{sum(runs):,} runs are due in {len(rows)} hours."
+    told = f"{_due(sum(runs))} in {len(rows)} hours."
     told += f" The worst minute is {worst:%H:%M} UTC with {most:,}." if worst else ""
     title = "The coming day, minute by minute"
     return Chart(
@@ -61,7 +61,7 @@ def week_heat(first: datetime, runs: Sequence[int]) -> Chart:
         days.setdefault(midnight, [0] * 24)[at.hour] = max(minutes)
         totals[midnight] = totals.get(midnight, 0) + sum(minutes)
     most = max(runs, default=0)
-    told = f"{sum(runs):,} runs are due in {len(hours)} hours, at most {most:,} in one minute."
+    told = f"{_due(sum(runs))} in {len(hours)} hours, at most {most:,} in one minute."
     title = "The coming week, hour by hour"
     rows = list(days.values())
     titles = [f"{day:%a %d %b}: {totals[day]:,} runs, at most {max(row):,} in a minute" for day, row in days.items()]
@@ -79,6 +79,10 @@ def week_heat(first: datetime, runs: Sequence[int]) -> Chart:
             for day, row in days.items()
         ],
     )
+
+
+def _due(count: int) -> str:
+    return f"{count:,} {'run is' if count == 1 else 'runs are'} due"
 
 
 def _rows(rows: Sequence[Sequence[int]], titles: Sequence[str]) -> Iterator[Markup]:
