@@ -34,7 +34,8 @@ def strip(now: datetime, tally: Mapping[tuple[int, str], int], gaps: Sequence[Ti
     coming = [sum(ahead[place * 15 : place * 15 + 15]) for place in range(STEPS)]
     most = max([sum(counts.values()) for counts in behind] + coming, default=0)
     bad, done = sum(counts[BAD] for counts in behind), sum(map(Counter.total, behind))
-    told = f"{_counted(done, 'run')} in the last 24 hours, of which {bad:,} went wrong; {sum(coming):,} due in the next 24."
+    ran = f"{_counted(done, 'run')} in the last 24 hours, of which {bad:,} went wrong"
+    told = f"{ran}; {sum(coming):,} due in the next 24."
     if gaps:
         told += f" In {_counted(len(gaps), 'stretch', 'stretches')} no daemon ticked."
     begin = now - STEPS * STEP
