@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 
 from cronlite.daemon import due
+from cronlite.daemon.batches import Writing, ahead, batches
 from cronlite.daemon.due import Expressions
 from cronlite.daemon.reporting import NOBODY as NOBODY_HEARS
 from cronlite.daemon.reporting import Reports
 from cronlite.daemon.store_clock import steady
 from cronlite.daemon.thaws import Thaws, frozen_run
 from cronlite.documents import runs
-from cronlite.documents.checks import weight
 from cronlite.documents.freezes import Frozen
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document, Schedule
@@ -34,13 +33,8 @@ from cronlite.when.clock import MINUTE, floor_minute
 
 log = logger("cronlite.tick")
 
-FIRST_BATCH = 100  # on its way to the seats while the next one is read
-BATCH = 1_000
-BATCH_BYTES = 4 * 1024 * 1024  # of params; the writers have a few batches at hand
 WRITERS = 2  # what one server makes of three is less
 MAX_CATCH_UP = 1_000
-MAX_AHEAD = 10_000
-MAX_AHEAD_BYTES = 16 * 1024 * 1024
 MAX_TOLD = 1_000
 PREPARED_SECONDS = 1.0  # a machine that slept longer reads anew
 
@@ -129,7 +123,7 @@ class Ticker:
         at = steady()
         if entry := self._claimed(Tick(minute=minute, daemon=self.daemon(), claimed_at=now)):
             new = self._due(minute, wake_at)
-            made = _ahead(new, at + (wake_at - now).total_seconds())
+            made = ahead(new, at + (wake_at - now).total_seconds())
             self._prepared = _Prepared(entry, chain(made, new), at)
 
     def step(self, now: datetime) -> int:
@@ -211,7 +205,7 @@ class Ticker:
         """Apply each schedule's `catch_up` to the minutes of a gap, newest first, as far back as the window goes."""
         count = Count()
         first = max(entry.first, floor_minute(now - self.catch_up_window))
-        for batch in _batches(self._wanted(first, entry.last, now, count)):
+        for batch in batches(self._wanted(first, entry.last, now, count)):
             count += self._queue(sorted(batch, key=lambda run: run.due_at), now)
         return count
 
@@ -238,10 +232,10 @@ class Ticker:
 
     def _write(self, new: Iterator[Run], now: datetime) -> Count:
         """Write runs of which no two share a lane, some batches at a time while the next is made."""
-        count, under_way = Count(), deque[_Writing]()
+        count, under_way = Count(), deque[Writing[Count]]()
         with ThreadPoolExecutor(WRITERS, "cronlite-write") as writers:  # which has no threads before there is work
-            for batch in _batches(new):
-                writing = _Writing(partial(self._queue, batch, now))
+            for batch in batches(new):
+                writing = Writing(partial(self._queue, batch, now))
                 with suppress(RuntimeError):  # no thread is granted: then it is written here
                     writers.submit(writing.begin)
                 under_way.append(writing)
@@ -342,26 +336,6 @@ def _of_minute(frozen: Frozen, schedule: Schedule, minute: datetime, now: dateti
         yield frozen_run(schedule, run.due_at, now, frozen) or run
 
 
-class _Writing:
-    """A batch that is written once: by a writer, or by who waits for it, if no writer has begun."""
-
-    def __init__(self, write: Callable[[], Count]) -> None:
-        self._write, self._turn, self._written = write, threading.Lock(), Future[Count]()
-
-    def begin(self) -> None:
-        """Write it, unless somebody does so already."""
-        if self._turn.acquire(blocking=False):
-            try:
-                self._written.set_result(self._write())
-            except BaseException as error:  # noqa: BLE001 - for who waits
-                self._written.set_exception(error)
-
-    def end(self) -> Count:
-        """Return what was written, or raise what went wrong."""
-        self.begin()
-        return self._written.result()
-
-
 def _fit_in(run: Run, last: Run | None, now: datetime) -> None:
     """Let a run go, wait or be skipped, by the last one at work in its lane.
 
@@ -378,41 +352,6 @@ def _fit_in(run: Run, last: Run | None, now: datetime) -> None:
 def _allowed(schedule: Schedule) -> int:
     """Say how many minutes of a gap a schedule makes up for."""
     return {"skip": 0, "latest": 1, "all": MAX_CATCH_UP}[schedule.catch_up]
-
-
-def _ahead(new: Iterator[Run], until: float) -> list[Run]:
-    """Make some runs, up to a steady instant."""
-    made: list[Run] = []
-    room = MAX_AHEAD_BYTES
-    while len(made) < MAX_AHEAD and room > 0 and steady() < until:
-        page = _batch(new, FIRST_BATCH, room)
-        if not page:
-            break
-        made += page
-        room -= sum(map(_bytes, page))
-    return made
-
-
-def _batches(new: Iterator[Run]) -> Iterator[list[Run]]:
-    size = FIRST_BATCH
-    while batch := _batch(new, size, BATCH_BYTES):
-        yield batch
-        size = min(2 * size, BATCH)
-
-
-def _batch(new: Iterator[Run], size: int, room: int) -> list[Run]:
-    """Make at most so many runs, no more than have room but for the last."""
-    batch: list[Run] = []
-    for run in islice(new, size):
-        batch.append(run)
-        room -= _bytes(run)
-        if room <= 0:
-            break
-    return batch
-
-
-def _bytes(run: Run) -> int:
-    return weight(run.params, BATCH_BYTES)
 
 
 def _named(entry: Tick) -> str:

@@ -10,7 +10,7 @@ import pytest
 from cronlite.client.why import why
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
-from cronlite.errors import Conflict, InvalidInput, NotFound
+from cronlite.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
 from cronlite.handlers.registry import Registry
 from cronlite.testing import START, Rehearsal
 
@@ -116,6 +116,28 @@ def test_one_that_has_not_begun_never_does_once_it_is_thawed(rehearsal: Rehearsa
     assert len(ran(rehearsal)) == 9
     assert rehearsal.cron.freezes.list() == []
     assert [one.id for one in rehearsal.cron.freezes.list(ended=True)] == [freeze.id]
+
+
+def test_ending_it_anew_after_a_failure_makes_up_for_nothing_twice(
+    rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsal.cron.schedule(name="often", handler="call", minute="*/20")
+    rehearsal.cron.freezes.add(everything=True, until=at(1, 5), then="run")
+    rehearsal.advance(hours=1, minutes=4)
+    store, change = rehearsal.cron.store, rehearsal.cron.store.change_freeze
+
+    def unreachable(*_: object) -> bool:
+        raise StoreUnavailable("before it was signed off")
+
+    monkeypatch.setattr(store, "change_freeze", unreachable)
+    with pytest.raises(StoreUnavailable):
+        rehearsal.advance(minutes=1)
+    rehearsal.drain()
+    monkeypatch.setattr(store, "change_freeze", change)
+    rehearsal.advance(minutes=5)
+    assert (ran(rehearsal), skipped(rehearsal)) == ([at(1)], [at(0, 20), at(0, 40)])
+    [made_up] = rehearsal.runs(state=runs.SUCCEEDED)
+    assert made_up.attempt == 1
 
 
 def test_overlapping_ones_make_up_when_the_last_of_them_has_ended(rehearsal: Rehearsal) -> None:

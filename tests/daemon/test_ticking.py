@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from cronlite.daemon import ticking
+from cronlite.daemon import batches, ticking
+from cronlite.daemon.batches import Writing
 from cronlite.daemon.store_clock import steady
-from cronlite.daemon.ticking import Count, Ticker, _Writing
+from cronlite.daemon.ticking import Count, Ticker
 from cronlite.documents import runs, schedules
 from cronlite.documents.runs import Run
 from cronlite.store.contract import ClaimQuery, RunQuery, Store
@@ -123,8 +124,8 @@ def test_a_tick_that_failed_half_way_is_done_by_the_next_step(store: Store, monk
 def test_a_batch_that_fails_beside_another_is_done_by_the_next_step(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ticking, "FIRST_BATCH", 2)
-    monkeypatch.setattr(ticking, "BATCH", 2)
+    monkeypatch.setattr(batches, "FIRST_BATCH", 2)
+    monkeypatch.setattr(batches, "BATCH", 2)
     add_at_ten(store, 9)
     one, fails, lock = started_at(store, 9), iter([False, True, False, False, False]), threading.Lock()
 
@@ -147,8 +148,8 @@ def test_a_batch_that_fails_beside_another_is_done_by_the_next_step(
 def test_the_first_batches_are_small_and_each_is_twice_as_large_as_the_last(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ticking, "FIRST_BATCH", 2)
-    monkeypatch.setattr(ticking, "BATCH", 6)
+    monkeypatch.setattr(batches, "FIRST_BATCH", 2)
+    monkeypatch.setattr(batches, "BATCH", 6)
     add_at_ten(store, 19)
     one, sizes = started_at(store, 9), list[int]()
 
@@ -188,8 +189,8 @@ def test_a_minute_is_prepared_once_it_has_begun_and_done_from_what_was_read(
 
 
 def test_more_is_due_than_is_read_ahead(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ticking, "FIRST_BATCH", 2)
-    monkeypatch.setattr(ticking, "MAX_AHEAD", 4)
+    monkeypatch.setattr(batches, "FIRST_BATCH", 2)
+    monkeypatch.setattr(batches, "MAX_AHEAD", 4)
     add_at_ten(store, 9)
     one = started_at(store, 9)
     assert prepared(one, 10)
@@ -384,7 +385,7 @@ def test_a_tick_is_written_without_the_threads_that_it_would_like(
         start(thread)
 
     written: list[int] = []
-    writings = [_Writing(lambda number=number: written.append(number) or Count(queued=1)) for number in range(5)]  # type: ignore[misc,func-returns-value]
+    writings = [Writing(lambda number=number: written.append(number) or Count(queued=1)) for number in range(5)]  # type: ignore[misc,func-returns-value]
     with monkeypatch.context() as patch, ThreadPoolExecutor(2) as writers:
         patch.setattr(threading.Thread, "start", started)
         for writing in writings:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cronlite import Cronlite, InvalidInput
-from cronlite.daemon import ticking
+from cronlite.daemon import batches
 from cronlite.daemon.ticking import Ticker
 from cronlite.documents import checks, schedules
 from cronlite.documents.runs import Run
@@ -140,7 +140,7 @@ def test_a_tick_holds_no_more_than_it_writes_at_once(store: Store) -> None:
     daemon.step(NOW - MINUTE)
     daemon.prepare(NOW - timedelta(milliseconds=500), NOW + timedelta(minutes=5))  # not its minute: nothing is made
     assert sum(written) == 700 * 60_000
-    assert max(written) < ticking.BATCH_BYTES + 64 * 1024
+    assert max(written) < batches.BATCH_BYTES + 64 * 1024
 
 
 def test_no_more_is_made_ahead_than_has_room(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,5 +148,5 @@ def test_no_more_is_made_ahead_than_has_room(monkeypatch: pytest.MonkeyPatch) ->
         for number in range(10_000):
             yield Run(id=f"r{number}", handler="h", params={"text": "x" * 60_000}, due_at=NOW, queued_at=NOW)
 
-    made = ticking._ahead(new(), float("inf"))
-    assert len(made) == ticking.MAX_AHEAD_BYTES // 60_000 + 1
+    made = batches.ahead(new(), float("inf"))
+    assert len(made) == batches.MAX_AHEAD_BYTES // 60_000 + 1
