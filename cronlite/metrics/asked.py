@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 
 from cronlite.documents.runs import SUCCEEDED
 from cronlite.errors import StoreError, StoreUnavailable
@@ -21,7 +22,7 @@ WAIT_SECONDS = 0.9  # the rest of the second is for whatever else a scrape takes
 KEPT_SECONDS = 60.0
 """For how long an answer counts that came too late for the scrape that asked."""
 PAUSE = 10
-"""How many times as long as the store took to answer it is left alone afterwards, however many scrape."""
+"""How many times as long as the store took to answer it is left alone afterwards, however many scrape: it had work."""
 LEAST_PAUSE_SECONDS = 0.5
 WATCHED = "watched"
 """The tag of the schedules whose last success is a figure of its own."""
@@ -46,13 +47,13 @@ class Asked:
         self._store, self._failed = store, failed
         self._lock = threading.Lock()
         self._question: _Question | None = None
-        self._answer: tuple[float, float, Answer] | None = None  # asked at, answered at
+        self._answer, self._answered_at, self._again_at = Answer(), -inf, -inf
 
     def answer(self) -> Answer:
         """Return what the store says, or said within the last minute; an empty answer where it does not."""
         asked_at = time.monotonic()
         with self._lock:
-            if self._is_fresh(asked_at):
+            if asked_at < self._again_at:
                 return self._latest()
             question = self._question = self._question or self._begun(asked_at)
         if question:
@@ -61,16 +62,8 @@ class Asked:
         with self._lock:
             return self._latest()
 
-    def _is_fresh(self, now: float) -> bool:
-        if self._answer is None:
-            return False
-        asked_at, answered_at, _ = self._answer
-        return now - answered_at < max(LEAST_PAUSE_SECONDS, PAUSE * (answered_at - asked_at))
-
     def _latest(self) -> Answer:
-        if self._answer is None or time.monotonic() - self._answer[1] > KEPT_SECONDS:
-            return Answer()
-        return self._answer[2]
+        return self._answer if time.monotonic() - self._answered_at <= KEPT_SECONDS else Answer()
 
     def _begun(self, now: float) -> _Question | None:
         question = _Question(now)
@@ -81,16 +74,18 @@ class Asked:
         return question
 
     def _ask(self, question: _Question) -> None:
-        answer, is_whole = Answer(), False
+        answer, is_whole, has_worked = Answer(), False, False
         try:
-            is_whole = _fill(answer, self._store)
+            is_whole, has_worked = _fill(answer, self._store), True
         except Exception as error:
             log.debug("the store did not answer a scrape", exc_info=error)
         if not is_whole:
             self._failed()
+        now = time.monotonic()
+        pause = PAUSE * (now - question.asked_at) if has_worked else 0
         with self._lock:
-            self._question = None
-            self._answer = question.asked_at, time.monotonic(), answer
+            self._question, self._answer, self._answered_at = None, answer, now
+            self._again_at = now + max(LEAST_PAUSE_SECONDS, pause)
         question.answered.set()
 
 
@@ -101,13 +96,16 @@ class _Question:
 
 
 def _fill(answer: Answer, store: Store) -> bool:
-    """Ask one thing after the other; tell whether all was answered. Where one takes too long, the others need not."""
+    """Ask one thing after the other, and tell whether all was answered: where one takes too long, others may not.
+
+    Raises StoreUnavailable, with what was answered before.
+    """
     now, is_whole = store.now(), True
     for ask in (_daemons, _queues, _schedules, _successes):
         try:
             ask(answer, store, now)
         except StoreUnavailable:
-            return False
+            raise
         except StoreError:
             is_whole = False
     return is_whole

@@ -130,3 +130,13 @@ def test_an_answer_of_long_ago_is_none(store: Store, monkeypatch: pytest.MonkeyP
     assert question.answer().daemons
     monkeypatch.setattr(asked, "KEPT_SECONDS", -1)
     assert question._latest() == Answer()
+
+
+def test_a_store_that_was_away_is_asked_again_soon(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asked, "PAUSE", 10**9)
+    monkeypatch.setattr(asked, "LEAST_PAUSE_SECONDS", 0)
+    question, daemons = Asked(store, nothing), store.daemons
+    monkeypatch.setattr(store, "daemons", raising(StoreUnavailable("away")))
+    assert question.answer() == Answer()
+    monkeypatch.setattr(store, "daemons", daemons)
+    assert question.answer().daemons == {"alive": 0, "worker": 0, "dead": 0}
