@@ -17,6 +17,7 @@ from cronlite.documents.changes import MOST, Actor, Change, digests, is_left_out
 from cronlite.documents.schedules import TIME_FIELDS, Document, Schedule
 from cronlite.errors import Conflict, InvalidInput, NotFound, shown
 from cronlite.store.contract import ChangeQuery, ScheduleQuery
+from cronlite.when.clock import MILLISECOND
 
 _PAGE = 500
 
@@ -112,7 +113,7 @@ class History:
         if last is None or last.before is None:
             raise NotFound(f"no removed schedule has the id or name {shown(id)}")
         _require_whole(last.before)
-        now = self._opened.now()
+        now = max(self._opened.now(), last.at + MILLISECOND)  # no two changes leave it at the same instant
         kept = {name: value for name, value in last.before.items() if value is not None}
         active_from = kept.get("active_from")
         since = max(now, active_from) if isinstance(active_from, datetime) else now

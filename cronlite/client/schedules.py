@@ -57,7 +57,8 @@ def add(opened: Opened, new: Schedule, actor: Actor, *, again: bool = False) -> 
     """Store a new schedule, or one that was removed `again`. Raises Conflict when its name is taken, QuotaExceeded."""
     store, document = opened.prepared_store, new.document()
     opened.door.params(new.user, new.params)
-    change = of_write(actor, opened.now(), None, document)
+    at = new.updated_at if again and new.updated_at is not None else opened.now()
+    change = of_write(actor, at, None, document)
     with opened.door.one_more("schedules", new.user, store.count_schedules):
         refusals = store.write_schedules([Write(replace(change, kind="restored") if again else change, document)])
     if refusal := refusals.get(new.id):

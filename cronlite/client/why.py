@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from cronlite.client.limits import waits_for
 from cronlite.client.status import how_to_register, status
-from cronlite.documents import runs
+from cronlite.documents import runs, schedules
 from cronlite.documents.freezes import Frozen
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule
@@ -59,16 +60,26 @@ def why(store: Store, schedule: Schedule, tick: datetime) -> Answer:
             reasons.append(
                 f"it was last changed at {utc_second(changed_at)}, after that minute; this goes by what it is now"
             )
-        reasons += _who_changed(store, schedule)
+        reasons += _who_changed(store, schedule, schedules.FIELDS)
+    elif against[0][0] in _TOUCHED:
+        reasons += _who_changed(store, schedule, _TOUCHED[against[0][0]])
     return Answer(against[0][0], tuple(reasons))
 
 
-def _who_changed(store: Store, schedule: Schedule) -> list[str]:
-    """Say who changed a schedule last, and what, if that is known."""
+# What somebody has changed who keeps it from being due.
+_TOUCHED = {"not_due": schedules.TIME_FIELDS, "paused": ("enabled",)}
+
+
+def _who_changed(store: Store, schedule: Schedule, fields: Collection[str]) -> list[str]:
+    """Say who changed a schedule last, and what, if that is known and was any of some fields."""
     last = store.changes(ChangeQuery(schedule=schedule.id, limit=1))
-    if not last or last[0].left_at != schedule.updated_at:
+    if not last or last[0].left_at != schedule.updated_at or last[0].kind != "changed":
         return []
-    return [f"that was {words.by(last[0])}: {words.what(last[0])}; 'cronlite history {schedule.id}' tells more"]
+    if not any(name in fields for name in last[0].fields):
+        return []
+    by, at = words.by(last[0]), utc_second(last[0].at)
+    history = shlex.join(["cronlite", "history", schedule.id])
+    return [f"its last change was by {by}, at {at}: {words.what(last[0])}; '{history}' tells more"]
 
 
 def _against(schedule: Schedule, tick: datetime) -> Iterator[tuple[str, str]]:

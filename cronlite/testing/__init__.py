@@ -15,6 +15,8 @@ from typing import Any
 
 from cronlite.client import default
 from cronlite.client.app import Cronlite
+from cronlite.client.known_handlers import KnownHandlers
+from cronlite.client.limits import Limits
 from cronlite.client.opened import Opened
 from cronlite.daemon.handover import Handover
 from cronlite.daemon.holds import Holds
@@ -91,8 +93,10 @@ class Rehearsal:
         if cron.running:
             raise ConfigurationError("its daemon is running: start it where the server starts, not at import")
         own = vars(cron)
-        self._end.callback(_give_back, cron, {name: own.get(name) for name in ("_opened", *_IDLE)})
-        own |= {"_opened": Opened.on(self._store, self.clock), **_IDLE}
+        opened = Opened.on(self._store, self.clock)
+        on_it = {"_opened": opened, "_limits": Limits(opened), "_known": KnownHandlers(opened)}
+        self._end.callback(_give_back, cron, {name: own.get(name) for name in (*on_it, *_IDLE)})
+        own |= {**on_it, **_IDLE}
         own["start"] = lambda **_: cron.declare_handlers()
         self._registry.add_all(cron.registry)
         return cron

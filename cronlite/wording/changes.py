@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cronlite.documents.changes import Change, is_left_out
+from cronlite.documents.schedules import FIELDS, TIME_FIELDS
 from cronlite.wording.values import json_text
 
 SOMEBODY_ELSE = "somebody else"
@@ -32,7 +33,10 @@ def _what(change: Change) -> str:
     switched = "enabled" in before and "enabled" in after
     switch = ("resumed" if after["enabled"] in _DEFAULTS_OF_ENABLED else "paused") if switched else ""
     # When it counts from follows from the others, unless it stands alone.
-    names = [name for name in change.fields if name != "active_from" and not (switch and name == "enabled")]
+    # What says when comes first, as in all lists of fields.
+    fields = sorted(change.fields, key=lambda name: FIELDS.index(name) if name in FIELDS else len(FIELDS))
+    fields.sort(key=lambda name: name not in TIME_FIELDS)
+    names = [name for name in fields if name != "active_from" and not (switch and name == "enabled")]
     parts = [f"{name} {_value(before, name)} → {_value(after, name)}" for name in names or change.fields[:1]]
     if not change.fields:
         return "changed, in nothing that is kept here"

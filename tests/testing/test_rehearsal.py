@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import cronlite
-from cronlite import current_run
+from cronlite import Cronlite, current_run
 from cronlite.errors import ConfigurationError, InvalidInput
 from cronlite.handlers.registry import Registry
 from cronlite.testing import START, HandlerFailed, Rehearsal
@@ -376,3 +376,18 @@ def test_an_interval_below_a_minute_runs_at_each_of_its_instants(rehearsal: Rehe
     offsets = [round((run.due_at - START).total_seconds()) for run in ran]
     assert offsets == [60, 80, 100, 120, 120, 140, 160, 180]
     assert all(run.started_at == run.due_at for run in ran)
+
+
+def test_a_limit_of_an_application_holds_in_its_rehearsal() -> None:
+    registry = Registry()
+    registry.handler("fetch")(lambda params: params)
+    app = Cronlite("memory:", registry=registry)
+    with Rehearsal() as rehearsal:
+        rehearsal.use(app)
+        app.limits.set("bank", 0)
+        app.enqueue("fetch", limit="bank")
+        assert rehearsal.advance(minutes=2) == []
+        assert [(one.name, one.waiting) for one in app.limits.list()] == [("bank", 1)]
+        app.limits.set("bank", 1)
+        assert len(rehearsal.advance(minutes=1)) == 1
+    assert app.limits.list() == []
