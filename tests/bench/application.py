@@ -22,7 +22,7 @@ from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.documents.runs import FINAL, Changes, Run
 from cronlite.handlers.registry import Registry
 from cronlite.store.contract import Store
-from tests.bench import children, machine
+from tests.bench import careless, children, machine
 from tests.bench.staged import StagedClock
 from tests.bench.stages import Stages
 
@@ -109,7 +109,9 @@ class Measuring:
         expected: int | None = None,
         limit_seconds: float = 300.0,
         stages: bool = False,
+        without: Sequence[str] = (),
     ) -> None:
+        careless.leave_out(without)
         self._over, self._limit_seconds = threading.Event(), limit_seconds
         self._clock = StagedClock(datetime.fromisoformat(tick), minute_seconds) if tick else StoreClock()
         self._calls = Calls(self._clock)

@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from statistics import median
-from typing import Any
-from unittest.mock import patch
 
-from pymongo import WriteConcern
-
-from cronlite.store.grouping import SharedChange, shared
-from cronlite.store.mongo import connection
-from cronlite.store.mongo import runs as mongo_runs
-from tests.bench import burst, daemons
+from tests.bench import burst
 from tests.bench.rows import Row
 from tests.bench.setting import Setting, say
 
@@ -34,7 +26,7 @@ def measure(setting: Setting) -> list[Row]:
             say(f"burst of {due:,}, {side}, {repeat + 1} of {setting.sizes.repeats}")
             with setting.mongodb() as uri:
                 overlap = "allow" if "lanes" in without else "skip"
-                answer = burst.cronlite(uri, due, by="safety:careless", overlap=overlap, without=without)
+                answer = burst.cronlite(uri, due, overlap=overlap, without=list(without))
             speeds[side].append(due / answer["stored_seconds"])
     whole = median(speeds["cronlite as it is"])
     return [
@@ -49,17 +41,3 @@ def measure(setting: Setting) -> list[Row]:
         )
         for side, values in speeds.items()
     ]
-
-
-def careless(without: Sequence[str], **given: Any) -> dict[str, Any]:
-    """Work in this process without some of the guarantees."""
-    with ExitStack() as left_out:
-        if "majority" in without:
-            left_out.enter_context(patch.object(connection, "_WRITE_CONCERN", WriteConcern(w=1)))
-        if "fences" in without:
-            left_out.enter_context(patch.object(mongo_runs, "shared", _unfenced))
-        return daemons.work(**given)
-
-
-def _unfenced(given: Any) -> list[SharedChange]:
-    return [one._replace(fence={}) for one in shared(given)]

@@ -11,7 +11,7 @@ from cronlite.store.grouping import SharedChange, after
 from cronlite.store.mongo.connection import NAIVE
 from cronlite.store.mongo.documents import update
 
-# Left to choose, MongoDB may read all running runs of a daemon for each batch of ends: twice the work.
+# Left to choose, MongoDB tries other indexes, too, for each batch of ends: up to twice the work.
 BY_ID = "_id_"
 
 
