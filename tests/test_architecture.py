@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -43,12 +44,23 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def imports(path: Path, *, at_run_time: bool = False) -> Iterator[str]:
-    """Yield the cronlite modules that a file imports; those inside functions only `at_run_time`."""
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """Return what a file holds, each node with its parent."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         for child in ast.iter_child_nodes(node):
             child.parent = node  # type: ignore[attr-defined]
+    return tree
+
+
+@cache
+def imports(path: Path, *, at_run_time: bool = False) -> list[str]:
+    """List the cronlite modules that a file imports; those inside functions only `at_run_time`."""
+    return list(_imports(tree_of(path), at_run_time))
+
+
+def _imports(tree: ast.Module, at_run_time: bool) -> Iterator[str]:
     for node in ast.walk(tree):
         if not isinstance(node, (ast.Import, ast.ImportFrom)) or (_is_deferred(node) and not at_run_time):
             continue
@@ -141,5 +153,5 @@ def test_no_module_sends_its_reader_to_a_page_that_is_not_here() -> None:
 
 
 def test_every_module_opens_by_saying_what_it_answers() -> None:
-    silent = [name for name, path in MODULES.items() if not ast.get_docstring(ast.parse(path.read_text()))]
+    silent = [name for name, path in MODULES.items() if not ast.get_docstring(tree_of(path))]
     assert silent == []

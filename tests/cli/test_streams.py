@@ -59,9 +59,10 @@ SERVE = {"run", "worker", "demo", "web"}
 
 # Starts each command in a process of its own, with its streams as the shell would leave them, and tells how it ended.
 DRIVER = """
-import json, os, sys, tempfile
-import cronlite.cli, cronlite.cli.editing, cronlite.cli.runs, cronlite.cli.service, cronlite.cli.upcoming
-import cronlite.cli.crontab, cronlite.store.sqlite
+import importlib, json, os, pkgutil, sys, tempfile
+import cronlite.cli, cronlite.store.sqlite
+for module in pkgutil.iter_modules(cronlite.cli.__path__, "cronlite.cli."):
+    importlib.import_module(module.name)
 
 def closed(number):
     os.close(number)
@@ -141,19 +142,20 @@ def test_every_command_is_here() -> None:
 WRONG_WITHOUT = ("enqueue", "plan", "apply")
 NO_INPUT = {"import-crontab": 0, **dict.fromkeys(WRONG_WITHOUT, 2)}  # of nothing they make nothing, or an error
 OUT_OF_ORDER = {"check": 2, "doctor": 1, "status": 1}  # because no daemon is alive
+UNHEARD = dict.fromkeys(WORDS, 1) | dict.fromkeys(WRONG_WITHOUT, 2)
 
 
 @pytest.mark.parametrize(
     ("state", "codes"),
     [
-        *((state, {}) for state in ("all closed", "stdout closed", "stdout broken", "stderr closed", "stderr broken")),
-        ("stderr full", {}),
-        ("stdin closed", {}),
-        ("stdin a folder", {"import-crontab": 2}),
+        *((state, {}) for state in ("all closed", "stdout broken", "stderr broken", "stdin closed")),
         *(
-            (state, dict.fromkeys(WORDS, 1) | dict.fromkeys(WRONG_WITHOUT, 2))
-            for state in ("stdout full", "stdout not for writing")
+            pytest.param(state, {}, marks=pytest.mark.slow)
+            for state in ("stdout closed", "stderr closed", "stderr full")
         ),
+        pytest.param("stdin a folder", {"import-crontab": 2}, marks=pytest.mark.slow),
+        ("stdout full", UNHEARD),
+        pytest.param("stdout not for writing", UNHEARD, marks=pytest.mark.slow),
     ],
 )
 def test_no_command_minds_its_streams(uri: str, state: str, codes: dict[str, int]) -> None:
