@@ -223,6 +223,8 @@ def use_runs(store: Any) -> None:
     assert len(list(store.runs(RunQuery()))) == store.count_listed(RunQuery()) == 3
     assert list(store.last_runs(["s2"])) == ["s2"]
     assert len(store.outlines(RunQuery())) == sum(store.tally(NOW - SECOND, NOW + SECOND, SECOND).values()) == 3
+    with store.within(60):
+        assert store.last_outlines(["nobody"], 1) == {}
     assert [unsent.lane for unsent in store.unsent_runs(UnsentQuery(NOW, 10))] == ["s2"]
     assert store.watch_output(running.id, NOW + SECOND)
     assert store.watched([running.id], NOW) == {running.id}

@@ -67,6 +67,9 @@ def seen() -> dict[str, Any]:
     page = looks.get("/ops/cron/schedules")
     found["page"] = [page.status_code, "nightly" in page.content.decode(), page["Content-Security-Policy"]]
     found["links"] = sorted(set(re.findall(r'(?:href|src|action)="(/[^"?]*)', page.content.decode())))
+    fresh = Client()
+    fresh.force_login(staff)
+    found["cookie"] = fresh.get("/ops/cron/sign-in").cookies["cronlite_form"].OutputString()
     found["style"] = looks.get("/ops/cron/static/site.css")["Content-Type"]
     pause = {"do": "pause", "id": schedule.id}
     found["staff's form"] = sent(looks, pause)

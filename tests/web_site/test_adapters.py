@@ -87,6 +87,7 @@ def test_django_serves_it_to_staff_and_lets_those_with_the_permission_change_som
     assert seen["page"][:2] == [200, True]
     assert "frame-ancestors 'none'" in seen["page"][2]
     assert all(link.startswith("/ops/cron/") for link in seen["links"])
+    assert all(part in seen["cookie"] for part in ("HttpOnly", "SameSite=Strict", "Path=/ops/cron"))
     assert seen["style"].startswith("text/css")
     assert (seen["staff's form"], seen["foreign form"], seen["form without token"]) == (403, 403, 403)
     assert seen["form"] == [303, False]
