@@ -75,7 +75,7 @@ def freeze(
         return
     many = f"more than {COUNTED}" if count > COUNTED else str(count)
     named = "would freeze" if dry_run else f"frozen {frozen.id}:"
-    say(f"{named} {render.one_line(frozen.picks())} ({many} now), {_span(frozen, now)}")
+    say(f"{named} {render.one_line(frozen.picks())} ({many} now), {_span(frozen, cron.now())}")
     if not count:
         render.note("it picks no schedule that there is now", "warning")
 

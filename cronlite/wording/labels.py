@@ -84,9 +84,16 @@ def outcome(run: Run) -> str:
     """Say the one thing about a run that matters most."""
     if run.reason:
         return run.reason
+    if is_held(run):
+        return f"waits for the end of freeze {run.freeze}"
     if run.error:
         return failure(run.error)
     return "" if run.result is None else json_text(run.result, indent=None)
+
+
+def is_held(run: Run) -> bool:
+    """Tell whether a queued run waits for the end of a freeze: it may not start before that, though it was queued."""
+    return run.state == runs.QUEUED and run.freeze is not None and run.run_at is not None and run.run_at > run.queued_at
 
 
 def failure(error: Mapping[str, Any]) -> str:

@@ -47,6 +47,16 @@ def test_a_freeze_is_told_wherever_the_schedule_is(often: Typed) -> None:
     assert "has ended already" in often("thaw", frozen["id"], code=1).stderr
 
 
+def test_a_run_that_is_held_says_so(often: Typed) -> None:
+    often("enqueue", "double")
+    often("freeze", "--all", "--hold")
+    [frozen] = often.json("freezes")
+    assert f"waits for the end of freeze {frozen['id']}" in often("runs").stdout
+    told = often("log", often.json("runs")[0]["id"]).stdout
+    assert f"waits for the end of freeze {frozen['id']}" in told
+    assert "9999" not in told
+
+
 def test_a_dry_run_shows_what_it_picks_and_freezes_nothing(often: Typed) -> None:
     assert "would freeze all schedules (2 now)" in often("freeze", "--all", "--dry-run").stdout
     assert often.json("freeze", "--handler", "none", "--dry-run")["schedules"] == 0

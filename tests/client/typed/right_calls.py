@@ -6,8 +6,10 @@ from typing import Any
 
 import cronlite
 from cronlite import Cronlite, Handle, Run, Schedule
+from cronlite.client.backfills import Backfill
 from cronlite.client.bulk import Outcome
 from cronlite.documents.changes import Actor, Change
+from cronlite.documents.freezes import Freeze
 from cronlite.handlers.registry import Registry
 
 now = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -56,6 +58,11 @@ def all_is_well() -> None:
     assert cron.history.undo("d", to=changes[-1].id).retries == 0
     assert cron.history.restore(cron.remove("e", actor=None)).name == "e"
     assert cron.history.removed() == []
+    paused: Schedule = cron.pause("d", until=timedelta(days=3), reason="the disk is full", actor="ann")
+    freeze: Freeze = cron.freezes.add(tag="a", until=timedelta(hours=2), then="run", hold=True, actor=Actor("ann"))
+    assert cron.freezes.thaw(freeze.id, actor="bob").thawed_by == "bob"
+    asked: Backfill = cron.backfill(paused.id, now, now + timedelta(days=2), parallel=2, dry_run=True, most=None)
+    assert asked.progress() == {}
     assert cron.current_schedules(now) == cron.current_schedules(at=now) == []
     by_line = Schedule(cron="0,30 2-4 * * *", tz="UTC")
     by_fields = Schedule(minute=[0, 30], hour="2-4")
