@@ -60,6 +60,14 @@ class Answer:
         """Answer with JSON."""
         return cls(body=json.dumps(value).encode(), kind="application/json")
 
+    def at_once(self) -> Answer:
+        """Return what is answered instead where nothing is sent bit by bit: browsers do not come back for a 204."""
+        if self.stream is None:
+            return self
+        if callable(close := getattr(self.stream, "close", None)):
+            close()
+        return Answer(status=204, headers=self.headers)
+
     def with_cookie(self, name: str, value: str, *, path: str, secure: bool, seconds: int | None = None) -> None:
         """Set a cookie that no script reads and no other site sends; without `seconds`, until the browser is closed."""
         parts = [f"{name}={value}", f"Path={path}", "HttpOnly", "SameSite=Strict"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
@@ -19,6 +20,7 @@ from cronlite.documents import alarms, runs
 from cronlite.documents.runs import Run
 from cronlite.store.sqlite import SqliteStore
 from cronlite.testing import Rehearsal
+from cronlite.web.pages import output
 from tests.services import MissingService, skip_or_fail
 from tests.store.samples import a_daemon, a_foreign_schedule, a_run
 from tests.waiting import wait_until
@@ -149,6 +151,20 @@ def test_the_page_of_a_run_shows_what_it_prints_as_it_comes(browser: Browser, ba
         page.wait_for_selector("[data-follow]", state="detached")
         assert "three" in page.content()
         assert looker.complaints == []
+
+
+@pytest.mark.slow
+def test_whoever_finds_no_place_to_follow_sees_it_when_the_page_refreshes(
+    browser: Browser, base: str, cron: Cronlite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "_places", threading.BoundedSemaphore(1))
+    output._places.acquire()
+    run = running("crowded", cron)
+    cron.store.add_runs([run])
+    with looking(browser, base) as looker:
+        page = looker.go("/run?id=crowded")
+        cron.store.change_runs([(run, {"output": "one\n", "output_attempt": 1})])
+        wait_until(partial(_shows, page, "one\n"), what="its output", instead=lambda: page.evaluate(_PRINTED))
 
 
 # by keyboard, and without script

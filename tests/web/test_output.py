@@ -116,6 +116,17 @@ def test_only_so_many_follow_at_a_time_and_places_are_given_back(
     assert ask("r").status == 200
 
 
+def test_where_nothing_can_be_sent_bit_by_bit_the_place_is_given_back(
+    run: Run, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+
+    monkeypatch.setattr(output, "_places", threading.BoundedSemaphore(1))
+    for _ in range(3):
+        answer = ask("r").at_once()
+        assert (answer.status, answer.stream, answer.body) == (204, None, b"")
+
+
 def test_a_run_that_is_gone_is_not_followed(ask: Ask) -> None:
     assert ask("nobody's").status == 404
 

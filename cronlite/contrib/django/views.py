@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from cronlite.contrib.django.project import current
@@ -58,10 +58,8 @@ def _request(request: HttpRequest, path: str) -> Request:
 
 
 def _response(answer: Answer) -> Any:
-    if answer.stream is not None:
-        response = StreamingHttpResponse(answer.stream, status=answer.status, content_type=answer.kind)
-    else:
-        response = HttpResponse(answer.body, status=answer.status, content_type=answer.kind)
+    answer = answer.at_once()  # under WSGI, each stream would keep a thread, or a whole worker
+    response = HttpResponse(answer.body, status=answer.status, content_type=answer.kind)
     for name, value in answer.headers:
         if name == "Set-Cookie":
             response.cookies.load(value)

@@ -76,6 +76,7 @@ function follow(part) {
       shown.hidden = !shown.textContent;
       if (wasAtEnd) shown.scrollTop = shown.scrollHeight;
     });
+    events.addEventListener("error", () => { if (events?.readyState === 2) part.removeAttribute("data-keep"); });
     events.addEventListener("end", () => { events.close(); location.reload(); });
   }
   document.addEventListener("visibilitychange", () => {
