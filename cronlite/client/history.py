@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -46,16 +47,13 @@ class History:
         """List the removals of schedules that are gone, the last removed first."""
         limit = count_or_none(limit, "limit")
         gone: dict[str, Change] = {}
-        before = None
-        while limit is None or len(gone) < limit:
-            page = self._opened.store.changes(ChangeQuery(kind="removed", before=before, limit=_PAGE))
+        query = ChangeQuery(kind="removed", limit=_PAGE)
+        while (limit is None or len(gone) < limit) and (page := self._opened.store.changes(query)):
             there = self._documents([change.schedule for change in page])
             for change in page:
                 if change.schedule not in there:
                     gone.setdefault(change.schedule, change)
-            if len(page) < _PAGE:
-                break
-            before = page[-1].at
+            query = replace(query, behind=(page[-1].at, page[-1].id))
         return list(islice(gone.values(), limit))
 
     def knows(self, id: str) -> bool:

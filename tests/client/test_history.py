@@ -262,6 +262,14 @@ def test_what_was_removed_is_listed_and_restored(cron: Cronlite, nightly: Schedu
         cron.history.restore("nobody")
 
 
+def test_any_number_that_were_removed_at_once_are_listed(cron: Cronlite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cronlite.client.history._PAGE", 4)
+    made = cron.declare([{"name": f"s{number}", "minute": number} for number in range(10)], owner="o")
+    cron.many.remove([schedule.id for schedule in made])
+    assert sorted(change.name or "" for change in cron.history.removed()) == [f"s{number}" for number in range(10)]
+    assert len(cron.history.removed(6)) == 6
+
+
 def test_a_name_that_is_taken_meanwhile_keeps_a_schedule_from_being_restored(cron: Cronlite, nightly: Schedule) -> None:
     cron.remove("nightly")
     cron.schedule("u", minute=5, name="nightly")

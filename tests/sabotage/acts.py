@@ -23,6 +23,7 @@ IN_MONGO, MONGO_CHANGES, MONGO_TICKS = "store/mongo/runs.py", "store/mongo/run_c
 MONGO_DAEMONS, MONGO_LANES = "store/mongo/daemons.py", "store/mongo/lanes.py"
 LIVENESS, CLAIMS, TICKING = "daemon/liveness.py", "daemon/claims.py", "daemon/ticking.py"
 ROOM = "daemon/room.py"
+HISTORY, SQLITE_HISTORY, MONGO_HISTORY = "documents/history.py", "store/sqlite/changes.py", "store/mongo/changes.py"
 ASKED_FOR, LIMITS = "client/runs.py", "documents/limits.py"
 
 WHEN, DOCUMENTS = "tests/when", "tests/documents"
@@ -32,6 +33,7 @@ IN_DAEMONS = "tests/daemon/test_claims.py tests/daemon/test_liveness.py tests/da
 RULES = f"{DOCUMENTS} {IN_DAEMONS}"
 WITH_DAEMONS = f"{IN_DAEMONS} tests/daemon/test_daemons.py -k 'not mongod'"
 OF_LIMITS = "tests/store/test_contract_limits.py tests/daemon/test_limits.py -k 'not mongod and not mongomock'"
+OF_HISTORY = "tests/client/test_history.py tests/client/test_bulk.py"
 FOR_CLIENTS = "tests/hostile/test_a_name_that_is_anothers.py tests/daemon/test_daemons.py -k 'not mongod'"
 
 _TIME = [
@@ -427,4 +429,51 @@ _LIMITS = [
     Sabotage("a tick's runs wait for their limit", CLAIMS, "and run.lot is None", "and True", OF_LIMITS),
 ]
 
-ACTS = [*_TIME, *_LEDGER, *_POLICIES, *_FENCES, *_LEASES, *_ENDS, *_LIMITS]
+_HISTORY = [
+    Sabotage(
+        "a change is of the schedule that was read (SQLite)",
+        SQLITE_HISTORY,
+        "{SCHEDULES.update(document)} WHERE _id = ? AND updated_at IS ?",
+        "{SCHEDULES.update(document)} WHERE _id = ? AND ? IS NOT 5",
+        OF_HISTORY,
+    ),
+    Sabotage(
+        "a change is of the schedule that was read (MongoDB)",
+        MONGO_HISTORY,
+        '"updated_at": {"$eq": write.found_at}',
+        '"updated_at": {"$ne": 5}',
+        OF_HISTORY,
+    ),
+    Sabotage(
+        "what was lost to others leaves no change", MONGO_HISTORY, "        if lost:", "        if False:", OF_HISTORY
+    ),
+    Sabotage(
+        "a change that never came is not shown",
+        HISTORY,
+        '    return change.kind == "removed" or any(',
+        "    return any(",
+        OF_HISTORY,
+    ),
+    Sabotage(
+        "what somebody else changed is seen", HISTORY, "        if there != left:", "        if False:", OF_HISTORY
+    ),
+    Sabotage(
+        "removals of one instant are all listed", SQLITE_HISTORY, "(at, _id) < (?, ?)", "at < ? AND ? > ''", OF_HISTORY
+    ),
+    Sabotage(
+        "what is undone counts from now on",
+        "client/history.py",
+        'return {**fields, "active_from": max(now, active_from) if isinstance(active_from, datetime) else now}',
+        "return fields",
+        OF_HISTORY,
+    ),
+    Sabotage(
+        "an owner's schedule is nobody else's",
+        "plans/comparing.py",
+        'if there.get("owner") != owner and not adopt:',
+        "if False:",
+        "tests/client/test_plans.py",
+    ),
+]
+
+ACTS = [*_TIME, *_LEDGER, *_POLICIES, *_FENCES, *_LEASES, *_ENDS, *_LIMITS, *_HISTORY]

@@ -42,8 +42,8 @@ class ChangeQuery:
     kind: str | None = None
     name: str | None = None
     """Of schedules that were called so."""
-    before: datetime | None = None
-    """Made before this instant."""
+    behind: tuple[datetime, str] | None = None
+    """Behind the one of this instant and id, in the order of the list."""
     limit: int | None = None
 
 

@@ -112,7 +112,7 @@ class Changes(Collections):
             "schedule": _of_schedules(query),
             "kind": query.kind,
             "name": query.name,
-            "at": None if query.before is None else {"$lt": query.before},
+            "$or": None if query.behind is None else _behind(*query.behind),
         }
         wanted = {name: value for name, value in asked.items() if value is not None}
         if query.limit == 0:  # which MongoDB takes for no limit
@@ -145,6 +145,10 @@ def _shows(updated: dict[Any, Any], id: Any, change: Change) -> bool:
         return id not in updated
     at = updated.get(id)
     return isinstance(at, datetime) and change.left_at is not None and at == change.left_at.replace(tzinfo=None)
+
+
+def _behind(at: datetime, id: str) -> list[Document]:
+    return [{"at": {"$lt": at}}, {"at": at, "_id": {"$lt": id}}]
 
 
 def _of_schedules(query: ChangeQuery) -> Any:

@@ -36,15 +36,16 @@ class Changes(Tables):
             "schedule = ?": query.schedule,
             "kind = ?": query.kind,
             "name = ?": query.name,
-            "at < ?": milliseconds(query.before),
         }
         terms = {term: value for term, value in asked.items() if value is not None}
         if query.schedules is not None:
             terms[f"schedule {IN_LIST}"] = listed(query.schedules)
-        where = " AND ".join(["true", *terms])
+        values = list(terms.values())
+        where = " AND ".join(["true", *terms, *(["(at, _id) < (?, ?)"] if query.behind else [])])
+        values += [milliseconds(query.behind[0]), query.behind[1]] if query.behind else []
         limit = -1 if query.limit is None else query.limit
         statement = f"{CHANGES.select} WHERE {where} ORDER BY at DESC, _id DESC LIMIT ?"
-        rows = self._read(statement, [*terms.values(), limit])
+        rows = self._read(statement, [*values, limit])
         return [change for row in rows if (change := changes.read(CHANGES.document(row)))]
 
     def prune_changes(self, now: datetime) -> int:
