@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ def test_the_runs_of_a_tick_wait_for_their_limit(work: AtWork) -> None:
             cron.schedule(name=f"s{n}", handler="extract", limit="api", params={"wait": True})
         daemon = Daemon(cron.store, registry, Options(seats=20, drain_seconds=0))
         daemon.membership.join()
-        now = cron.now()
+        now = cron.now() - timedelta(seconds=1)
         assert daemon.claimer.add([runs.of_schedule(one, now, now) for one in cron.schedules()]) == set()
         assert cron.store.count_limited(["api"]) == {}
         assert (daemon.claimer.claim(), daemon.claimer.claim()) == (2, 0)

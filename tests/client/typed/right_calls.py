@@ -8,8 +8,10 @@ import cronlite
 from cronlite import Cronlite, Handle, Run, Schedule
 from cronlite.client.backfills import Backfill
 from cronlite.client.bulk import Outcome
+from cronlite.client.many import Enqueued
 from cronlite.documents.changes import Actor, Change
 from cronlite.documents.freezes import Freeze
+from cronlite.documents.options import Call
 from cronlite.handlers.registry import Registry
 
 now = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -63,6 +65,12 @@ def all_is_well() -> None:
     assert cron.freezes.thaw(freeze.id, actor="bob").thawed_by == "bob"
     asked: Backfill = cron.backfill(paused.id, now, now + timedelta(days=2), parallel=2, dry_run=True, most=None)
     assert asked.progress() == {}
+    several: list[Call] = [{"handler": mail, "priority": 9, "run_at": now}, {"handler": "mail", "limit": "smtp"}]
+    told: Enqueued = cron.enqueue_many(several, user="bob")
+    assert [run.id for run in cron.runs(handler=mail, limit=2)] != [handle.id for handle in told.queued] != []
+    most: int = cron.limits.set("smtp", 3, actor="ops").most
+    assert [(limit.name, limit.most, limit.waiting) for limit in cron.limits.list()] == [("smtp", most, 1)]
+    cron.update("nightly", limit="smtp", priority=None)
     assert cron.current_schedules(now) == cron.current_schedules(at=now) == []
     by_line = Schedule(cron="0,30 2-4 * * *", tz="UTC")
     by_fields = Schedule(minute=[0, 30], hour="2-4")

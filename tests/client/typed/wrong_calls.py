@@ -35,6 +35,13 @@ cron.enqueue("extract", {}, run_at="now")  # wrong
 cron.enqueue("extract", {}, key=7)  # wrong
 cron.enqueue(7)  # wrong
 cron.enqueue("extract", {}, timeout_seconds="1m")  # wrong
+cron.enqueue("extract", {}, priority="high")  # wrong
+cron.enqueue("extract", {}, limit=3)  # wrong
+cron.enqueue_many([{"params": {}}])  # wrong
+cron.enqueue_many([{"handler": "extract", "retires": 3}])  # wrong
+cron.enqueue_many("extract")  # wrong
+cron.limits.set("smtp", "3")  # wrong
+cron.limits.set(3, 3)  # wrong
 cron.runs(user={"$ne": 1})  # wrong
 cron.runs(since="yesterday")  # wrong
 cron.runs(stat="failed")  # wrong
