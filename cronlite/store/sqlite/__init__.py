@@ -33,6 +33,7 @@ _LOOK_SECONDS = 0.1
 # Where a bell rings, a look is for the rings that are lost; after one that found something, some more are expected.
 _LOOK_SECONDS_HEARING = 1.0
 _DOUBT_SECONDS = 60.0
+_RING_SECONDS = 0.01
 
 
 class SqliteStore(Schedules, Changes, Freezes, Backfills, Runs, Lanes, Views, Ticks, Daemons, Alarms):
@@ -43,7 +44,7 @@ class SqliteStore(Schedules, Changes, Freezes, Backfills, Runs, Lanes, Views, Ti
 
     _version: object = None
     _newest: object = None
-    _doubts_until = float("-inf")
+    _doubts_until = _rung_at = float("-inf")
 
     def prepare(self) -> list[str]:
         present = {name for (name,) in self._read("SELECT name FROM sqlite_master WHERE type = 'index'")}
@@ -102,6 +103,9 @@ class SqliteStore(Schedules, Changes, Freezes, Backfills, Runs, Lanes, Views, Ti
                 continue
             doubts = time.monotonic() < self._doubts_until
             if bell.wait(min(remaining, _LOOK_SECONDS if doubts else _LOOK_SECONDS_HEARING)):
+                # Each claim keeps a writer out for a moment: of many rings, some share one.
+                self._closed.wait(self._rung_at + _RING_SECONDS - time.monotonic())
+                self._rung_at = time.monotonic()
                 self._was_queued()  # or the next wait would find the same again
                 break
         return not self._closed.is_set()
