@@ -139,4 +139,5 @@ class Pages:
 
     def _refused(self, request: Request, visitor: Visitor | None, status: int, reason: str) -> Answer:
         visit = self._visit(request, visitor or Visitor(""))
+        visit.guess_what_is_out_of_reach()
         return visit.page("refused.html", status, title=_TITLES.get(status, "That went wrong"), reason=reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from cronlite.client.app import Cronlite
 from cronlite.documents.changes import Actor
+from cronlite.errors import CronliteError
 from cronlite.web import access, forms
 from cronlite.web.access import Tokens, Visitor
 from cronlite.web.exchange import Answer, Request, fields_of
@@ -55,6 +56,18 @@ class Visit:
     def now(self) -> datetime:
         """The store's time."""
         return self.cron.now()
+
+    @cached_property
+    def address(self) -> str:
+        """Where the store is, without its password."""
+        return self.cron.store.address
+
+    def guess_what_is_out_of_reach(self) -> None:
+        """Let this machine's clock count, and no address be known, where the store tells neither."""
+        try:
+            _ = self.now, self.address
+        except CronliteError:
+            self.__dict__ |= {"now": datetime.now(timezone.utc), "address": ""}
 
     @property
     def may_operate(self) -> bool:

@@ -75,6 +75,13 @@ def test_a_store_out_of_reach_is_told_as_such(cron: cronlite.Cronlite, browser: 
     assert answer.status_code == 503
 
 
+def test_a_store_that_was_never_reached_is_told_as_such_too() -> None:
+    with cronlite.Cronlite("mongodb://127.0.0.1:9/nowhere?timeoutMS=300") as away:
+        answer = Browser(away).get("/runs")
+    assert answer.status_code == 503
+    assert "127.0.0.1:9" in text_of(answer)
+
+
 def test_django_serves_it_to_staff_and_lets_those_with_the_permission_change_something(tmp_path: Path) -> None:
     uri = f"sqlite:{tmp_path / 'jobs.db'}"
     done = subprocess.run(

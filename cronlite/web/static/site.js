@@ -7,7 +7,7 @@ const REFRESH = { "X-Cronlite-Refresh": "1" };
 
 // Nothing changes under somebody's hands: not below the pointer, not around the focus, not in a form half filled in.
 function inUse(part) {
-  if (part.querySelector("[data-keep]") || part.matches("[data-keep], :hover") || part.contains(document.activeElement)) return true;
+  if (part.querySelector("[data-keep]") || part.matches("[data-keep], :hover, :has(details[open])") || part.contains(document.activeElement)) return true;
   return [...part.querySelectorAll("input, textarea, select")].some((field) =>
     field.type === "checkbox" || field.type === "radio" ? field.checked !== field.defaultChecked
       : field.tagName === "SELECT" ? [...field.options].some((option) => option.selected !== option.defaultSelected)
