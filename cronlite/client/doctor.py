@@ -47,6 +47,7 @@ def doctor(store: Store) -> list[Finding]:
         *_handlers(seen),
         *_queues(store, seen),
         *_limits(store),
+        *_freezes(store),
         *_gaps(seen),
         *_failing(seen),
         *_channels(seen),
@@ -121,6 +122,12 @@ def _queues(store: Store, seen: Status) -> Iterator[Finding]:
             problem = f"no daemon alive serves it: {_counted(count, 'queued run')}"
             remedy = f"start one for it: cronlite run -A MODULE --queue {queue}"
             yield Finding("error", f"queue {queue}", problem, remedy)
+
+
+def _freezes(store: Store) -> Iterator[Finding]:
+    for id_ in store.broken_freezes():
+        problem = "cannot be read, so that it holds nothing back"
+        yield Finding("error", f"freeze {id_}", problem, "delete it in the database's own shell, and freeze anew")
 
 
 def _limits(store: Store) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cronlite.client.doctor import doctor
 from cronlite.documents import runs, schedules
 from cronlite.documents.freezes import NEVER, Freeze
 from cronlite.documents.runs import Run
@@ -57,6 +58,15 @@ def test_expired_freezes_are_pruned_and_others_are_not(store: Store) -> None:
     assert store.prune_freezes(NOW) == 1
     assert {freeze.id for freeze in store.freezes()} == {"new", "open"}
     assert (store.remove_freeze("new"), store.remove_freeze("new")) == (True, False)
+
+
+def test_one_that_was_edited_into_nonsense_holds_nothing_back_and_is_named(store: Store) -> None:
+    store.add_freeze(a_freeze("sound"))
+    store.add_freeze(a_freeze("broken"))
+    assert store.change_freeze(a_freeze("broken"), {"reason": "two\nlines"})
+    assert [freeze.id for freeze in store.freezes()] == ["sound"]
+    assert store.broken_freezes() == ["broken"]
+    assert [one.subject for one in doctor(store) if "holds nothing back" in one.problem] == ["freeze broken"]
 
 
 def test_the_last_run_that_was_held_back_is_found_whatever_became_of_it(store: Store) -> None:

@@ -187,6 +187,7 @@ def use_freezes(store: Any) -> None:
     store.add_freeze(freeze)
     assert store.freezes(NOW) == [freeze]
     assert store.held_back(["f1"], ["s1"]) == {}
+    assert store.broken_freezes() == []
     assert store.hold_runs(freeze, NOW, NOW + SECOND, ["s1"]) == store.release_held("f1", NOW) == 0
     assert store.change_freeze(freeze, {"done_at": NOW, "expires_at": NOW + SECOND})
     assert store.prune_freezes(NOW) == 0

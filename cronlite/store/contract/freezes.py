@@ -28,6 +28,9 @@ class Freezes(Protocol):
     def freezes(self, since: datetime | None = None) -> list[Freeze]:
         """List those that end after an instant, or that no daemon has ended yet, or all; those begun last first."""
 
+    def broken_freezes(self) -> list[str]:
+        """Name those that somebody edited into nonsense: nothing is held back by them."""
+
     def held_back(self, freezes: Collection[str], schedules: Collection[str]) -> dict[str, Run]:
         """Fetch, of each of these schedules, the run due last of those that one of these freezes held back.
 

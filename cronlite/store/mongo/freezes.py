@@ -12,6 +12,7 @@ from cronlite.documents import freezes
 from cronlite.documents.freezes import Freeze
 from cronlite.documents.runs import QUEUED, Changes, Run
 from cronlite.documents.schedules import Document
+from cronlite.errors import shown
 from cronlite.store.contract.freezes import HELD_AT_ONCE
 from cronlite.store.mongo.connection import Collections
 from cronlite.store.mongo.documents import id_to_store, of_queues, update
@@ -44,6 +45,11 @@ class Freezes(Collections):
         still = {"$or": [{"until_at": None}, {"until_at": {"$gt": since}}, {"done_at": None}]}
         found = self._freezes.find({} if since is None else still).sort([("from_at", -1), ("_id", -1)])
         return [freeze for document in found if (freeze := freezes.read(document))]
+
+    @translated
+    def broken_freezes(self) -> list[str]:
+        documents = self._freezes.find()
+        return [shown(document["_id"]).strip("'") for document in documents if freezes.read(document) is None]
 
     @translated_search
     def held_back(self, freezes: Collection[str], schedules: Collection[str]) -> dict[str, Run]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from cronlite.documents import freezes
 from cronlite.documents.freezes import Freeze
 from cronlite.documents.runs import DEFAULT_QUEUE, Changes, Run
+from cronlite.errors import shown
 from cronlite.store.contract.freezes import HELD_AT_ONCE
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import Tables
@@ -36,6 +37,10 @@ class Freezes(Tables):
         where, values = ("true", []) if since is None else (still, [milliseconds(since)])
         rows = self._read(f"{FREEZES.select} WHERE {where} ORDER BY from_at DESC, _id DESC", values)
         return [freeze for row in rows if (freeze := freezes.read(FREEZES.document(row)))]
+
+    def broken_freezes(self) -> list[str]:
+        documents = map(FREEZES.document, self._read(FREEZES.select))
+        return [shown(document.get("_id")).strip("'") for document in documents if freezes.read(document) is None]
 
     def held_back(self, freezes: Collection[str], schedules: Collection[str]) -> dict[str, Run]:
         wanted = f"SELECT ({_LAST_HELD_BACK}) FROM json_each(?) AS ids"
