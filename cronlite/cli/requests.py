@@ -128,7 +128,7 @@ def enqueue(
 def _refuse_mixed(handler: str | None, many: str | None, of_one: bool, dry_run: bool) -> None:
     context = click.get_current_context()
     if not many and not handler:
-        raise click.UsageError("name the handler to call, or give --many FILE", context)
+        raise click.UsageError("name the HANDLER to call, or give --many FILE", context)
     if many and of_one:
         raise click.UsageError("--wait and --key are for one call, not for --many", context)
     if dry_run and not many:
