@@ -39,7 +39,7 @@ class History:
         return list(islice(told, count_or_none(limit, "limit")))
 
     def latest(self, limit: int | None = 100) -> list[Change]:
-        """List the last changes of all schedules, the newest first."""
+        """List the last changes of all schedules that are made through cronlite, the newest first."""
         found = self._opened.store.changes(ChangeQuery(limit=count_or_none(limit, "limit")))
         return self._happened(found)
 
@@ -52,7 +52,7 @@ class History:
             there = self._documents([change.schedule for change in page])
             for change in page:
                 if change.schedule not in there:
-                    gone.setdefault(change.schedule, change)
+                    gone.setdefault(change.schedule, replace(change, certain=change.made))
             query = replace(query, behind=(page[-1].at, page[-1].id))
         return list(islice(gone.values(), limit))
 
@@ -144,6 +144,7 @@ class History:
             change.id: change
             for id_, changes in by_schedule.items()
             for change in history.happened(changes, there.get(id_))
+            if change.certain or len(changes) > 1  # most likely it was never stored: that of a process cut off
         }
         return [happened[change.id] for change in found if change.id in happened]
 
