@@ -13,8 +13,8 @@ from cronlite.store.contract import ClaimQuery, RunQuery, ScheduleQuery, Store, 
 from cronlite.store.mongo import MongoStore
 from cronlite.store.mongo.indexes import EXPRESSIONS
 from tests.services.mongod import with_database
-from tests.store.overheard import Commands, overhear
-from tests.store.samples import MINUTE, NOW, SECOND, TICK, a_run, a_run_in, a_running
+from tests.store.overheard import Commands, opened, overhear
+from tests.store.samples import MINUTE, NOW, SECOND, TICK, a_run, a_run_in, a_running, a_schedule
 
 Document = dict[str, Any]
 LONG_AGO = NOW - 30 * 24 * 60 * MINUTE
@@ -196,3 +196,18 @@ def test_intervals_that_are_not_due_are_not_read(full: MongoStore, commands: Com
     assert "often" in found
     assert documents == len(found)
     assert keys < 100
+
+
+def test_schedules_that_begin_later_or_end_are_found_by_indexes(mongo_uri: str) -> None:
+    with opened(mongo_uri) as store:
+        store.prepare()
+        for _ in range(20):
+            store.add_schedule(a_schedule(active_from=NOW - SECOND))
+        ending = a_schedule(active_from=NOW - SECOND, active_until=NOW + SECOND)
+        store.add_schedule(ending)
+        store._database.command("profile", 2)
+        assert [found["_id"] for found in store.not_always_active(NOW, 10)] == [ending["_id"]]
+        store._database.command("profile", 0)
+        (asked,) = store._database["system.profile"].find({"command.find": "schedules"})
+        assert asked["docsExamined"] <= 2
+        assert "COLLSCAN" not in asked["planSummary"]
