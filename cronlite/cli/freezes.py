@@ -67,8 +67,7 @@ def freeze(
     begin = start.coming(now) if start else None
     end = until.coming(begin or now) if until else None
     tell_clock(**{"from": (start, begin), "until": (until, end)})
-    given = {**options, "start": begin, "until": end, "actor": session.actor}
-    frozen = cron.freezes.draft(**given) if dry_run else cron.freezes.add(**given)
+    frozen = cron.freezes.add(**options, start=begin, until=end, dry_run=dry_run, actor=session.actor)
     count = _count(cron, frozen)
     if as_json:
         render.print_json({**documents.freeze(frozen), "schedules": count})

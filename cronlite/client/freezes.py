@@ -38,6 +38,7 @@ class Freezes:
         reason: str = "",
         then: Then = "skip",
         hold: bool = False,
+        dry_run: bool = False,
         actor: Actor | str | None = None,
     ) -> Freeze:
         """Freeze the schedules that have all of what is named, or `everything`, and return the freeze.
@@ -45,50 +46,15 @@ class Freezes:
         From `start` (now) on and before `until` (until it is thawed), aware instants or timedeltas from now, they are
         not run: each time is recorded as skipped. With `then` "run", each of them is run once when it ends, for the
         last time that was held back. Runs at work go on, and queued ones start, unless `hold` lets these wait as well.
-        Daemons hear of a hold within a second. Raises InvalidInput.
+        Daemons hear of a hold within a second. With `dry_run` nothing is stored. Raises InvalidInput.
         """
-        freeze = self.draft(
-            tag=tag,
-            user=user,
-            handler=handler,
-            queue=queue,
-            everything=everything,
-            start=start,
-            until=until,
-            reason=reason,
-            then=then,
-            hold=hold,
-            actor=actor,
-        )
-        store = self._opened.prepared_store
-        store.add_freeze(freeze)
-        if freeze.hold and freeze.covers(self._opened.now()):
-            hold_queued(store, freeze, self._opened.now())
-        return freeze
-
-    def draft(
-        self,
-        *,
-        tag: str | None = None,
-        user: str | None = None,
-        handler: str | None = None,
-        queue: str | None = None,
-        everything: bool = False,
-        start: datetime | timedelta | None = None,
-        until: datetime | timedelta | None = None,
-        reason: str = "",
-        then: Then = "skip",
-        hold: bool = False,
-        actor: Actor | str | None = None,
-    ) -> Freeze:
-        """Return the freeze that `add` would store, which it stores not."""
         if everything is any(pick is not None for pick in (tag, user, handler, queue)):
             problem = "goes with no other choice" if everything else "is missing, and nothing else is named"
             remedy = "name a tag, user, handler or queue, or else say everything=True"
             raise InvalidInput(Fault("everything", everything, problem, remedy))
         now = self._opened.now()
         by = actor_of(actor)
-        return Freeze(
+        freeze = Freeze(
             id=secrets.token_hex(5),
             from_at=now if start is None else coming(now - SOON, start, "start"),
             until_at=None if until is None else coming(now, until, "until"),
@@ -103,6 +69,12 @@ class Freezes:
             handler=handler,
             queue=queue,
         )
+        if not dry_run:
+            store = self._opened.prepared_store
+            store.add_freeze(freeze)
+            if freeze.hold and freeze.covers(self._opened.now()):
+                hold_queued(store, freeze, self._opened.now())
+        return freeze
 
     def list(self, *, ended: bool = False) -> Collection[Freeze]:
         """List the freezes in force and to come, the one that begins last first; also those of late that `ended`."""
