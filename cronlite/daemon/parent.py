@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from cronlite.daemon.whole_lines import one_at_a_time
 
-VARIABLE = "CRONLITE_PROCESS"
+VARIABLE = "CRONLITE_LINE_TO_PARENT"
 """In the environment of each of them, and of nothing that their handlers start: its number and two descriptors."""
 
 

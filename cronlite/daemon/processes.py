@@ -52,7 +52,7 @@ class Processes:
         """Keep them running until a signal, and return the exit code: 1 where one was killed or ended badly."""
         with ExitStack() as ends:
             ends.enter_context(_standard_streams())
-            lock = ends.enter_context(tempfile.TemporaryFile())
+            lock = ends.enter_context(_file_to_lock())
             heard, _ = ends.enter_context(hearing([*ending(), signal.SIGCHLD]))
             ends.enter_context(self._selector)
             ends.enter_context(heard)
@@ -280,6 +280,13 @@ def _how(code: int) -> str:
         if code < 0:
             return f"by {signal.Signals(-code).name}"
     return f"with exit code {code}"
+
+
+def _file_to_lock() -> IO[bytes]:
+    """Open a file that all can lock, in memory where the system has such: a container may have no place to write."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("cronlite-lines"), "r+b", buffering=0)
+    return tempfile.TemporaryFile()
 
 
 @contextmanager

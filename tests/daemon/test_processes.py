@@ -9,8 +9,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import pytest
-
 from cronlite import Cronlite
 from cronlite.daemon.processes import Child
 from tests.cli.conftest import Typed
@@ -51,8 +49,7 @@ def started(service: Service, systemd: Systemd, *options: str) -> set[int]:
     return found
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_they_are_one_service_and_drain_at_a_signal(service: Service, systemd: Systemd, number: signal.Signals) -> None:
+def test_they_are_one_service_and_drain_at_a_signal(service: Service, systemd: Systemd) -> None:
     children = started(service, systemd)
     run = service.is_busy()
     service.signal()
@@ -126,9 +123,8 @@ def test_a_signal_to_each_of_them_is_one_signal(service: Service, systemd: Syste
     assert service.run_of(run.id).state == "succeeded"
 
 
-@pytest.mark.parametrize("uri", ["memory:", "nonsense:"])
-def test_what_only_a_person_can_mend_ends_all_with_2(service: Service, uri: str) -> None:
-    service.uri = uri
+def test_what_only_a_person_can_mend_ends_all_with_2(service: Service) -> None:
+    service.uri = "memory:"  # which they would not share
     service.start(*TWO)
     assert service.wait() == 2, service.log.read_text()
 
