@@ -34,6 +34,7 @@ RULES = f"{DOCUMENTS} {IN_DAEMONS}"
 WITH_DAEMONS = f"{IN_DAEMONS} tests/daemon/test_daemons.py -k 'not mongod'"
 OF_LIMITS = "tests/store/test_contract_limits.py tests/daemon/test_limits.py -k 'not mongod and not mongomock'"
 OF_HISTORY = "tests/client/test_history.py tests/client/test_bulk.py"
+OF_FIGURES = "tests/metrics tests/hostile/test_a_name_that_is_a_series.py -k 'not mongod and not prometheus'"
 FOR_CLIENTS = "tests/hostile/test_a_name_that_is_anothers.py tests/daemon/test_daemons.py -k 'not mongod'"
 
 _TIME = [
@@ -476,4 +477,48 @@ _HISTORY = [
     ),
 ]
 
-ACTS = [*_TIME, *_LEDGER, *_POLICIES, *_FENCES, *_LEASES, *_ENDS, *_LIMITS, *_HISTORY]
+_FIGURES = [
+    Sabotage(
+        "the end of each run is counted",
+        "daemon/outcomes.py",
+        'closed(run, change["state"])',
+        "closed(run, '')",
+        OF_FIGURES,
+    ),
+    Sabotage("minutes missed are counted", TICKING, "elif entry.is_gap:", "elif False:", OF_FIGURES),
+    Sabotage("a lost lease is counted", LIVENESS, "self.figures.lease_lost()", "pass", OF_FIGURES),
+    Sabotage(
+        "the store's failures are counted", "daemon/rounds.py", "self._figures.store_failed()", "pass", OF_FIGURES
+    ),
+    Sabotage(
+        "a first failure is a rise", "metrics/counts.py", "self.runs.setdefault((label, state), 0)", "pass", OF_FIGURES
+    ),
+    Sabotage(
+        "handlers that nobody has are one series",
+        "metrics/counts.py",
+        "if self._registry.get(name) else OTHER",
+        "",
+        OF_FIGURES,
+    ),
+    Sabotage(
+        "a scrape waits no longer than a second",
+        "metrics/asked.py",
+        "max(0.0, question.asked_at + WAIT_SECONDS - asked_at)",
+        "60",
+        OF_FIGURES,
+    ),
+    Sabotage("one question at a time", "metrics/asked.py", "self._question or self._begun", "self._begun", OF_FIGURES),
+    Sabotage("the caller's trace is kept", ASKED_FOR, "        traceparent=tracing.current(),\n", "", "tests/tracing"),
+    Sabotage(
+        "a later attempt is linked",
+        "dispatch/tracing.py",
+        "run.attempt > 1 else ()",
+        "run.attempt > 9 else ()",
+        "tests/tracing",
+    ),
+    Sabotage(
+        "somebody's text is no trace", RUNS, "traceparent.readable(run.traceparent)", "run.traceparent", "tests/tracing"
+    ),
+]
+
+ACTS = [*_TIME, *_LEDGER, *_POLICIES, *_FENCES, *_LEASES, *_ENDS, *_LIMITS, *_HISTORY, *_FIGURES]
