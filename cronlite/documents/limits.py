@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 
 from cronlite.documents import checks
@@ -111,14 +112,12 @@ _DIGITS = frozenset("0123456789")
 def free_slots(most: int, taken: Collection[object]) -> list[int]:
     """List the slots below a limit that may be given out, while some are taken.
 
-    After the limit was lowered, some of those taken are above it, and as many of the highest below it stay free. All
-    daemons choose from the first on, so that two that look at the same time want the same ones, and the store refuses
-    one of the two.
+    After the limit was lowered, some of those taken are above it, and as many below it stay free. All daemons choose
+    from the first on, so that those that look at the same time want the same ones, and the store refuses all but one.
     """
     below = {slot for slot in taken if type(slot) is int and 0 <= slot < most}
-    above = len(taken) - len(below)
-    free = [slot for slot in range(max(0, most - above)) if slot not in below]
-    return free[: max(0, most - len(taken))]
+    free = (slot for slot in range(most) if slot not in below)
+    return list(islice(free, max(0, most - len(taken))))
 
 
 class Slots:

@@ -36,6 +36,14 @@ def end(store: Store, *ended: Run) -> None:
     assert store.change_runs([(run, runs.closed(SUCCEEDED, NOW)) for run in ended]) == set()
 
 
+def slots(store: Store) -> list[object]:
+    """Read the slots of the runs that are running."""
+    if hasattr(store, "_read"):
+        return sorted(slot for (slot,) in store._read("SELECT slot FROM runs WHERE state = 'running'"))
+    running = store._runs.find({"state": RUNNING})  # type: ignore[attr-defined]
+    return sorted(run["slot"] for run in running)
+
+
 def names(some: Sequence[Run]) -> list[str]:
     return [run.id for run in some]
 
@@ -72,6 +80,7 @@ def test_no_more_than_the_limit_are_claimed_and_the_rest_waits_unchanged(store: 
     waiting = queue(store, 10)
     claimed = claim(store)
     assert names(claimed) == names(waiting[:3])
+    assert slots(store) == [0, 1, 2], "which no two runs can have"
     assert claim(store, daemon="d2") == []
     assert store.count_limited(["api", "mail"]) == {"api": 3}
     assert (store.count_waiting("api", 100), store.count_waiting("api", 4)) == (7, 4)

@@ -34,11 +34,15 @@ class Lots(Limits):
             found: Iterable[Document] = self._runs.find(ready).sort(_ORDER).limit(limit)  # by their ids
             return self._with_slots(found, limit, slots)
         lots = self._open_lots(slots, query.limited)
-        oldest, taken = self._with_slots(self._in_turns(ready, limit, query.users, lots), limit, slots)
+        users = query.users
+        if users and not any(map(limits.limit_of, lots)):
+            found = list(islice(self._of_lots(ready, lots, limit), limit))
+            if len(found) < limit:  # all of it is claimed, and nobody waits for a turn
+                return self._with_slots(found, limit, slots)
+        oldest, taken = self._with_slots(self._in_turns(ready, limit, users, lots), limit, slots)
         known = {document["_id"] for document in oldest}
         if len(oldest) < limit:  # some users have fewer than their share: the rest is for whoever came first
-            found = merge(*(self._of_lot(ready, lot, limit) for lot in lots), key=_place)
-            others = (document for document in found if document["_id"] not in known)
+            others = (each for each in self._of_lots(ready, lots, limit) if each["_id"] not in known)
             more, more_taken = self._with_slots(others, limit - len(oldest), slots)
             return oldest + more, taken | more_taken
         return oldest, taken
@@ -52,8 +56,9 @@ class Lots(Limits):
         slots.look_up({name for lot in lots if (name := limits.limit_of(lot))})
         return [lot for lot in lots if (name := limits.limit_of(lot)) is None or slots.left(name) != 0]
 
-    def _of_lot(self, ready: Document, lot: str | None, limit: int) -> Iterator[Document]:
-        return self._in_order({**ready, "lot": lot}, CLAIM, limit)
+    def _of_lots(self, ready: Document, lots: Sequence[str | None], limit: int) -> Iterable[Document]:
+        """Merge what is ready of some lots, each read as far as it is wanted."""
+        return merge(*(self._in_order({**ready, "lot": lot}, CLAIM, limit) for lot in lots), key=_place)
 
     def _in_turns(
         self, ready: Document, limit: int, users: Sequence[str], lots: Sequence[str | None]
