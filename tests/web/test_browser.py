@@ -29,6 +29,7 @@ from tests.web.browsing import Looker, a_browser, looking, served
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+pytestmark = pytest.mark.xdist_group("browser")  # one for all
 TEXT = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> {{ 7*7 }} " + "w" * 150
 HOSTILE = f"\x1b[2J\u202e{TEXT}"
 _FOCUSED = """(({ outlineStyle, boxShadow }, e) => [e.outerHTML.slice(0, 99), outlineStyle, boxShadow])

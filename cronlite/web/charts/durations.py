@@ -57,7 +57,7 @@ def durations(outlines: Sequence[Outline]) -> Chart | None:
     if not timed:
         return None
     seconds = [one.seconds or 0.0 for one in timed]
-    p50, p95, most = span(percentile(seconds, 50)), span(percentile(seconds, 95)), span(max(seconds))
+    p50, p95, most = _span(percentile(seconds, 50)), _span(percentile(seconds, 95)), _span(max(seconds))
     sheet, groups = _Sheet.of(timed), took(timed)
     dots = {is_bad: [sheet.dot(one) for one in timed if (look(one.state) == BAD) == is_bad] for is_bad in (False, True)}
     parts = [path("dot good", dots[False]), path("dot bad", dots[True])]
@@ -76,10 +76,20 @@ def durations(outlines: Sequence[Outline]) -> Chart | None:
         legend=[("p50", f"p50 {p50}"), ("p95", f"p95 {p95}"), (GOOD, "a run"), (BAD, "one that went wrong")],
         head=("From (UTC)", "To", "Runs", "p50", "p95"),
         table=[
-            [f"{each.first:%d %b %H:%M}", f"{each.last:%d %b %H:%M}", f"{each.runs:,}", span(each.p50), span(each.p95)]
+            [
+                f"{each.first:%d %b %H:%M}",
+                f"{each.last:%d %b %H:%M}",
+                f"{each.runs:,}",
+                _span(each.p50),
+                _span(each.p95),
+            ]
             for each in groups
         ],
     )
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.1f} s" if 1 <= seconds < 10 else span(seconds)
 
 
 @dataclass(frozen=True, slots=True)
