@@ -54,7 +54,7 @@ class ScheduleQuery:
     ids: Collection[str] | None = None
     """Those with any of these ids."""
     search: str | None = None
-    """Those whose name has this in it, whatever the case of its letters, or whose id begins with it."""
+    """Those whose name has this in it, whatever the case of its letters; of the nameless, whose id begins so."""
     owner: str | None = None
     names: Collection[str] | None = None
     """Those with any of these names."""

@@ -176,7 +176,7 @@ def _restrictions(query: ScheduleQuery) -> tuple[list[str], list[Any]]:
     terms = [term for term, value in asked.items() if value is not None]
     values = [value for value in asked.values() if value is not None]
     if query.search is not None:
-        terms.append("(instr(lower(name), lower(?)) OR _id >= ? AND _id < ?)")
+        terms.append("(instr(lower(name), lower(?)) OR name IS NULL AND _id >= ? AND _id < ?)")
         values += [query.search, query.search, query.search + LAST_CHARACTER]
     if query.tag is not None:
         # Most others are left out before their JSON is read; one written elsewhere may have its letters escaped.

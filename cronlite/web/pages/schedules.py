@@ -10,6 +10,7 @@ from cronlite.client.app import Cronlite
 from cronlite.documents import schedules
 from cronlite.documents.changes import Actor
 from cronlite.documents.freezes import Frozen
+from cronlite.documents.ids import is_object_id
 from cronlite.documents.outlines import Outline
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import CronliteError, Fault, InvalidInput
@@ -21,6 +22,7 @@ from cronlite.wording.spoken import coming
 
 SHOWN = 50
 OUTLINED = 20
+LONGEST_SEARCH = 200
 ON, PAUSED = "on", "paused"
 CHOICES = [("", "All"), (ON, "On"), (PAUSED, "Paused")]
 
@@ -48,8 +50,12 @@ class Filters:
         """Return them as a query of the store, by name."""
         if self.state not in ("", ON, PAUSED):
             raise InvalidInput(Fault("state", self.state, "is no state of a schedule", f"choose {ON} or {PAUSED}"))
+        if not self.search.isprintable() or len(self.search) > LONGEST_SEARCH:
+            raise InvalidInput(Fault("search", self.search, "is in no name", "give a part of one"))
+        is_id = is_object_id(self.search)
         return ScheduleQuery(
-            search=self.search or None,
+            ids=[self.search] if is_id else None,
+            search=None if is_id else self.search or None,
             tag=self.tag or None,
             user=self.user or None,
             handler=self.handler or None,
