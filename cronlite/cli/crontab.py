@@ -100,7 +100,7 @@ def import_crontab(
     system = system or is_system(file)
     if system and user:
         raise click.UsageError("a system crontab names its users itself; leave --user out", click.get_current_context())
-    data = _read(file)
+    data = read_file(file)
     source, tz = user or _source(file), tz or machine_zone()
     clock.zone(tz)
     cron = session.cron
@@ -152,14 +152,15 @@ def machine_zone(etc: Path = Path("/etc")) -> str:
     return "UTC" if name == "Etc/UTC" else name
 
 
-def _read(name: str) -> bytes:
+def read_file(name: str, what: str = "crontab") -> bytes:
+    """Read a file, or stdin (`-`), which is to be a `what`. Raises ConfigurationError."""
     try:
         with click.open_file(name, "rb") as file:
             data: bytes = file.read(LARGEST_FILE + 1)
     except OSError as refused:
         raise ConfigurationError(f"{name} cannot be read: {refused.strerror or refused}") from None
     if len(data) > LARGEST_FILE:
-        raise ConfigurationError(f"{name} holds more than {LARGEST_FILE} bytes: that is no crontab")
+        raise ConfigurationError(f"{name} holds more than {LARGEST_FILE} bytes: that is no {what}")
     return data
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cronlite.cli import picking, render
-from cronlite.cli.crontab import LARGEST_FILE
+from cronlite.cli.crontab import read_file
 from cronlite.cli.picking import Filters, Picked
 from cronlite.cli.render import Column
 from cronlite.cli.schedules import as_json
@@ -136,11 +136,7 @@ def export(
 
 def _wish(file: str) -> Wish:
     """Read a file; tell all that is wrong with it, each on a line of its own, and leave with the code for that."""
-    try:
-        with click.open_file(file, "rb") as opened:
-            data: bytes = opened.read(LARGEST_FILE + 1)
-    except OSError as refused:
-        raise ConfigurationError(f"{file} cannot be read: {refused.strerror or refused}") from None
+    data = read_file(file, "file of schedules")
     try:
         return reading.read(data, file)
     except InvalidInput as refused:

@@ -35,7 +35,7 @@ def happened(changes: Sequence[Change], document: Document | None) -> list[Chang
     for place, change in enumerate(changes):
         if change.made or _leads_to(change, at):
             found.append(change)
-        elif not _never_came(change, at, changes[place + 1 :]):
+        elif not _never_came(change, at, there, changes[place + 1 :]):
             found.append(change if at is not _GONE and _shows(change, there) else replace(change, certain=False))
         else:
             continue
@@ -55,11 +55,13 @@ def _leads_to(change: Change, at: Any) -> bool:
     return change.kind != "removed" and at is not _GONE and change.left_at == at
 
 
-def _never_came(change: Change, at: Any, older: Sequence[Change]) -> bool:
+def _never_came(change: Change, at: Any, there: Digests, older: Sequence[Change]) -> bool:
     """Tell whether a change is off the chain that goes on at an instant."""
     if at is _GONE:
         return False
-    return change.kind == "removed" or any(_leads_to(other, at) for other in older)
+    # What another program stores may say nothing of when it was changed.
+    is_as_found = change.before is not None and change.found_at == at and (at is not None or change.found == there)
+    return change.kind == "removed" or is_as_found or any(_leads_to(other, at) for other in older)
 
 
 def with_others(changes: Sequence[Change], document: Document | None, now: datetime) -> Iterator[Change]:

@@ -13,7 +13,6 @@ from cronlite.errors import ConfigurationError, Fault, InvalidInput
 
 Path = tuple[str, ...]
 
-LARGEST_BYTES = 16 * 1024 * 1024
 YAML_ENDINGS = (".yaml", ".yml")
 
 
@@ -33,8 +32,6 @@ class Parsed:
 
 def parse(data: bytes, name: str) -> Parsed:
     """Parse a file by the ending of its name: YAML or else TOML. Raises InvalidInput and ConfigurationError."""
-    if len(data) > LARGEST_BYTES:
-        raise ConfigurationError(f"{name} holds more than {LARGEST_BYTES} bytes: that is no file of schedules")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as refused:

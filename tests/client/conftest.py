@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from cronlite import Cronlite
 from tests.store.conftest import empty
 from tests.store.conftest import mongo_database as mongo_database
 
@@ -18,8 +20,14 @@ def prepared_mongo_uri(mongo_database: str) -> str:
 
 
 @pytest.fixture(params=["file", pytest.param("mongodb", marks=pytest.mark.mongod)])
-def either_store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URI of a file, and of a MongoDB."""
     if request.param == "mongodb":
         return str(request.getfixturevalue("prepared_mongo_uri"))
     return f"sqlite:{tmp_path / 'x.db'}"
+
+
+@pytest.fixture
+def cron(uri: str) -> Iterator[Cronlite]:
+    with Cronlite(uri) as cron:
+        yield cron

@@ -12,11 +12,6 @@ from cronlite.store.contract import ChangeQuery
 
 
 @pytest.fixture
-def uri(either_store: str) -> str:
-    return either_store
-
-
-@pytest.fixture
 def cron(uri: str) -> Iterator[Cronlite]:
     with Cronlite(uri) as cron:
         cron.declare([{"name": f"s{n:03}", "minute": n % 60, "user": "eve"} for n in range(120)], owner="o")

@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -25,17 +24,6 @@ from cronlite.testing import Rehearsal
 from cronlite.when.clock import MILLISECOND
 
 ANN, BOB = Actor("ann", "cli"), Actor("bob@example.org", "web")
-
-
-@pytest.fixture
-def uri(either_store: str) -> str:
-    return either_store
-
-
-@pytest.fixture
-def cron(uri: str) -> Iterator[Cronlite]:
-    with Cronlite(uri) as cron:
-        yield cron
 
 
 @pytest.fixture

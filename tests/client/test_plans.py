@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -23,17 +22,6 @@ A: DeclaredSchedule = {"name": "a", "cron": "30 2 * * *", "params": {"n": 1}}
 B: DeclaredSchedule = {"name": "b", "every": "90m"}
 C: DeclaredSchedule = {"name": "c", "minute": 5}
 FILE = Actor("x.toml", "file")
-
-
-@pytest.fixture
-def uri(either_store: str) -> str:
-    return either_store
-
-
-@pytest.fixture
-def cron(uri: str) -> Iterator[Cronlite]:
-    with Cronlite(uri) as cron:
-        yield cron
 
 
 def many(number: int, **fields: Any) -> list[DeclaredSchedule]:

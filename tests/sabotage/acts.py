@@ -451,9 +451,9 @@ _HISTORY = [
     Sabotage(
         "a change that never came is not shown",
         HISTORY,
-        '    return change.kind == "removed" or any(',
+        '    return change.kind == "removed" or is_as_found or any(',
         "    return any(",
-        OF_HISTORY,
+        "tests/documents/test_history.py",
     ),
     Sabotage(
         "what somebody else changed is seen", HISTORY, "        if there != left:", "        if False:", OF_HISTORY
