@@ -64,13 +64,15 @@ class Holds:
         if not self._frozen:
             return claimed
         tags = self._tags(claimed) if any(freeze.tag for freeze in self._frozen.freezes) else {}
-        held = []
+        held, others = list[Run](), list[Run]()
         for run in claimed:
             if by := self._frozen.holding(now, _OfRun(run, tags.get(run.schedule or "", ()))):
                 run.run_at, run.freeze = by.until_at or NEVER, by.id
                 held.append(run)
+            else:
+                others.append(run)
         self._handover.give_back(held)
-        return [run for run in claimed if run not in held] if held else claimed
+        return others
 
     def _tags(self, claimed: Sequence[Run]) -> dict[str, Sequence[str]]:
         ids = {run.schedule for run in claimed if run.schedule}
