@@ -60,7 +60,8 @@ def measure(setting: Setting) -> list[Row]:
             assert setting.queues
             with setting.queues.broker(queue) as url:
                 found[queue.name].append(_other(setting, setting.queues, queue, url))
-    best = max(((side, _median(found[side], "drain")) for side in found if "cronlite" not in side), default=None)
+    others = {side: _median(figures, "drain") for side, figures in found.items() if "cronlite" not in side}
+    best = max(others.items(), key=lambda one: one[1], default=None)
     return [
         row
         for what in UNITS

@@ -48,13 +48,12 @@ def enqueue(uri: str, count: int) -> dict[str, Any]:
 
 
 def enqueue_many(uri: str, count: int, handler: str = "noop", **params: Any) -> dict[str, Any]:
-    """Ask for calls all at once; the connection is open by then."""
+    """Ask for calls all at once, but for the first one, which opens the connection and makes the indexes."""
     with Cronlite(uri) as cron:
-        cron.now()
-        cron.runs(limit=1)
+        cron.enqueue(handler, params)
         started = time.perf_counter()
-        cron.enqueue_many([{"handler": handler, "params": params} for _ in range(count)])
-        return {"per_second": count / (time.perf_counter() - started)}
+        cron.enqueue_many([{"handler": handler, "params": params} for _ in range(count - 1)])
+        return {"per_second": (count - 1) / (time.perf_counter() - started)}
 
 
 def ask(uri: str, count: int) -> dict[str, Any]:
