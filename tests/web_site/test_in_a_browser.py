@@ -156,6 +156,19 @@ def test_all_is_done_by_keyboard_alone_with_and_without_script(
         assert cron.get("nightly").note == "typed"
 
 
+@pytest.mark.parametrize("path", ["/schedule?id=nightly", "/schedules"])
+def test_what_is_unfolded_is_within_a_telephone(
+    cron: cronlite.Cronlite, chromium: Browser, base: str, path: str
+) -> None:
+    cron.schedule("u", {}, minute=0, name="nightly")
+    with looking(chromium, base, width=360) as looker:
+        looker.page.goto(base + path)
+        looker.page.locator("summary", has_text="Pause").click()
+        box = looker.page.locator("details[open] > .fieldset").bounding_box()
+    assert box is not None
+    assert 0 <= box["x"] <= box["x"] + box["width"] <= 360
+
+
 def test_a_browser_sends_no_form_of_another_site(cron: cronlite.Cronlite, chromium: Browser, base: str) -> None:
     """A page of another origin (another port of this machine) sends what the site's own page would."""
     schedule = cron.schedule("u", {}, minute=0, name="nightly")
