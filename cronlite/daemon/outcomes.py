@@ -72,6 +72,7 @@ class Durations:
     def __init__(self) -> None:
         self._means: dict[str, float] = {}
         self._learned = threading.Event()
+        self._waited_for: set[str] = set()
 
     def note(self, handler: str, seconds: float) -> None:
         """Take one more call into account."""
@@ -81,12 +82,14 @@ class Durations:
             self._learned.set()
 
     def wait_for(self, handlers: Collection[str]) -> None:
-        """Wait for the first call of each of these to end; after `UNKNOWN_SECONDS` that is what it takes at least."""
+        """Wait once for the first call of each of these to end; after `UNKNOWN_SECONDS` it takes that at least."""
+        new = set(handlers) - self._waited_for
         until = steady() + UNKNOWN_SECONDS
-        while not self._means.keys() >= set(handlers) and (left := until - steady()) > 0:
+        while new - self._means.keys() and (left := until - steady()) > 0:
             self._learned.clear()
-            if not self._means.keys() >= set(handlers):
+            if new - self._means.keys():
                 self._learned.wait(left)
+        self._waited_for |= new
 
     def mean(self, handlers: Sequence[str]) -> float:
         """Return the mean of some calls to come, in seconds."""
