@@ -26,6 +26,8 @@ ROOM = "daemon/room.py"
 HISTORY, SQLITE_HISTORY, MONGO_HISTORY = "documents/history.py", "store/sqlite/changes.py", "store/mongo/changes.py"
 ASKED_FOR, LIMITS = "client/runs.py", "documents/limits.py"
 
+LIVE, AHEAD = "daemon/live.py", "client/ahead.py"
+
 WHEN, DOCUMENTS = "tests/when", "tests/documents"
 CONTRACT = " ".join(f"tests/store/test_contract{part}.py" for part in ("", "_runs", "_outcomes", "_ticks"))
 ON_SQLITE, ON_MONGODB = f"{CONTRACT} -k sqlite", f"{CONTRACT} -k mongod"
@@ -35,6 +37,7 @@ WITH_DAEMONS = f"{IN_DAEMONS} tests/daemon/test_daemons.py -k 'not mongod'"
 OF_LIMITS = "tests/store/test_contract_limits.py tests/daemon/test_limits.py -k 'not mongod and not mongomock'"
 OF_HISTORY = "tests/client/test_history.py tests/client/test_bulk.py"
 OF_FIGURES = "tests/metrics tests/hostile/test_a_name_that_is_a_series.py -k 'not mongod and not prometheus'"
+OF_OUTPUT, CHARTS = "tests/daemon/test_live.py -k 'not mongod'", "tests/web/test_charts.py"
 FOR_CLIENTS = "tests/hostile/test_a_name_that_is_anothers.py tests/daemon/test_daemons.py -k 'not mongod'"
 
 _TIME = [
@@ -521,4 +524,28 @@ _FIGURES = [
     ),
 ]
 
-ACTS = [*_TIME, *_LEDGER, *_POLICIES, *_FENCES, *_LEASES, *_ENDS, *_LIMITS, *_HISTORY, *_FIGURES]
+_SIGHT = [
+    Sabotage("a run that has just begun is not asked about", LIVE, "run.started_at <= begun", "True", OF_OUTPUT),
+    Sabotage(
+        "what is stored already is not written again",
+        LIVE,
+        "if (id, attempt) not in self._stored or self._stored[id, attempt] != text",
+        "if True",
+        OF_OUTPUT,
+    ),
+    Sabotage(
+        "what an attempt before printed is not this one's",
+        RUNS,
+        "return self.output if self.output_attempt == self.attempt else None",
+        "return self.output",
+        "tests/store/test_contract_live.py -k 'not mongod'",
+    ),
+    Sabotage("what repeats is counted once", AHEAD, "0 if now.repeated else", "", "tests/client/test_ahead.py"),
+    Sabotage("a skipped stretch is made up for", AHEAD, "if now.skipped:", "if False:", "tests/client/test_ahead.py"),
+    Sabotage("what has ended is not due", AHEAD, "*_less(idle)", "", "tests/client/test_ahead.py"),
+    Sabotage("a failure of many runs is seen", "web/charts/strip.py", "max(_LEAST, counts", "max(0, counts", CHARTS),
+    Sabotage("p95 is the 95th of a hundred", "web/charts/durations.py", "percentile(seconds, 95))\n", "0.0)\n", CHARTS),
+    Sabotage("a square stands on its own clock", "web/charts/calendar.py", "shown.hour * 60", "0", CHARTS),
+]
+
+ACTS = [*_TIME, *_LEDGER, *_POLICIES, *_FENCES, *_LEASES, *_ENDS, *_LIMITS, *_HISTORY, *_FIGURES, *_SIGHT]
