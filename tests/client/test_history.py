@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -22,6 +23,7 @@ from cronlite.store import open_store
 from cronlite.store.contract import ChangeQuery
 from cronlite.testing import Rehearsal
 from cronlite.when.clock import MILLISECOND
+from tests.store.overheard import Commands, overhear
 
 ANN, BOB = Actor("ann", "cli"), Actor("bob@example.org", "web")
 
@@ -448,6 +450,18 @@ def test_a_file_of_before_there_was_a_history_gets_one(tmp_path: Path) -> None:
     with Cronlite(f"sqlite:{path}") as cron:
         cron.schedule("u", minute=5, name="n", actor=ANN)
         assert told(cron.history.of("n")) == [("added", "ann")]
+
+
+@pytest.mark.mongod
+def test_a_change_costs_one_write_more(prepared_mongo_uri: str) -> None:
+    commands = Commands()
+    with Cronlite(prepared_mongo_uri) as cron:
+        cron._opened._opened = os.getpid(), overhear(prepared_mongo_uri, commands)
+        id_ = cron.schedule("u", minute=5).id
+        commands.sent.clear()
+        cron.update(id_, note="x")
+        assert [next(iter(sent)) for sent in commands.sent] == ["find", "insert", "update"]
+        assert {sent[next(iter(sent))] for sent in commands.sent} == {"schedules", "changes"}
 
 
 def test_no_tick_writes_to_the_history() -> None:
