@@ -94,7 +94,9 @@ class Night:
     def ends(self, schedule: str | None, state: str, **more: Any) -> Run:
         """Let a run end."""
         at = more.pop("at", self.now)
-        run = a_run(f"{schedule}/{state}/{at}", schedule=schedule, state=state, queued_at=at, due_at=at, started_at=at)
+        run = a_run(
+            f"{schedule}/{state}/{at:%H:%M:%S}", schedule=schedule, state=state, queued_at=at, due_at=at, started_at=at
+        )
         run.finished_at = at
         for name, value in more.items():
             setattr(run, name, value)

@@ -138,7 +138,7 @@ def test_every_document_that_cannot_be_read_has_its_remedy(typed: Typed, cron: C
     found = problems(typed)
     assert set(found) == {"schedule m", "schedule z", "schedule h", "schedule p"}
     assert "did you mean 'Europe/Berlin'?" in found["schedule z"]
-    assert "'cronlite edit m'" in found["schedule m"]
+    assert "'cronlite edit m --minute 0'" in found["schedule m"]
 
 
 def test_handlers_that_nobody_has_are_named_with_what_was_meant(typed: Typed, cron: Cronlite) -> None:
