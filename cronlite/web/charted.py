@@ -27,7 +27,7 @@ FRESH = timedelta(seconds=10)
 """How old the load ahead may be before it is counted anew, beside the pages that show it meanwhile."""
 STALE = timedelta(minutes=10)
 """How old it may be to be shown at all: all pages, and all who look at them, share it."""
-MOST_RUNS = 1_000
+MOST_RUNS = 500
 _SPARE = 60 + STALE // MINUTE  # it begins with an hour
 
 
