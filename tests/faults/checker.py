@@ -211,7 +211,7 @@ def _never_over_a_limit(expected: Expected, journal: Sequence[Line], evidence: E
         turn
         for begin, end, run in _spans(journal)
         for turn in ((begin, 1, run), (end, -1, run))
-        if evidence.runs.get(run, {}).get("limit") in expected.limits
+        if evidence.runs.get(run, {}).get("limit") in expected.limits and begin < end  # or it died as it began
     ]
     at_work: dict[str, set[str]] = defaultdict(set)
     for _, step, run in sorted(turns):  # of one instant, what ends comes first

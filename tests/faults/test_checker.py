@@ -137,6 +137,15 @@ def test_what_a_limit_and_the_priorities_allow_is_found_sound(case: Case) -> Non
     assert case.verdict().startswith("ok")
 
 
+def test_a_run_that_dies_as_it_begins_is_at_work_no_longer(case: Case) -> None:
+    case.expected = replace(case.expected, limits={"api": 1})
+    case.lines = [Line("s0@2026-11-21T02:29Z", 1, 8, "start", 99.0), *case.lines]
+    case.evidence.runs["s0@2026-11-21T02:29Z"] = {"limit": "api", "state": "succeeded"}
+    for run in case.evidence.runs.values():
+        run["limit"] = "api"
+    assert "at work at once" not in case.verdict()
+
+
 def test_a_crash_on_record_and_in_the_log_is_a_cause(case: Case) -> None:
     case.run.update(crashes=1, attempt=2, result={"attempt": 2, "pid": 8})
     case.lines.pop(1)
