@@ -38,6 +38,8 @@ def test_a_turn_is_for_what_is_ready_of_a_known_handler_only(store: Store) -> No
 
 
 def test_large_turns_are_claimed_whole(store: Store) -> None:
+    if store.address.startswith("mongomock"):
+        pytest.skip("mongomock reads all runs for each that is claimed")
     queue(store, "eve", 1_300)
     queue(store, "bob", 700)
     claimed = claim(store, 1_500, "bob", "eve")
