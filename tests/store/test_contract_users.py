@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from cronlite.store.contract import ClaimQuery, Store
 from tests.store.samples import HANDLERS, NOW, SECOND, a_run, a_schedule, add
 
