@@ -33,18 +33,22 @@ POINTS = {
     "before a beat": "kill before beat 3",
     "after a beat": "kill after beat 3",
 }
-FOR_SQLITE = {
-    name: POINTS[name]
-    for name in (
-        "after the tick's claim",
-        "between the query and the runs",
-        "after runs that are claimed from birth, before any starts",
-        "after the claim",
-        "after the result",
-    )
-}
-CASES = [pytest.param("mongod", name, marks=pytest.mark.mongod) for name in POINTS]
-CASES += [pytest.param("sqlite", name) for name in FOR_SQLITE]
+IN_THE_MIDST = (
+    "after the tick's claim",
+    "between the query and the runs",
+    "after runs that are claimed from birth, before any starts",
+    "after the runs, before the tick is signed off",
+    "after the claim",
+    "after the handler, before the result",
+    "after the result",
+)
+CASES = [
+    pytest.param("mongod", name, marks=[pytest.mark.mongod, *([] if name in IN_THE_MIDST else [pytest.mark.slow])])
+    for name in POINTS
+]
+CASES += [
+    pytest.param("sqlite", name, marks=() if name == "after the claim" else pytest.mark.slow) for name in IN_THE_MIDST
+]
 
 
 @pytest.mark.parametrize(("any_fleet", "name"), CASES, indirect=["any_fleet"])
@@ -126,6 +130,7 @@ def test_three_daemons_killed_at_random(any_fleet: Fleet, seed: random.Random) -
     any_fleet.verify("random kill -9 of three daemons", "10 times", last, lanes=waiting, logs_are_whole=False)
 
 
+@pytest.mark.slow
 def test_twenty_daemons_started_in_the_same_instant_on_an_empty_database(make_fleet: MakeFleet, mongo_uri: str) -> None:
     fleet = make_fleet(mongo_uri, silence_seconds=30)
     fleet.schedule(40, prepared=False)

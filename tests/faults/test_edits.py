@@ -34,7 +34,7 @@ def change(store: Store, id_: str, **fields: Any) -> None:
 
 
 @MONGOD_QUICKLY
-@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("edit", quickly(EDITS, "moved", "deleted"))
 def test_a_schedule_edited_between_query_and_claim(any_fleet: Fleet, edit: str) -> None:
     fleet = any_fleet
     fleet.schedule(3)

@@ -32,6 +32,7 @@ def let_go(fleet: Fleet) -> None:
     fleet.folder.joinpath("go").touch()
 
 
+@MONGOD_QUICKLY
 def test_stopped_beyond_its_lease_while_another_takes_over(any_fleet: Fleet) -> None:
     fleet = any_fleet
     run_id = one_long_run(fleet)
@@ -85,7 +86,7 @@ def test_sigterm_when_idle(any_fleet: Fleet) -> None:
     any_fleet.verify("SIGTERM idle", f"once, ended after {took:.1f} s", before_the_first)
 
 
-@pytest.mark.parametrize("thread", [0, -1])
+@pytest.mark.parametrize("thread", [pytest.param(0, marks=pytest.mark.slow), -1])
 def test_sigterm_ends_it_whichever_thread_the_system_hands_it_to(fleet: Fleet, thread: int) -> None:
     node = fleet.start()
     node.wait_ready()
@@ -108,6 +109,7 @@ def test_sigterm_waits_for_a_handler(fleet: Fleet) -> None:
     fleet.verify("SIGTERM busy, within the drain", "once", fleet.first)
 
 
+@MONGOD_QUICKLY
 def test_sigterm_gives_back_what_outlives_the_drain(any_fleet: Fleet) -> None:
     fleet = any_fleet
     run_id = one_long_run(fleet)
@@ -152,6 +154,7 @@ def test_a_second_sigterm_ends_it_at_once(fleet: Fleet) -> None:
     fleet.verify("SIGTERM twice", "once", fleet.first)
 
 
+@MONGOD_QUICKLY
 @pytest.mark.parametrize(("method", "seats"), [("claim_runs", 1), ("add_runs", 20)])
 def test_sigterm_in_the_claim(any_fleet: Fleet, method: str, seats: int) -> None:
     fleet = any_fleet
