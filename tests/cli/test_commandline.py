@@ -126,7 +126,7 @@ def test_completion_completes_names_and_handlers(
         return [one.split(",", 1)[1] for one in told.stdout.splitlines()]
 
     assert completed("show", "night") == ["nightly-a"]
-    assert completed("enqueue", "extract") == ["extract_c"]
+    assert completed("enqueue", "extract_") == ["extract_c"]
     assert completed("", "stat") == ["status"]
     assert completed("runs --state", "suc") == ["succeeded"]
     assert completed("add --tz", "Europe/Ber") == ["Europe/Berlin"]

@@ -57,14 +57,14 @@ def test_status_is_shown_anew_until_somebody_has_seen_enough(
     def sleep(seconds: float) -> None:
         slept.append(seconds)
         if len(slept) == 2:
-            monkeypatch.setattr("cronlite.cli.service.statuses.status", unreachable)
+            monkeypatch.setattr("cronlite.cli.inspection.statuses.status", unreachable)
         if len(slept) == 4:
             raise KeyboardInterrupt
 
     def unreachable(_: object) -> None:
         raise StoreUnavailable("no store is there")
 
-    monkeypatch.setattr("cronlite.cli.service.time.sleep", sleep)
+    monkeypatch.setattr("cronlite.cli.inspection.time.sleep", sleep)
     told = typed("status", "--watch", code=1)
     assert told.stdout.count("daemons") == 2
     assert told.stderr.count("no store is there") == 2
