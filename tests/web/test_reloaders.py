@@ -117,7 +117,7 @@ def press_ctrl_c(server: Server) -> None:
 def test_an_idle_daemon_is_gone_with_its_server(server: Server, cron: Cronlite) -> None:
     wait_until(lambda: cron.store.daemons(), what="the daemon", instead=server.log)
     press_ctrl_c(server)
-    wait_until(lambda: not cron.store.daemons(), limit_seconds=5, what="it is gone", instead=server.log)
+    wait_until(lambda: not cron.store.daemons(), what="it is gone", instead=server.log)
 
 
 @pytest.mark.parametrize(
@@ -133,5 +133,5 @@ def test_a_busy_daemon_gives_its_runs_back(
     handle = cron.enqueue("hold")
     wait_until((tmp_path / "held").exists, what="the run begins", instead=server.log)
     end(server)
-    wait_until(lambda: not cron.store.daemons(), limit_seconds=5, what="it is gone", instead=server.log)
+    wait_until(lambda: not cron.store.daemons(), what="it is gone", instead=server.log)
     assert (handle.state, handle.run.crashes) == ("queued", 0)
