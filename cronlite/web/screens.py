@@ -65,6 +65,7 @@ _ALL = (
     Screen(path="/schedule/remove", get=schedule.asked_to_remove, post=schedule.removed),
     Screen(path="/schedule/restore", post=schedule.restored),
     Screen(path="/schedule/undo", post=schedule.undone),
+    Screen(path="/schedule/backfill", post=schedule.backfilled),
     Screen(path="/metrics", get=figures.figures),
     Screen(path="/sign-in", get=signing.asked, post=signing.done, is_open=True),
     Screen(path="/sign-out", post=signing.left, is_open=True),

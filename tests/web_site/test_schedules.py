@@ -117,3 +117,18 @@ def test_what_went_wrong_stands_on_the_first_page_until_it_is_put_right(
     assert "ValueError: no luck" not in text_of(page), "a run of it is at work"
     again = browser.post("/runs", {"do": "cancel", "id": run.id, "back": "/"}, page="/schedule/add")
     assert "only a queued run can be cancelled" in text_of(browser.follow(again))
+
+
+def test_what_is_missing_in_the_past_is_made_up_for_once(cron: cronlite.Cronlite, browser: Browser) -> None:
+    schedule = cron.schedule("u", {}, name="n")
+
+    def ask(**fields: str) -> str:
+        page = f"/schedule?id={schedule.id}"
+        answer = browser.post("/schedule/backfill", {"id": schedule.id, **fields}, page=page)
+        return text_of(browser.follow(answer) if answer.status_code == 303 else answer)
+
+    whole = {"start": "2026-11-21 02:30", "end": "2026-11-21 02:40"}
+    assert "10 runs are queued for the past; 0 times have one" in ask(**whole)
+    assert "0 runs are queued for the past; 10 times have one" in ask(**whole)
+    assert "from when on" in ask()
+    assert len(cron.runs(schedule="n")) == 10

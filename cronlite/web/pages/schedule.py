@@ -13,7 +13,7 @@ from cronlite.documents.changes import Change
 from cronlite.documents.freezes import NOTHING, Frozen
 from cronlite.documents.limits import DEFAULT_PRIORITY
 from cronlite.documents.schedules import Document, Schedule
-from cronlite.errors import CronliteError, InvalidInput
+from cronlite.errors import CronliteError, Fault, InvalidInput
 from cronlite.store.contract import RunQuery
 from cronlite.web.charted import of_schedule
 from cronlite.web.exchange import Answer
@@ -165,3 +165,17 @@ def undone(visit: Visit) -> Answer:
     schedule = visit.cron.history.undo(id_, to, actor=visit.actor)
     told = f"{labels.called(schedule.name, schedule.id)} is as it was before."
     return visit.see("/schedule", told, Undo("/schedule/undo", {"id": [id_]}), id=schedule.id)
+
+
+def backfilled(visit: Visit) -> Answer:
+    """Queue runs for the times of the past, on the schedule's clock, that have none."""
+    schedule = visit.cron.get(visit.given("id"))
+    start, end = (
+        past(typed, name, visit.now, schedule.timetable.zone) if (typed := visit.given(name).strip()) else None
+        for name in ("start", "end")
+    )
+    if start is None:
+        raise InvalidInput(Fault("start", "", "is missing", "say from when on, such as 2h or 2026-11-21 02:30"))
+    made = visit.cron.backfill(schedule.id, start, end)
+    told = f"{made.asked} runs are queued for the past; {sum(made.left_out.values())} times have one already."
+    return visit.see("/schedule", told, id=schedule.id)
