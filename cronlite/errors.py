@@ -62,6 +62,11 @@ class ConfigurationError(CronliteError):
     """A URI, an option, a configuration file or an import that cannot be used."""
 
 
+def extra_missing(who_needs: str, extra: str, missing: ImportError) -> ConfigurationError:
+    """Return the error for packages that are not installed, with how to install them; `who_needs` ends in a verb."""
+    return ConfigurationError(f"{who_needs} the extra '{extra}': pip install 'cronlite[{extra}]' ({missing})")
+
+
 class NotFound(CronliteError, LookupError):
     """No schedule or run answers to that id or name."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from cronlite.alarms.channels import Channel
-from cronlite.errors import ConfigurationError, CronliteError, visible
+from cronlite.errors import ConfigurationError, CronliteError, extra_missing, visible
 
 Send = Callable[[str, str], None]
 """Sends a title and a text; raises ChannelFailed."""
@@ -28,8 +28,7 @@ def sender(channel: Channel) -> Send:
     try:
         apprise: Any = import_module("apprise")
     except ImportError as missing:
-        told = f"[[alarms]] need the extra 'alarms': pip install 'cronlite[alarms]' ({missing})"
-        raise ConfigurationError(told) from None
+        raise extra_missing("[[alarms]] need", "alarms", missing) from None
     hearing = _hearing()
     with hearing.heard():
         service: Any = apprise.Apprise.instantiate(channel.to, suppress_exceptions=True)

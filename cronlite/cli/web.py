@@ -57,12 +57,12 @@ def web(
 
 def prepared(listen: str) -> Callable[..., None]:
     """Return what serves the site of a Cronlite, with the options of `site`. Raises ConfigurationError."""
-    from cronlite.web import EXTRA, site
+    from cronlite.web import incomplete, site
 
     try:
         import uvicorn
     except ModuleNotFoundError as missing:
-        raise ConfigurationError(f"{EXTRA} ({missing.name} is missing)") from None
+        raise incomplete(missing) from None
     address, port = _address(listen)
 
     def serve(cron: Cronlite, **options: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.documents.runs import Run
-from cronlite.errors import BrokerUnavailable, ConfigurationError
+from cronlite.errors import BrokerUnavailable, extra_missing
 from cronlite.logger import logger
 from cronlite.store.contract import Store, UnsentQuery
 
@@ -104,8 +104,7 @@ def load_amqp() -> ModuleType:
     try:
         return import_module("cronlite.dispatch.amqp")
     except ImportError as missing:
-        problem = f"a broker needs the extra 'amqp': pip install 'cronlite[amqp]' ({missing})"
-        raise ConfigurationError(problem) from None
+        raise extra_missing("a broker needs", "amqp", missing) from None
 
 
 def message(run: Run) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-from cronlite.errors import ConfigurationError
+from cronlite.errors import extra_missing
 
 
 def load(module: str) -> ModuleType:
@@ -13,5 +13,4 @@ def load(module: str) -> ModuleType:
     try:
         return import_module(f"cronlite.metrics.{module}")
     except ImportError as missing:
-        problem = f"figures need the extra 'metrics': pip install 'cronlite[metrics]' ({missing})"
-        raise ConfigurationError(problem) from None
+        raise extra_missing("figures need", "metrics", missing) from None

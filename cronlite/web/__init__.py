@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["site"]
 
-EXTRA = "the site needs packages that are not installed; pip install 'cronlite[web]'"
+
+def incomplete(missing: ModuleNotFoundError) -> ConfigurationError:
+    """Return the error for a package of the extra that is not installed."""
+    told = "the site needs packages that are not installed; pip install 'cronlite[web]'"
+    return ConfigurationError(f"{told} ({missing.name} is missing)")
 
 
 def site(
@@ -40,7 +44,7 @@ def site(
     try:
         from cronlite.web.asgi import Site
     except ModuleNotFoundError as missing:
-        raise ConfigurationError(f"{EXTRA} ({missing.name} is missing)") from None
+        raise incomplete(missing) from None
     return Site(
         cron,
         authorize=authorize,

@@ -10,15 +10,14 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from cronlite.contrib.django.project import current
-from cronlite.errors import ConfigurationError
-from cronlite.web import EXTRA
+from cronlite.web import incomplete
 
 try:
     from cronlite.web.access import Visitor
     from cronlite.web.exchange import FORM, MAX_BODY_BYTES, Answer, Request, fields_of
     from cronlite.web.serving import Pages
 except ModuleNotFoundError as missing:
-    raise ConfigurationError(f"{EXTRA} ({missing.name} is missing)") from None
+    raise incomplete(missing) from None
 
 
 @csrf_exempt  # the site's forms have a token of its own, and it looks at their origin as well
