@@ -9,9 +9,8 @@ from urllib.parse import urlencode
 import pytest
 
 import cronlite
-from cronlite.handlers.registry import Registry
 from cronlite.web.screens import SCREENS
-from tests.web_site.asking import FROM_HERE, HOST, Browser
+from tests.web_site.asking import FROM_HERE, HOST, Browser, an_empty_cron
 
 FORMS = [screen.path for screen in SCREENS.values() if screen.post]
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -33,8 +32,7 @@ FOREIGN = [
 
 @pytest.fixture
 def cron() -> Iterator[cronlite.Cronlite]:
-    with cronlite.Cronlite("memory:", registry=Registry()) as opened:
-        opened.store.prepare()
+    with an_empty_cron() as opened:
         yield opened
 
 

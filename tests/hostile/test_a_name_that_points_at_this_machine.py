@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import cronlite
-from cronlite.handlers.registry import Registry
-from tests.web_site.asking import Browser
+from tests.web_site.asking import Browser, an_empty_cron
 
 REBOUND = [
     "evil.example",
@@ -27,8 +26,7 @@ REBOUND = [
 
 @pytest.fixture
 def cron() -> Iterator[cronlite.Cronlite]:
-    with cronlite.Cronlite("memory:", registry=Registry()) as opened:
-        opened.store.prepare()
+    with an_empty_cron() as opened:
         opened.schedule("u", {}, minute=0, name="secret-name")
         yield opened
 

@@ -12,10 +12,9 @@ import pytest
 
 import cronlite
 from cronlite.errors import ConfigurationError
-from cronlite.handlers.registry import Registry
 from cronlite.web import access, site
 from cronlite.web.access import SESSION_SECONDS, Tokens
-from tests.web_site.asking import Browser, text_of
+from tests.web_site.asking import Browser, an_empty_cron, text_of
 
 VIEW, OPERATE = "view-0123456789abcdef", "operate-0123456789abcdef"
 PAGES = ["/", "/schedules", "/runs", "/schedule/add", "/schedule?id=n", "/doctor", "/changes"]
@@ -23,8 +22,7 @@ PAGES = ["/", "/schedules", "/runs", "/schedule/add", "/schedule?id=n", "/doctor
 
 @pytest.fixture
 def cron() -> Iterator[cronlite.Cronlite]:
-    with cronlite.Cronlite("memory:", registry=Registry()) as opened:
-        opened.store.prepare()
+    with an_empty_cron() as opened:
         opened.schedule("u", {}, minute=0, name="n", note="secret-note")
         yield opened
 

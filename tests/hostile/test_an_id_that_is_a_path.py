@@ -8,9 +8,8 @@ from urllib.parse import quote
 import pytest
 
 import cronlite
-from cronlite.handlers.registry import Registry
 from cronlite.web.exchange import MAX_BODY_BYTES
-from tests.web_site.asking import FROM_HERE, Browser
+from tests.web_site.asking import FROM_HERE, Browser, an_empty_cron
 
 TRICKS = [
     "../site.py",
@@ -42,8 +41,7 @@ IDS = [
 
 @pytest.fixture
 def cron() -> Iterator[cronlite.Cronlite]:
-    with cronlite.Cronlite("memory:", registry=Registry()) as opened:
-        opened.store.prepare()
+    with an_empty_cron() as opened:
         opened.schedule("u", {}, minute=0, name="n")
         yield opened
 

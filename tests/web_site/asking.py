@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlencode
@@ -14,11 +15,20 @@ import httpx
 from starlette.types import ASGIApp
 
 import cronlite
+from cronlite.handlers.registry import Registry
 from cronlite.web import site
 
 HOST = "127.0.0.1:8033"
 _NONE: Mapping[str, str] = {}
 _TOKEN = re.compile(r'name="form_token" value="([^"]*)"')
+
+
+@contextmanager
+def an_empty_cron() -> Iterator[cronlite.Cronlite]:
+    """Open a store in memory, with handlers of its own."""
+    with cronlite.Cronlite("memory:", registry=Registry()) as opened:
+        opened.store.prepare()
+        yield opened
 
 
 class Browser:

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 import cronlite
-from cronlite.handlers.registry import Registry
-from tests.web_site.asking import Browser
+from tests.web_site.asking import Browser, an_empty_cron
 
 
 @pytest.fixture
 def cron() -> Iterator[cronlite.Cronlite]:
-    with cronlite.Cronlite("memory:", registry=Registry()) as opened:
-        opened.store.prepare()
+    with an_empty_cron() as opened:
         yield opened
 
 
