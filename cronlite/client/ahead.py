@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from cronlite.documents import schedules
 from cronlite.documents.schedules import Schedule
-from cronlite.errors import InvalidInput
 from cronlite.store.contract import Store
 from cronlite.when import clock
 from cronlite.when.clock import LARGEST_CHANGE, MINUTE
@@ -79,7 +78,7 @@ def look_ahead(store: Store, first: datetime, minutes: int) -> Ahead:
     """Count what is due in so many minutes from a tick on. Raises StoreTooSlow."""
     bounded = store.not_always_active(first, MOST_BOUNDED)
     kinds = [kind for fields, count in store.timings() if (kind := _kind(fields, count))]
-    limited = [schedule for document in bounded if (schedule := _readable(document))]
+    limited = [schedule for document in bounded if (schedule := schedules.read_or_none(document))]
     last = first + (minutes - 1) * MINUTE
     idle = [schedule for schedule in limited if schedule.enabled and not _is_ever_active(schedule, first, last)]
     runs = spread([(kind.example.timetable, kind.schedules) for kind in [*kinds, *_less(idle)]], first, minutes)
@@ -171,15 +170,8 @@ class _Zone:
 
 
 def _kind(fields: Mapping[str, Any], count: int) -> Kind | None:
-    example = _readable({"_id": "kind", **fields})
+    example = schedules.read_or_none({"_id": "kind", **fields})
     return Kind(example, count) if example else None
-
-
-def _readable(document: Mapping[str, Any]) -> Schedule | None:
-    try:
-        return schedules.read(document)
-    except InvalidInput:  # set aside, and never due
-        return None
 
 
 def _is_ever_active(schedule: Schedule, first: datetime, last: datetime) -> bool:

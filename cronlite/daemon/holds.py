@@ -16,8 +16,6 @@ from cronlite.daemon.store_clock import steady
 from cronlite.documents import schedules
 from cronlite.documents.freezes import NEVER, Freeze, Frozen
 from cronlite.documents.runs import Run
-from cronlite.documents.schedules import Schedule
-from cronlite.errors import InvalidInput
 from cronlite.store.contract import ScheduleQuery, Store
 from cronlite.store.contract.freezes import HELD_AT_ONCE
 
@@ -77,14 +75,7 @@ class Holds:
     def _tags(self, claimed: Sequence[Run]) -> dict[str, Sequence[str]]:
         ids = {run.schedule for run in claimed if run.schedule}
         found = filter(None, map(self._store.schedule, ids))
-        return {schedule.id: schedule.tags for document in found if (schedule := _readable(document))}
-
-
-def _readable(document: schedules.Document) -> Schedule | None:
-    try:
-        return schedules.read(document)
-    except InvalidInput:
-        return None
+        return {schedule.id: schedule.tags for document in found if (schedule := schedules.read_or_none(document))}
 
 
 def hold_queued(store: Store, freeze: Freeze, now: datetime) -> int:

@@ -13,7 +13,7 @@ from cronlite.documents.alarms import Alarm
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import Run
 from cronlite.documents.ticks import Tick
-from cronlite.errors import InvalidInput, StoreError, StoreUnavailable, shown, visible
+from cronlite.errors import StoreError, StoreUnavailable, shown, visible
 from cronlite.store.contract import AlarmQuery, RunQuery, Store
 
 EVENT_KEPT = timedelta(days=1)
@@ -174,10 +174,7 @@ class Watch:
     def _is_readable(self, schedule: str) -> bool:
         """Tell whether a schedule can be read, or is gone."""
         document = self._store.schedule(schedule)
-        try:
-            return document is None or bool(schedules.read(document))
-        except InvalidInput:
-            return False
+        return document is None or schedules.read_or_none(document) is not None
 
 
 def _forgotten(standing: Iterable[Alarm], now: datetime) -> list[Alarm]:

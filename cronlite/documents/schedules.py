@@ -207,6 +207,14 @@ def read(document: Mapping[str, Any]) -> Schedule:
     return schedule
 
 
+def read_or_none(document: Mapping[str, Any]) -> Schedule | None:
+    """Read a document; return None for one that is set aside."""
+    try:
+        return read(document)
+    except InvalidInput:
+        return None
+
+
 def readable(documents: Iterable[Mapping[str, Any]]) -> tuple[list[Schedule], list[str]]:
     """Read documents; return the schedules, and what people call those that cannot be read."""
     schedules, broken = [], []

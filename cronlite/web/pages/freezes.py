@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 
 from cronlite.client.freezes import Freezes
 from cronlite.errors import Fault, InvalidInput
 from cronlite.web.exchange import Answer
 from cronlite.web.visit import Visit
-from cronlite.wording.spoken import duration, spoken
+from cronlite.wording.spoken import coming
 
 _PICKS = ("tag", "user", "handler", "queue")
 _MOST = 100_000
@@ -68,15 +68,7 @@ def _unlimit(visit: Visit, _: Freezes) -> str:
     return f"The limit {visit.given('name')} is removed."
 
 
-def _instant(visit: Visit, name: str) -> datetime | timedelta | None:
-    """Read an instant, in UTC where it names no zone, or a length of time from now."""
-    if not (typed := visit.given(name).strip()):
-        return None
-    try:
-        return duration(typed)
-    except ValueError:
-        pass
-    try:
-        return spoken(typed).coming(visit.now, timezone.utc)
-    except ValueError as refused:
-        raise InvalidInput(Fault(name, typed, str(refused), "")) from None
+def _instant(visit: Visit, name: str) -> datetime | None:
+    """Read an instant, in UTC where it names no zone; a length of time counts from now."""
+    typed = visit.given(name).strip()
+    return coming(typed, name, visit.now) if typed else None
