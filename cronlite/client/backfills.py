@@ -13,7 +13,7 @@ from typing import TypeGuard
 
 from cronlite.client.arguments import aware
 from cronlite.client.opened import Opened
-from cronlite.documents import checks, runs
+from cronlite.documents import checks, new_runs, runs, transitions
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import Fault, InvalidInput
@@ -67,7 +67,9 @@ class Backfill:
         """Close all queued runs of it before they start; return how many. What runs already goes on."""
         total = 0
         while queued := self.store.queued_of_backfill(self.id, PAGE):
-            change = runs.closed(runs.CANCELLED, now, reason="its backfill was cancelled on request", run_at=None)
+            change = transitions.closed(
+                runs.CANCELLED, now, reason="its backfill was cancelled on request", run_at=None
+            )
             lost = self.store.change_runs([(run, change) for run in queued])
             total += len(queued) - len(lost)
             self.store.release_lanes(now, {run.lane for run in queued if run.lane})
@@ -91,7 +93,7 @@ def backfill(
     now = opened.now()
     begin, until = aware(start, "start"), _until(now, end)
     _refuse(begin, until, parallel, most)
-    kept = now - runs.KEPT
+    kept = now - transitions.KEPT
     id_ = _id(schedule, begin, end)
     left_out: Counter[str] = Counter()
     missing = list(islice(_missing(opened.store, schedule, begin, until, left_out), most if most is None else most + 1))
@@ -111,7 +113,7 @@ def _queue(opened: Opened, schedule: Schedule, missing: list[datetime], asked: B
     store, now = opened.prepared_store, opened.now()
     lanes = [schedule.id] if parallel == 1 else [f"{asked.id}/{number}" for number in range(parallel)]
     made = (
-        runs.backfilled(schedule, instant, now, asked.id, lanes[number % parallel])
+        new_runs.backfilled(schedule, instant, now, asked.id, lanes[number % parallel])
         for number, instant in zip(count(), missing, strict=False)
     )
     for page in batches(made, PAGE):
@@ -144,7 +146,8 @@ def _missing(
         due = takewhile(lambda tick: tick <= last, due)
     for page in batches(due, PAGE):
         by_id = {
-            runs.scheduled_id(schedule.id, tick, by_the_second=schedule.timetable.by_the_second): tick for tick in page
+            new_runs.scheduled_id(schedule.id, tick, by_the_second=schedule.timetable.by_the_second): tick
+            for tick in page
         }
         known = store.known_runs(by_id)
         for id_, tick in by_id.items():

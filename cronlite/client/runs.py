@@ -9,7 +9,7 @@ from typing import Any
 from cronlite.client.arguments import instant
 from cronlite.client.opened import Opened
 from cronlite.dispatch import tracing
-from cronlite.documents import checks, ids, runs
+from cronlite.documents import checks, ids, new_runs, runs, transitions
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule
 from cronlite.documents.words import word_of_runs
@@ -57,7 +57,7 @@ def on_demand(
 
 def of_schedule(now: datetime, schedule: Schedule) -> Run:
     """Make a run of a schedule beside those that it is due for."""
-    run = runs.of_schedule(schedule, now, now - AT_ONCE)
+    run = new_runs.of_schedule(schedule, now, now - AT_ONCE)
     run.id, run.queued_at, run.traceparent = ids.new_run_id(), now, tracing.current()
     return run
 
@@ -66,7 +66,7 @@ def again(now: datetime, ended: Run) -> Run:
     """Make a new run of a finished one. Raises Conflict for one that is still at work."""
     if ended.state in runs.AT_WORK:
         raise Conflict(f"run {ended.id} is {ended.state}: only a finished run can be retried")
-    run = runs.again(ended, ids.new_run_id(), now, AT_ONCE)
+    run = new_runs.again(ended, ids.new_run_id(), now, AT_ONCE)
     run.traceparent = tracing.current()
     return run
 
@@ -117,7 +117,7 @@ def _refused(opened: Opened, run: Run) -> bool:
 
 def cancel(opened: Opened, run: Run) -> None:
     """Close a queued run before it starts. Raises Conflict for one that is not queued."""
-    change = runs.closed(runs.CANCELLED, opened.now(), reason="cancelled on request")
+    change = transitions.closed(runs.CANCELLED, opened.now(), reason="cancelled on request")
     if run.state != runs.QUEUED or opened.store.change_runs([(run, change)]):
         state = find(opened, run.id).state
         raise Conflict(f"run {run.id} is {state}: only a queued run can be cancelled")

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from cronlite.client.limits import waits_for
 from cronlite.client.status import how_to_register, status
-from cronlite.documents import runs, schedules
+from cronlite.documents import new_runs, runs, schedules, transitions
 from cronlite.documents.freezes import Frozen
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule
@@ -39,7 +39,7 @@ def why(store: Store, schedule: Schedule, tick: datetime) -> Answer:
     Of one that is due below a minute, it is the last time that it was due up to that instant.
     """
     tick = schedule.timetable.begun_at(tick)
-    run = store.run(runs.scheduled_id(schedule.id, tick, by_the_second=schedule.timetable.by_the_second))
+    run = store.run(new_runs.scheduled_id(schedule.id, tick, by_the_second=schedule.timetable.by_the_second))
     if run is not None:
         return Answer(run.state, tuple(_of_run(store, run)), run)
     now = store.now()
@@ -129,8 +129,8 @@ def _reading(name: str, minute: datetime) -> str:
 
 def _by_the_ledger(store: Store, schedule: Schedule, tick: datetime, now: datetime) -> tuple[str, str]:
     """Explain why a schedule that seems due at a past tick has no run of it."""
-    if now - tick > runs.KEPT:
-        return "unknown", f"runs are kept for {runs.KEPT.days} days only"
+    if now - tick > transitions.KEPT:
+        return "unknown", f"runs are kept for {transitions.KEPT.days} days only"
     tick = clock.floor_minute(tick)
     entries = store.ledger(tick, tick + clock.MINUTE)  # a gap that begins with the tick has an id after it
     entry = next((entry for entry in entries if entry.first <= tick <= entry.last), None)

@@ -17,7 +17,7 @@ from cronlite.daemon.room import Room
 from cronlite.daemon.store_clock import steady
 from cronlite.daemon.turns import Turns
 from cronlite.dispatch.pool import Pool
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.documents.runs import Changes, Outcome, Run
 from cronlite.errors import InvalidInput, StoreError
 from cronlite.handlers.registry import Home, Registry
@@ -79,14 +79,14 @@ class Claimer:
         owner, now = self._membership.id, self._clock.now()
         claimed = self._room.reserve(self._startable(new, now), now)
         for run in claimed:
-            runs.claim(run, owner, now)
+            transitions.claim(run, owner, now)
         self._hold(claimed)  # before the store has them, or they would look like claims without an answer
         try:
             refused = self._store.add_runs(new)
             blocked = [run for run in claimed if run.id in refused]
             self._let_go(blocked)
             for run in blocked:  # another run of its lane is at work, unless this one is in the store already
-                runs.unclaim(run)
+                transitions.unclaim(run)
             if blocked:
                 refused = refused.difference(run.id for run in blocked) | self._store.add_runs(blocked)
             self._begin([run for run in claimed if run.daemon])
@@ -258,7 +258,7 @@ class Claimer:
         if run.daemon != self._membership.id or not self._membership.holds_lease():
             return False
         now = self._clock.now()
-        if runs.too_late(run, now):
+        if transitions.too_late(run, now):
             return False
         run.started_at = now
         self._figures.started(run)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from cronlite.daemon.reporting import NOBODY as NOBODY_HEARS
 from cronlite.daemon.reporting import Reports
 from cronlite.daemon.store_clock import StoreClock
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.documents.runs import Changes, Run
 from cronlite.logger import logger
 from cronlite.metrics.figures import NOBODY, Figures
@@ -31,7 +31,7 @@ class Handover:
         """
         self._store.abandon_unreadable(dead, self._clock.now())
         orphans = list(self._store.runs(RunQuery(daemon=dead, states=[runs.RUNNING])))
-        changes = [(run, runs.after_crash(run, self._clock.now())) for run in orphans]
+        changes = [(run, transitions.after_crash(run, self._clock.now())) for run in orphans]
         lost = self._store.change_runs(changes)
         for run, change in changes:
             if run.id not in lost:
@@ -45,7 +45,7 @@ class Handover:
         """Put runs back into the queue that have not started; they keep their place in it."""
         now = self._clock.now()
         changes: list[tuple[Run, Changes]] = [
-            (run, runs.queued_again(run.run_at or now, **({"freeze": run.freeze} if run.freeze else {})))
+            (run, transitions.queued_again(run.run_at or now, **({"freeze": run.freeze} if run.freeze else {})))
             for run in claimed
         ]
         if changes:
@@ -55,7 +55,7 @@ class Handover:
     def cut_off(self, started: Sequence[Run]) -> None:
         """Settle runs whose handlers a stop ends: it costs them neither a retry nor a crash."""
         now = self._clock.now()
-        changes = [(run, runs.cut_off(run, now, "cut off by a stop of its daemon")) for run in started]
+        changes = [(run, transitions.cut_off(run, now, "cut off by a stop of its daemon")) for run in started]
         lost = self._store.change_runs(changes)
         for run, change in changes:
             if run.id not in lost:

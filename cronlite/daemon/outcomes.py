@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from cronlite.daemon.store_clock import StoreClock, steady
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.documents.runs import Changes, Outcome, Run
 from cronlite.errors import StoreError, StoreUnavailable, shown
 from cronlite.logger import logger
@@ -204,9 +204,9 @@ class Recorder:
     def _settle(self, run: Run, outcome: Outcome | None, at: datetime) -> None:
         # Settled once, however often it takes to write it: the store tells by the change whether it was made before.
         if outcome is None:
-            change = runs.too_late(run, at) or runs.queued_again(run.run_at or at)
+            change = transitions.too_late(run, at) or transitions.queued_again(run.run_at or at)
         else:
-            change = {"started_at": run.started_at} | runs.settled(run, outcome, at, self._chance)
+            change = {"started_at": run.started_at} | transitions.settled(run, outcome, at, self._chance)
             seconds = (at - (run.started_at or at)).total_seconds()
             self._durations.note(run.handler, seconds)
             self._figures.attempted(run, seconds)

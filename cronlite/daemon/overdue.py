@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cronlite.daemon import due
-from cronlite.documents import runs, schedules
+from cronlite.documents import new_runs, runs, schedules
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.freezes import Frozen
 from cronlite.documents.runs import Run
@@ -113,7 +113,7 @@ class Overdues:
     def _has_run(self, schedule: Schedule, minute: datetime) -> bool:
         instant = next(iter(schedule.instants(minute)), minute)
         try:
-            return self._store.run(runs.of_schedule(schedule, instant, minute).id) is not None
+            return self._store.run(new_runs.of_schedule(schedule, instant, minute).id) is not None
         except InvalidInput:
             return True
 

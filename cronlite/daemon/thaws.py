@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from cronlite.daemon.holds import hold_queued, pages
-from cronlite.documents import runs, schedules
+from cronlite.documents import new_runs, runs, schedules, transitions
 from cronlite.documents.freezes import KEPT, Freeze, Frozen, ids, in_force, to_end
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule
@@ -84,11 +84,11 @@ class Thaws:
     def _queue(self, wanted: Collection[Run], now: datetime) -> int:
         lanes = {run.lane for run in wanted if run.lane}
         busy = {run.lane for run in self._store.at_work(lanes)} if lanes else set()
-        changes = [(run, runs.made_up(now, waits=run.lane in busy)) for run in wanted]
+        changes = [(run, transitions.made_up(now, waits=run.lane in busy)) for run in wanted]
         return len(changes) - len(self._store.change_runs(changes))
 
 
 def frozen_run(schedule: Schedule, instant: datetime, now: datetime, frozen: Frozen) -> Run | None:
     """Make the record of an instant at which a schedule is due and held back; None where nothing holds it."""
     by = frozen.holding(instant, schedule)
-    return None if by is None else runs.frozen(schedule, instant, now, by)
+    return None if by is None else new_runs.frozen(schedule, instant, now, by)

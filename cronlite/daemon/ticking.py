@@ -20,7 +20,7 @@ from cronlite.daemon.reporting import NOBODY as NOBODY_HEARS
 from cronlite.daemon.reporting import Reports
 from cronlite.daemon.store_clock import steady
 from cronlite.daemon.thaws import Thaws, frozen_run
-from cronlite.documents import runs
+from cronlite.documents import new_runs, runs, transitions
 from cronlite.documents.freezes import Frozen
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document, Schedule
@@ -225,7 +225,7 @@ class Ticker:
                             yield held
                     elif made_up[schedule.id] < _allowed(schedule):
                         made_up[schedule.id] += 1
-                        yield runs.of_schedule(schedule, instant, now)
+                        yield new_runs.of_schedule(schedule, instant, now)
                     else:
                         count.left_out += 1
             minute -= MINUTE
@@ -277,7 +277,7 @@ class Ticker:
         if lanes:
             recent = RunQuery(schedules=lanes, states=[runs.QUEUED], since=now - self.grace - MINUTE)
             waiting = [run for run in self.store.runs(recent) if run.run_at is None]
-            late = [(run, change) for run in waiting if (change := runs.too_late(run, now))]
+            late = [(run, change) for run in waiting if (change := transitions.too_late(run, now))]
             lost = self.store.change_runs(late)
             for run, change in late:
                 if run.id not in lost:
@@ -287,7 +287,7 @@ class Ticker:
         """Make the runs of what is due in a minute, one by one."""
         found = due.due(self.store, minute, self._set_aside, self._expressions())
         frozen = self._frozen(minute)
-        of_minute = partial(_of_minute, frozen) if frozen else runs.of_minute
+        of_minute = partial(_of_minute, frozen) if frozen else new_runs.of_minute
         made = chain.from_iterable(of_minute(schedule, minute, now) for schedule in found)
         return made if self.late_after is None else map(self._with_late, made)
 
@@ -332,7 +332,7 @@ class Ticker:
 
 def _of_minute(frozen: Frozen, schedule: Schedule, minute: datetime, now: datetime) -> Iterator[Run]:
     """Make the runs of a schedule in a minute; of those that a freeze holds back, the records."""
-    for run in runs.of_minute(schedule, minute, now):
+    for run in new_runs.of_minute(schedule, minute, now):
         yield frozen_run(schedule, run.due_at, now, frozen) or run
 
 
@@ -344,7 +344,7 @@ def _fit_in(run: Run, last: Run | None, now: datetime) -> None:
     if last is None or last.id == run.id or last.state == runs.SKIPPED:
         return
     if run.overlap == "skip" and not run.late and not last.late:
-        runs.skip(run, f"run {last.id} is still at work", now)
+        transitions.skip(run, f"run {last.id} is still at work", now)
     else:
         run.run_at = None
 

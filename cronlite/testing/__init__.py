@@ -22,7 +22,7 @@ from cronlite.daemon.handover import Handover
 from cronlite.daemon.holds import Holds
 from cronlite.daemon.store_clock import StoreClock
 from cronlite.daemon.ticking import Ticker
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.documents.runs import Changes, Outcome, Run
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import ConfigurationError, Fault, InvalidInput, suggestion
@@ -138,7 +138,7 @@ class Rehearsal:
             (run,) = claimed
             if not self._holds.keep_back(claimed, self.now):
                 continue
-            if missed := runs.too_late(run, self.now):
+            if missed := transitions.too_late(run, self.now):
                 self._record(run, missed)
                 continue
             ran.append(self._run(run, raising))
@@ -240,7 +240,7 @@ class Rehearsal:
         assert handler is not None, "only runs of known handlers are claimed"
         with capture_logs(), capture_prints():
             outcome, raised = self._call(run, handler)
-        recorded = self._record(run, runs.settled(run, outcome, self.now, _NO_JITTER))
+        recorded = self._record(run, transitions.settled(run, outcome, self.now, _NO_JITTER))
         if raising and outcome.error and not _on_purpose(outcome):
             raise HandlerFailed(recorded) from raised
         return recorded

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from cronlite.daemon import observing
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.documents.ticks import Tick
 from cronlite.errors import StoreUnavailable
 from cronlite.store.contract import AlarmQuery, Store
@@ -148,7 +148,7 @@ def test_a_run_that_takes_much_longer_than_is_usual(night: Night) -> None:
     assert night.open() == []
     night.pass_(seconds=20)
     assert title(night, "slow:nightly") == "schedule nightly has run for 4 min; 95 % of its runs took 100 s at most"
-    night.store.change_runs([(run, runs.closed(runs.SUCCEEDED, night.now))])
+    night.store.change_runs([(run, transitions.closed(runs.SUCCEEDED, night.now))])
     night.pass_(seconds=20)
     assert night.open() == []
 

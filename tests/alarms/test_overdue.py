@@ -9,7 +9,7 @@ from cronlite.client import checking
 from cronlite.client.checking import CRITICAL, OK, WARNING
 from cronlite.daemon import observing
 from cronlite.daemon.ticking import Ticker
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.freezes import Freeze
 from cronlite.errors import StoreTooSlow
@@ -108,7 +108,7 @@ def test_a_run_that_was_claimed_by_a_daemon_that_hangs(night: Night) -> None:
     assert why(night, beats=False) == "", "in time"
     night.clock.to(TICK + timedelta(seconds=LIMIT))
     assert "daemon d1 claimed it and hangs" in why(night, beats=False)
-    night.store.change_runs([(run, runs.closed(runs.SUCCEEDED, night.now))])
+    night.store.change_runs([(run, transitions.closed(runs.SUCCEEDED, night.now))])
     assert why(night) == ""
 
 

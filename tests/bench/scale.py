@@ -11,7 +11,7 @@ from typing import Any
 from pymongo import MongoClient
 
 from cronlite.daemon.ticking import Ticker
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.documents.schedules import Document
 from cronlite.store import Store, open_store
 from cronlite.store.contract import ClaimQuery
@@ -106,7 +106,7 @@ def ticks(uri: str) -> dict[str, Any]:
         spent.append((stepped - started, time.perf_counter() - stepped))
         claimed.append(len(won))
         # and out of the way, so that the next tick finds no run at work
-        store.change_runs([(run, runs.closed(runs.SUCCEEDED, now)) for run in won])
+        store.change_runs([(run, transitions.closed(runs.SUCCEEDED, now)) for run in won])
     forget(uri)
     steps, claims = zip(*spent[1:], strict=True)
     return {

@@ -11,7 +11,7 @@ from itertools import islice
 
 from pymongo import MongoClient
 
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document
 from cronlite.store import Store, open_store
@@ -111,7 +111,7 @@ def _schedules(uri: str, setting: Setting) -> Measured:
 def _finished_runs(count: int, expired: int) -> Iterator[Run]:
     for number in range(count):
         at = NOW - timedelta(days=30) + timedelta(days=30) * number / count
-        ended = runs.closed(runs.FAILED if number == 2 else runs.SUCCEEDED, at, result={"rows": number})
+        ended = transitions.closed(runs.FAILED if number == 2 else runs.SUCCEEDED, at, result={"rows": number})
         ended["expires_at"] = NOW + timedelta(days=-1 if number < expired else 1)
         user, handler = ("rare" if number == kind else f"often{number % 20}" for kind in range(2))
         schedule = f"{number % 500:024x}"

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from cronlite.client.app import Cronlite
-from cronlite.documents import runs, schedules
+from cronlite.documents import new_runs, runs, schedules, transitions
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import Run
 from cronlite.documents.ticks import Tick
@@ -45,7 +45,7 @@ def fill(cron: Cronlite) -> None:
         _ended(cron, ids[IMPORTED], 295 * MINUTE + days * 24 * HOUR, runs.FAILED, error=exits)
     _ended(cron, ids["invoices"], 10 * HOUR, runs.TIMED_OUT, error={"type": "TimedOut", "message": "ran for 90 s"})
     _ended(cron, ids["rates"], 30 * MINUTE, runs.SKIPPED, reason="an earlier run is still at work")
-    asked = runs.of_schedule(ids["invoices"], _tick(4 * MINUTE), NOW - 4 * MINUTE)
+    asked = new_runs.of_schedule(ids["invoices"], _tick(4 * MINUTE), NOW - 4 * MINUTE)
     asked.id, asked.params = "6923f1bb00000000000000ff", {}
     store.add_runs([asked])
     once = Run(id="6923f1bb0000000000000001", handler="report", params={}, due_at=NOW - MINUTE, queued_at=NOW - MINUTE)
@@ -58,9 +58,9 @@ def _tick(ago: timedelta) -> datetime:
 
 
 def _ended(cron: Cronlite, schedule: schedules.Schedule, ago: timedelta, state: str, **more: Any) -> None:
-    run = runs.of_schedule(schedule, _tick(ago), _tick(ago) + timedelta(seconds=1))
+    run = new_runs.of_schedule(schedule, _tick(ago), _tick(ago) + timedelta(seconds=1))
     run.started_at, run.attempt, run.daemon = run.queued_at, 1, "box1-4711-a1b2c3"
-    for name, value in runs.closed(state, run.queued_at + timedelta(seconds=42), **more).items():
+    for name, value in transitions.closed(state, run.queued_at + timedelta(seconds=42), **more).items():
         setattr(run, name, value)
     cron.store.add_runs([run])
 

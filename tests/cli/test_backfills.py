@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cronlite.client.app import Cronlite
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from tests.cli.conftest import Typed
 
 
@@ -40,9 +40,9 @@ def test_waiting_exits_with_the_fate_of_all(daily: Typed, cron: Cronlite) -> Non
     words = ["backfill", "daily", "--from", "2026-11-01T00:00Z", "--to", "2026-11-02T00:00Z"]
     daily(*words)
     [run] = cron.runs()
-    cron.store.change_runs([(run, runs.closed(runs.SUCCEEDED, cron.now()))])
+    cron.store.change_runs([(run, transitions.closed(runs.SUCCEEDED, cron.now()))])
     assert "1 succeeded" in daily(*words, "--wait").stdout
-    cron.store.change_runs([(cron.run_of(run.id), runs.closed(runs.FAILED, cron.now()))])
+    cron.store.change_runs([(cron.run_of(run.id), transitions.closed(runs.FAILED, cron.now()))])
     assert "1 failed" in daily(*words, "--wait", code=1).stdout
 
 

@@ -8,7 +8,7 @@ import pytest
 from cronlite.cli import layout
 from cronlite.cli.layout import Column, cells, cut_apart
 from cronlite.client.app import Cronlite
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from tests.cli.conftest import Typed
 
 NAMES = [f"nightly-export-of-the-accounting-department-{n}-berlin" for n in (1, 2)]
@@ -28,7 +28,7 @@ def long(typed: Typed, cron: Cronlite, monkeypatch: pytest.MonkeyPatch) -> Typed
         )
         run = cron.trigger(name).run
         error = {"type": "ValueError", "message": "no such dataset in the warehouse of the accounting department"}
-        change = runs.closed(runs.FAILED, cron.now(), started_at=cron.now(), error=error)
+        change = transitions.closed(runs.FAILED, cron.now(), started_at=cron.now(), error=error)
         cron.store.change_runs([(run, change)])
     monkeypatch.setenv("COLUMNS", "80")
     return typed

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from cronlite.client.app import Cronlite
-from cronlite.documents import limits, runs
+from cronlite.documents import limits, new_runs
 from cronlite.errors import InvalidInput, NotFound
 from cronlite.store.contract import ClaimQuery
 from tests.cli.conftest import Typed
@@ -67,7 +67,7 @@ def test_runs_and_why_say_what_waits_for_a_limit(typed: Typed, cron: Cronlite) -
     assert [one["waiting"] for one in typed.json("limits")] == [2]
     schedule = cron.get("minutely")
     tick = datetime.now(timezone.utc).replace(second=0, microsecond=0)
-    due = runs.of_schedule(schedule, tick, cron.now() - timedelta(seconds=1))
+    due = new_runs.of_schedule(schedule, tick, cron.now() - timedelta(seconds=1))
     cron.store.add_runs([due])
     assert "it waits for limit api (3 at work)" in typed("why", "minutely", "--at", tick.isoformat()).stdout
     assert re.search(r"priority +3", typed("show", "minutely").stdout)

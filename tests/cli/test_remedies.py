@@ -11,7 +11,7 @@ import pytest
 
 from cronlite.cli import ELSEWHERE, cli
 from cronlite.client.app import Cronlite
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.documents.alarms import Alarm
 from tests.cli.conftest import Typed, runner
 from tests.cli.remedies import filled_in, remedies
@@ -32,7 +32,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
         gone = cron.schedule(name="gone", handler="extract", cron="0 3 * * *")
         cron.remove("gone")
         failed, queued = cron.trigger("nightly").run, cron.trigger("nightly").run
-        cron.store.change_runs([(failed, runs.closed(runs.FAILED, cron.now()))])
+        cron.store.change_runs([(failed, transitions.closed(runs.FAILED, cron.now()))])
         freeze = cron.freezes.add(tag="none", until=timedelta(hours=1))
         backfill = cron.backfill("nightly", cron.now() - timedelta(days=3), cron.now() - timedelta(hours=1))
         cron.limits.set("gpu", 2)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from cronlite.client.app import Cronlite
-from cronlite.documents.runs import RUNNING, STATES, SUCCEEDED, Run, closed
+from cronlite.documents.runs import RUNNING, STATES, SUCCEEDED, Run
+from cronlite.documents.transitions import closed
 from tests.cli.conftest import Typed
 from tests.store.samples import NOW, a_run, add
 

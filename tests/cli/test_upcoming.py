@@ -5,7 +5,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from cronlite.client.app import Cronlite
-from cronlite.documents.runs import Run, scheduled_id
+from cronlite.documents.new_runs import scheduled_id
+from cronlite.documents.runs import Run
 from cronlite.documents.ticks import Tick
 from cronlite.when import clock
 from tests.cli.conftest import Typed

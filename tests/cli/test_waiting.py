@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from cronlite.client.app import Cronlite
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.errors import StoreUnavailable
 from tests.cli.conftest import Typed
 
@@ -22,7 +22,7 @@ def closing(cron: Cronlite, monkeypatch: pytest.MonkeyPatch) -> Closing:
     def into(state: str) -> None:
         def close(_: float) -> None:
             queued = cron.runs(state=runs.QUEUED)
-            cron.store.change_runs([(run, runs.closed(state, cron.now(), run_at=None)) for run in queued])
+            cron.store.change_runs([(run, transitions.closed(state, cron.now(), run_at=None)) for run in queued])
 
         monkeypatch.setattr("cronlite.client.receipt.time.sleep", close)
 
@@ -43,7 +43,7 @@ def test_of_several_one_that_failed_is_enough(typed: Typed, cron: Cronlite, clos
     typed("enqueue", "double")
     typed("enqueue", "double")
     first, second = cron.runs()
-    cron.store.change_runs([(run, runs.closed(runs.FAILED, cron.now())) for run in (first, second)])
+    cron.store.change_runs([(run, transitions.closed(runs.FAILED, cron.now())) for run in (first, second)])
     closing(runs.SUCCEEDED)
     told = typed("retry", first.id, "none", second.id, "--wait", code=1)
     assert (told.stdout.count("queued"), told.stdout.count("succeeded")) == (2, 2)

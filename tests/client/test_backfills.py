@@ -10,7 +10,7 @@ import pytest
 
 from cronlite.client import backfills
 from cronlite.client.backfills import Backfill
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.errors import InvalidInput
 from cronlite.handlers.registry import Registry
 from cronlite.store.contract import ClaimQuery
@@ -102,7 +102,7 @@ def test_it_never_runs_beside_itself_nor_beside_the_schedule(rehearsal: Rehearsa
     rehearsal.advance(minutes=1, raising=False)
     [due] = [run for run in rehearsal.runs() if run.due_at == at(3, 20)]
     assert (due.state, due.run_at) == (runs.QUEUED, None)
-    store.change_runs([(first, runs.closed(runs.SUCCEEDED, rehearsal.now))])
+    store.change_runs([(first, transitions.closed(runs.SUCCEEDED, rehearsal.now))])
     store.release_lanes(rehearsal.now)
     assert ran(rehearsal) == [at(0, 20), at(0, 40), at(3, 20)]
 
@@ -121,7 +121,7 @@ def test_it_can_be_called_off_as_a_whole_and_asked_for_again(rehearsal: Rehearsa
     [begun] = rehearsal.cron.store.claim_runs("d1", ClaimQuery(["call"], rehearsal.now, 10))
     assert asked.cancel(rehearsal.now) == 2
     assert asked.progress() == {"running": 1, "cancelled": 2}
-    rehearsal.cron.store.change_runs([(begun, runs.closed(runs.SUCCEEDED, rehearsal.now))])
+    rehearsal.cron.store.change_runs([(begun, transitions.closed(runs.SUCCEEDED, rehearsal.now))])
     assert ran(rehearsal) == []
     again = rehearsal.cron.backfill("often", START, at(1))
     assert (again.asked, dict(again.left_out)) == (2, {"succeeded": 1})
@@ -158,7 +158,7 @@ def test_of_what_is_older_than_runs_are_kept_it_says_that_nobody_knows(rehearsal
     often(rehearsal, minute=0, hour=0)
     rehearsal.outage(days=40)
     asked = rehearsal.cron.backfill("often", START)
-    assert asked.unknown_before == rehearsal.now - runs.KEPT
+    assert asked.unknown_before == rehearsal.now - transitions.KEPT
     assert asked.asked == 41
 
 

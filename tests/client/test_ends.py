@@ -13,7 +13,7 @@ from cronlite import Cronlite, InvalidInput, Schedule
 from cronlite.cli import cli
 from cronlite.client.doctor import doctor
 from cronlite.client.why import why
-from cronlite.documents import runs, schedules
+from cronlite.documents import schedules, transitions
 from cronlite.store import open_store
 from cronlite.store.contract import ScheduleQuery
 from cronlite.testing import START, Rehearsal
@@ -56,8 +56,8 @@ def test_what_has_not_started_by_its_deadline_is_missed(rehearsal: Rehearsal) ->
     rehearsal.outage(minutes=60)
     [run] = rehearsal.runs(schedule=schedule.id)
     assert run.deadline_at == START + 10 * MINUTE + timedelta(seconds=90)
-    assert runs.too_late(run, START + 12 * MINUTE) is not None
-    assert runs.too_late(run, START + 11 * MINUTE) is None
+    assert transitions.too_late(run, START + 12 * MINUTE) is not None
+    assert transitions.too_late(run, START + 11 * MINUTE) is None
 
 
 @pytest.mark.parametrize("wrong", [0, -1, "90", True, 10**9])

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from cronlite.client.why import why
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.documents.runs import Run
 from cronlite.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
 from cronlite.handlers.registry import Registry
@@ -87,7 +87,7 @@ def test_then_run_makes_up_for_the_last_time_once_when_it_ends(rehearsal: Rehear
     assert ran(rehearsal) == [at(1)]
     [made_up] = rehearsal.runs(state=runs.SUCCEEDED)
     assert (made_up.id.endswith("@2024-01-01T01:00Z"), made_up.started_at, made_up.late) == (True, at(1, 5), True)
-    assert (made_up.reason, made_up.expires_at) == (None, at(1, 5) + runs.KEPT)
+    assert (made_up.reason, made_up.expires_at) == (None, at(1, 5) + transitions.KEPT)
     rehearsal.advance(hours=1)
     assert ran(rehearsal) == [at(1), at(1, 20), at(1, 40), at(2)]
     assert skipped(rehearsal) == [at(0, 20), at(0, 40)]
@@ -227,7 +227,7 @@ def test_what_makes_up_waits_for_what_is_still_at_work(rehearsal: Rehearsal) -> 
     rehearsal.advance(minutes=8)
     waiting = rehearsal.cron.run_of(last.id)
     assert (waiting.state, waiting.run_at) == (runs.QUEUED, None)
-    store.change_runs([(long, runs.closed(runs.SUCCEEDED, rehearsal.now))])
+    store.change_runs([(long, transitions.closed(runs.SUCCEEDED, rehearsal.now))])
     store.release_lanes(rehearsal.now)
     rehearsal.drain()
     assert rehearsal.cron.run_of(last.id).state == runs.SUCCEEDED

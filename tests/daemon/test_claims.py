@@ -20,7 +20,7 @@ from cronlite.daemon.options import Options
 from cronlite.daemon.outcomes import Pace
 from cronlite.daemon.room import SeatsToKeep
 from cronlite.daemon.store_clock import StoreClock
-from cronlite.documents import runs
+from cronlite.documents import transitions
 from cronlite.documents.runs import QUEUED, RUNNING, SUCCEEDED, Run
 from cronlite.errors import StoreUnavailable
 from cronlite.handlers.registry import Registry
@@ -346,9 +346,9 @@ def test_the_pace_is_that_of_the_last_second_or_since_there_was_nothing_to_do(mo
 def test_a_claim_can_be_undone() -> None:
     run = a_run()
     before = replace(run)
-    runs.claim(run, "d1", run.queued_at)
+    transitions.claim(run, "d1", run.queued_at)
     assert (run.state, run.daemon, run.attempt) == (RUNNING, "d1", 1)
-    runs.unclaim(run)
+    transitions.unclaim(run)
     assert run == before
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from cronlite import Cronlite
 from cronlite.client import why
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.documents.schedules import Schedule
 from cronlite.store.contract import ClaimQuery, Store
 from cronlite.when.clock import MINUTE
@@ -61,7 +61,7 @@ def test_two_daemons_make_one_run_of_each_instant(store: Store) -> None:
 def test_one_is_never_over_another_and_what_could_not_start_is_missed(store: Store) -> None:
     add(store, "s", every="20s")
     one = started_at(store, -1)
-    store.change_runs([(run, runs.closed(runs.SUCCEEDED, START)) for run in made(store)])
+    store.change_runs([(run, transitions.closed(runs.SUCCEEDED, START)) for run in made(store)])
     one.step(START + WAKE)
     assert claim(store, START + WAKE) == ["2026-11-21T10:00:00Z"]
     assert claim(store, START + 20 * SECOND) == []  # the first is still running
@@ -76,12 +76,12 @@ def test_one_is_never_over_another_and_what_could_not_start_is_missed(store: Sto
 def test_a_late_tick_makes_no_burst(store: Store) -> None:
     add(store, "s", every="10s")
     one = started_at(store, -1)
-    store.change_runs([(run, runs.closed(runs.SUCCEEDED, START)) for run in made(store)])
+    store.change_runs([(run, transitions.closed(runs.SUCCEEDED, START)) for run in made(store)])
     now = START + 3 * MINUTE + WAKE
     one.step(now)
     late = [run for run in made(store) if run.due_at >= START]
     assert len(late) == 4 * 6
-    assert [run.due_at for run in late if not runs.too_late(run, now)] == [
+    assert [run.due_at for run in late if not transitions.too_late(run, now)] == [
         START + 3 * MINUTE + n * 10 * SECOND for n in range(6)
     ]
 
@@ -97,7 +97,7 @@ def test_a_gap_is_made_up_for_as_with_fields(store: Store, catch_up: str, expect
 def test_of_a_gap_the_last_instant_below_a_minute_is_made_up_for(store: Store) -> None:
     add(store, "s", every="30s", catch_up="latest")
     one = started_at(store, -1)
-    store.change_runs([(run, runs.closed(runs.SUCCEEDED, START)) for run in made(store)])
+    store.change_runs([(run, transitions.closed(runs.SUCCEEDED, START)) for run in made(store)])
     one.step(START + 27 * MINUTE + WAKE)
     [made_up] = [run for run in made(store, "s") if START <= run.due_at < START + 23 * MINUTE]
     assert (made_up.id, made_up.deadline_at) == ("s@2026-11-21T10:22:30Z", None)

@@ -14,7 +14,7 @@ import pytest
 from cronlite import Cronlite, current_run
 from cronlite.daemon.loops import Daemon
 from cronlite.daemon.options import Options
-from cronlite.documents import limits, runs
+from cronlite.documents import limits, new_runs
 from cronlite.handlers.registry import Registry
 from cronlite.store import open_store
 from cronlite.store.contract import Store
@@ -131,7 +131,7 @@ def test_the_runs_of_a_tick_wait_for_their_limit(work: AtWork) -> None:
         daemon = Daemon(cron.store, registry, Options(seats=20, drain_seconds=0))
         daemon.membership.join()
         now = cron.now() - timedelta(seconds=1)
-        assert daemon.claimer.add([runs.of_schedule(one, now, now) for one in cron.schedules()]) == set()
+        assert daemon.claimer.add([new_runs.of_schedule(one, now, now) for one in cron.schedules()]) == set()
         assert cron.store.count_limited(["api"]) == {}
         assert (daemon.claimer.claim(), daemon.claimer.claim()) == (2, 0)
         assert cron.store.count_limited(["api"]) == {"api": 2}

@@ -15,7 +15,7 @@ from cronlite import Cronlite
 from cronlite.client.following import Follower, grown
 from cronlite.daemon.live import LiveOutput
 from cronlite.daemon.store_clock import StoreClock
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.documents.runs import Run
 from cronlite.handlers.output import Tail, capture_prints
 from cronlite.handlers.registry import Registry
@@ -109,14 +109,14 @@ def test_what_comes_late_changes_no_run_that_is_anothers(
     run, tail = begun(store, at_work)
     store.watch_output(run.id, NOW + SECOND)
     tail.write("late")
-    store.change_runs([(run, runs.closed(runs.SUCCEEDED, NOW, output="whole"))])
+    store.change_runs([(run, transitions.closed(runs.SUCCEEDED, NOW, output="whole"))])
     live.show()
     assert stored(store, run).output == "whole"
 
 
 def test_what_a_dead_daemons_attempt_had_printed_stays_with_that_attempt() -> None:
     run = a_running(LANE, output="so far", output_attempt=1)
-    (attempt,) = runs.after_crash(run, NOW)["earlier_attempts"]
+    (attempt,) = transitions.after_crash(run, NOW)["earlier_attempts"]
     assert attempt["output"] == "so far"
 
 

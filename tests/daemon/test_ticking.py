@@ -14,7 +14,7 @@ from cronlite.daemon import batches, ticking
 from cronlite.daemon.batches import Writing
 from cronlite.daemon.store_clock import steady
 from cronlite.daemon.ticking import Count, Ticker
-from cronlite.documents import runs, schedules
+from cronlite.documents import runs, schedules, transitions
 from cronlite.documents.runs import Run
 from cronlite.store.contract import ClaimQuery, RunQuery, Store
 from cronlite.when.clock import MINUTE
@@ -61,7 +61,7 @@ def minutes_of(store: Store, schedule: str) -> list[int]:
 def finish(store: Store, *, now: datetime) -> None:
     """Claim and end everything that can be claimed."""
     while claimed := store.claim_runs("me", ClaimQuery(["default"], now, 100)):
-        store.change_runs([(run, runs.closed(runs.SUCCEEDED, now)) for run in claimed])
+        store.change_runs([(run, transitions.closed(runs.SUCCEEDED, now)) for run in claimed])
         store.release_lanes(now)
 
 
@@ -314,7 +314,7 @@ def test_overlap_wait_runs_one_after_the_other_in_order(store: Store) -> None:
         (run,) = store.claim_runs("me", ClaimQuery(["default"], now, 10))
         order.append(run.id[-6:])
         assert store.release_lanes(now) == 0
-        store.change_runs([(run, runs.closed(runs.SUCCEEDED, now))])
+        store.change_runs([(run, transitions.closed(runs.SUCCEEDED, now))])
         store.release_lanes(now)
     assert order == ["10:01Z", "10:02Z", "10:03Z"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cronlite.documents import runs
+from cronlite.documents import new_runs, runs, transitions
 from cronlite.documents.runs import Outcome, Run
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import InvalidInput
@@ -24,16 +24,16 @@ def run(**given: Any) -> Run:
 
 
 def settled(one: Run, outcome: Outcome) -> runs.Changes:
-    return runs.settled(one, outcome, NOW, random.Random(1))
+    return transitions.settled(one, outcome, NOW, random.Random(1))
 
 
 def test_the_id_of_a_scheduled_run_is_its_schedule_and_its_minute() -> None:
-    assert runs.scheduled_id("nightly", TICK) == "nightly@2026-11-21T02:30Z"
+    assert new_runs.scheduled_id("nightly", TICK) == "nightly@2026-11-21T02:30Z"
 
 
 def test_a_run_carries_copies_of_what_it_needs() -> None:
     schedule = Schedule(id="s", user="alice", handler="extract", params={"a": 1}, retries=3, timeout_seconds=5)
-    made = runs.of_schedule(schedule, TICK, NOW)
+    made = new_runs.of_schedule(schedule, TICK, NOW)
     assert (made.user, made.handler, made.params, made.retries, made.timeout_seconds) == (
         "alice",
         "extract",
@@ -45,7 +45,7 @@ def test_a_run_carries_copies_of_what_it_needs() -> None:
 
 
 def test_a_schedule_that_allows_overlap_has_no_lane() -> None:
-    assert runs.of_schedule(Schedule(id="s", overlap="allow"), TICK, NOW).lane is None
+    assert new_runs.of_schedule(Schedule(id="s", overlap="allow"), TICK, NOW).lane is None
 
 
 def test_success_closes_a_run_and_keeps_it_for_thirty_days() -> None:
@@ -71,11 +71,19 @@ def test_the_last_retry_that_fails_is_final() -> None:
 
 
 def test_the_delay_doubles_up_to_an_hour() -> None:
-    assert [runs.backoff_seconds(60, n) for n in (1, 2, 3, 6, 7, 8, 900)] == [60, 120, 240, 1920, 3600, 3600, 3600]
+    assert [transitions.backoff_seconds(60, n) for n in (1, 2, 3, 6, 7, 8, 900)] == [
+        60,
+        120,
+        240,
+        1920,
+        3600,
+        3600,
+        3600,
+    ]
 
 
 def test_a_delay_longer_than_an_hour_stays_what_it_is() -> None:
-    assert runs.backoff_seconds(7200, 3) == 7200
+    assert transitions.backoff_seconds(7200, 3) == 7200
 
 
 def test_retry_later_sets_the_delay_and_counts_as_a_retry() -> None:
@@ -89,18 +97,18 @@ def test_give_up_ends_a_run_whatever_retries_are_left() -> None:
 
 
 def test_a_crash_costs_no_retry_and_the_third_one_ends_the_run() -> None:
-    changes = runs.after_crash(run(), NOW)
+    changes = transitions.after_crash(run(), NOW)
     assert [attempt["state"] for attempt in changes.pop("earlier_attempts")] == ["crashed"]
     assert changes == {
         "state": "queued", "run_at": NOW, "daemon": None, "started_at": None, "sent_at": None, "crashes": 1,
     }  # fmt: skip
-    assert runs.after_crash(run(crashes=1), NOW)["state"] == runs.QUEUED
-    last = runs.after_crash(run(crashes=2), NOW)
+    assert transitions.after_crash(run(crashes=1), NOW)["state"] == runs.QUEUED
+    last = transitions.after_crash(run(crashes=2), NOW)
     assert (last["state"], last["reason"]) == (runs.ABANDONED, "it took 3 daemons with it")
 
 
 def test_a_run_that_must_not_be_repeated_is_abandoned_at_its_first_crash() -> None:
-    assert runs.after_crash(run(on_crash="abandon"), NOW)["state"] == runs.ABANDONED
+    assert transitions.after_crash(run(on_crash="abandon"), NOW)["state"] == runs.ABANDONED
 
 
 def test_a_run_is_late_when_it_was_queued_a_minute_after_it_was_due() -> None:
@@ -131,15 +139,15 @@ def test_a_run_with_a_field_gone_is_refused() -> None:
 
 def test_a_deadline_is_for_the_first_start() -> None:
     late = NOW + timedelta(minutes=1)
-    missed = runs.too_late(run(deadline_at=NOW), late)
+    missed = transitions.too_late(run(deadline_at=NOW), late)
     assert missed is not None
     assert missed["state"] == runs.MISSED
-    assert runs.too_late(run(deadline_at=NOW), NOW) is None
-    assert runs.too_late(run(deadline_at=NOW, failures=1), late) is None, "it was begun in time"
-    assert runs.too_late(run(deadline_at=NOW, crashes=1), late) is None
+    assert transitions.too_late(run(deadline_at=NOW), NOW) is None
+    assert transitions.too_late(run(deadline_at=NOW, failures=1), late) is None, "it was begun in time"
+    assert transitions.too_late(run(deadline_at=NOW, crashes=1), late) is None
 
 
 def test_a_run_that_is_cut_off_goes_back_unless_it_must_not_be_repeated() -> None:
     working = {"state": runs.RUNNING, "daemon": "d1", "attempt": 1, "started_at": NOW}
-    assert runs.cut_off(run(**working), NOW, "a stop")["state"] == runs.QUEUED
-    assert runs.cut_off(run(**working, on_crash="abandon"), NOW, "a stop")["state"] == runs.ABANDONED
+    assert transitions.cut_off(run(**working), NOW, "a stop")["state"] == runs.QUEUED
+    assert transitions.cut_off(run(**working, on_crash="abandon"), NOW, "a stop")["state"] == runs.ABANDONED

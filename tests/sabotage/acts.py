@@ -17,6 +17,7 @@ class Sabotage(NamedTuple):
 
 CLOCK, TABLE, PATTERN, FIELDS = "when/clock.py", "when/timetable.py", "when/pattern.py", "when/fields.py"
 LEDGER, RUNS = "documents/ticks.py", "documents/runs.py"
+NEW_RUNS, TRANSITIONS = "documents/new_runs.py", "documents/transitions.py"
 IN_SQLITE, SQLITE_TICKS = "store/sqlite/runs.py", "store/sqlite/ticks.py"
 SQLITE_DAEMONS, SQLITE_LANES = "store/sqlite/daemons.py", "store/sqlite/lanes.py"
 IN_MONGO, MONGO_CHANGES, MONGO_TICKS = "store/mongo/runs.py", "store/mongo/run_changes.py", "store/mongo/ticks.py"
@@ -178,37 +179,37 @@ _POLICIES = [
     Sabotage("late runs wait, and skip nobody", TICKING, " and not run.late and not last.late", "", IN_DAEMONS),
     Sabotage(
         "overlap allow has no lane",
-        RUNS,
+        NEW_RUNS,
         'None if schedule.overlap == "allow" else schedule.id',
         "schedule.id",
         WITH_DAEMONS,
     ),
     Sabotage(
         "a schedule's runs have its lane",
-        RUNS,
+        NEW_RUNS,
         'None if schedule.overlap == "allow" else schedule.id',
         "None",
         WITH_DAEMONS,
     ),
     Sabotage(
         "a run's id names its minute",
-        RUNS,
+        NEW_RUNS,
         "{tick:%Y-%m-%dT%H:%MZ}",
         "{tick:%Y-%m-%dT%HZ}",
         RULES,
     ),
     Sabotage(
         "as many retries as asked for",
-        RUNS,
+        TRANSITIONS,
         "failures > run.retries",
         "failures >= run.retries",
         RULES,
     ),
-    Sabotage("the first retry waits the delay", RUNS, "min(failures - 1, 40)", "min(failures, 40)", DOCUMENTS),
+    Sabotage("the first retry waits the delay", TRANSITIONS, "min(failures - 1, 40)", "min(failures, 40)", DOCUMENTS),
     Sabotage("three crashes are enough", RUNS, "MAX_CRASHES = 3", "MAX_CRASHES = 4", RULES),
     Sabotage(
         "on_crash abandon abandons",
-        RUNS,
+        TRANSITIONS,
         """    crashes = run.crashes + 1
     if run.on_crash == "abandon":""",
         """    crashes = run.crashes + 1
@@ -217,15 +218,15 @@ _POLICIES = [
     ),
     Sabotage(
         "a deadline counts until the first start",
-        RUNS,
+        TRANSITIONS,
         " or run.failures or run.crashes",
         "",
         RULES,
     ),
-    Sabotage("runs are kept for 30 days", RUNS, "timedelta(days=30)", "timedelta(days=3)", RULES),
+    Sabotage("runs are kept for 30 days", TRANSITIONS, "timedelta(days=30)", "timedelta(days=3)", RULES),
     Sabotage(
         "a hard stop abandons what may not run twice",
-        RUNS,
+        TRANSITIONS,
         """    if run.on_crash == "abandon":
         return closed(ABANDONED, now, reason=f"{why}""",
         """    if False:
@@ -235,10 +236,10 @@ _POLICIES = [
 ]
 
 _FENCES = [
-    Sabotage("a claim raises the attempt", RUNS, "now, run.attempt + 1", "now, run.attempt", ON_SQLITE),
+    Sabotage("a claim raises the attempt", TRANSITIONS, "now, run.attempt + 1", "now, run.attempt", ON_SQLITE),
     Sabotage(
         "what goes back has no daemon",
-        RUNS,
+        TRANSITIONS,
         '"run_at": run_at, "daemon": None',
         '"run_at": run_at',
         RULES,

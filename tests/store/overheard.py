@@ -6,7 +6,7 @@ from typing import Any
 
 from pymongo import MongoClient, monitoring
 
-from cronlite.documents import runs
+from cronlite.documents import transitions
 from cronlite.documents.changes import Actor, of_write
 from cronlite.documents.runs import SUCCEEDED
 from cronlite.errors import StoreUnavailable
@@ -68,8 +68,8 @@ def everything(store: Store) -> None:
     store.add_runs([a_run_in("a"), a_run_in("a", due_at=TICK + MINUTE), a_run(), a_run_in("b", run_at=None)])
     store.release_lanes(NOW)
     won = store.claim_runs("d1", ClaimQuery(["extract"], NOW, 10))
-    store.change_runs([(run, runs.closed(SUCCEEDED, NOW)) for run in won])
-    store.change_runs([(won[0], runs.closed(SUCCEEDED, NOW + SECOND))])
+    store.change_runs([(run, transitions.closed(SUCCEEDED, NOW)) for run in won])
+    store.change_runs([(won[0], transitions.closed(SUCCEEDED, NOW + SECOND))])
     store.join(a_daemon())
     store.beat("d1", running=0, stuck=0)
     store.mark_dead("d1", 1)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from cronlite.documents import ids, runs, schedules
+from cronlite.documents import ids, new_runs, runs, schedules
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import RUNNING, Run
 from cronlite.documents.schedules import Document
@@ -38,7 +38,7 @@ def a_run(id: str = "", **given: Any) -> Run:
 def a_run_in(lane: str, /, **given: Any) -> Run:
     """A queued run of a schedule; one is named by its lane and its tick."""
     tick = given.get("due_at", TICK)
-    return a_run(runs.scheduled_id(lane, tick), **{"schedule": lane, "lane": lane, **given})
+    return a_run(new_runs.scheduled_id(lane, tick), **{"schedule": lane, "lane": lane, **given})
 
 
 def a_running(lane: str, /, daemon: str = "d1", **given: Any) -> Run:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.store.contract import Store
 from tests.store.samples import LANE, MINUTE, NOW, TICK, a_run, a_run_in, add, claim
 
@@ -18,7 +18,7 @@ def test_the_runs_of_a_backfill_are_known_counted_and_listed_while_they_are_queu
     queued = store.queued_of_backfill("b1", 5)
     assert {run.id for run in queued} == {run.id for run in made[1:]}
     assert len(store.queued_of_backfill("b1", 1)) == 1
-    change = runs.closed(runs.CANCELLED, NOW, reason="called off", run_at=None)
+    change = transitions.closed(runs.CANCELLED, NOW, reason="called off", run_at=None)
     assert store.change_runs([(run, change) for run in queued]) == set()
     assert store.count_backfill("b1") == {"cancelled": 2, "running": 1}
     assert store.queued_of_backfill("b1", 5) == []

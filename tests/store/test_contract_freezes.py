@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cronlite.client.doctor import doctor
-from cronlite.documents import runs, schedules
+from cronlite.documents import new_runs, runs, schedules, transitions
 from cronlite.documents.freezes import NEVER, Freeze
 from cronlite.documents.runs import Run
 from cronlite.store.contract import Store
@@ -21,7 +21,7 @@ def a_freeze(id: str = "f1", **given: Any) -> Freeze:
 
 def a_record(schedule: str, minutes: int = 0, freeze: str = "f1") -> Run:
     made = schedules.new(now=NOW - 60 * MINUTE).changed(minute=30)
-    return runs.frozen(replace(made, id=schedule), TICK + minutes * MINUTE, NOW, a_freeze(freeze))
+    return new_runs.frozen(replace(made, id=schedule), TICK + minutes * MINUTE, NOW, a_freeze(freeze))
 
 
 def test_a_freeze_comes_back_as_it_was_stored(store: Store) -> None:
@@ -77,11 +77,11 @@ def test_the_last_run_that_was_held_back_is_found_whatever_became_of_it(store: S
         OTHER: TICK + MINUTE,
     }
     assert store.held_back(["f1", "f2"], [LANE])[LANE].due_at == TICK + 4 * MINUTE
-    assert store.change_runs([(last, runs.made_up(NOW, waits=False))]) == set()
+    assert store.change_runs([(last, transitions.made_up(NOW, waits=False))]) == set()
     assert store.held_back(["f1"], [LANE])[LANE].state == runs.QUEUED
-    assert store.change_runs([(last, runs.made_up(NOW, waits=False))]) == set(), "made already"
+    assert store.change_runs([(last, transitions.made_up(NOW, waits=False))]) == set(), "made already"
     assert claim(store, handlers=["default"]) == [last.id]
-    assert store.change_runs([(last, runs.made_up(NOW, waits=False))]) == {last.id}
+    assert store.change_runs([(last, transitions.made_up(NOW, waits=False))]) == {last.id}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from cronlite.documents import limits, runs
+from cronlite.documents import limits, transitions
 from cronlite.documents.limits import Limit, free_slots
 from cronlite.documents.runs import QUEUED, RUNNING, SUCCEEDED, Run
 from cronlite.store import turns
@@ -33,7 +33,7 @@ def claim(store: Store, limit: int = 100, daemon: str = "d1", users: Sequence[st
 
 
 def end(store: Store, *ended: Run) -> None:
-    assert store.change_runs([(run, runs.closed(SUCCEEDED, NOW)) for run in ended]) == set()
+    assert store.change_runs([(run, transitions.closed(SUCCEEDED, NOW)) for run in ended]) == set()
 
 
 def slots(store: Store) -> list[object]:
@@ -142,7 +142,7 @@ def test_a_run_that_comes_back_to_the_queue_gives_its_slot_away(store: Store) ->
     set_limit(store, 1)
     first, second = queue(store, 2)
     (claimed,) = claim(store)
-    assert store.change_runs([(claimed, runs.queued_again(NOW + MINUTE))]) == set()
+    assert store.change_runs([(claimed, transitions.queued_again(NOW + MINUTE))]) == set()
     assert names(claim(store)) == [second.id]
     assert stored(store, first).state == QUEUED
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cronlite.documents import runs
+from cronlite.documents import transitions
 from cronlite.documents.runs import ABANDONED, CANCELLED, FAILED, QUEUED, SUCCEEDED, Outcome, Run
 from cronlite.store.contract import ClaimQuery, Store
 from cronlite.store.mongo import lanes as mongo_lanes
@@ -37,18 +37,18 @@ def test_changes_set_fields_and_remove_those_that_are_none(store: Store) -> None
     add(store, run)
     [won] = store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 1))
     later = NOW + SECOND
-    changes = runs.closed(SUCCEEDED, later, result={"rows": 3}, output="é\n", error=None)
+    changes = transitions.closed(SUCCEEDED, later, result={"rows": 3}, output="é\n", error=None)
     assert store.change_runs([(won, changes)]) == set()
     done: dict[str, Any] = {
         "state": SUCCEEDED,
         "finished_at": later,
-        "expires_at": later + runs.KEPT,
+        "expires_at": later + transitions.KEPT,
         "result": {"rows": 3},
     }
     assert stored(store, run) == replace(won, output="é\n", **done)
     again = a_running(LANE, due_at=TICK + MINUTE)
     add(store, again)
-    assert store.change_runs([(again, runs.queued_again(later))]) == set()
+    assert store.change_runs([(again, transitions.queued_again(later))]) == set()
     assert stored(store, again) == replace(again, state=QUEUED, run_at=later, daemon=None, started_at=None)
 
 
@@ -70,22 +70,22 @@ def test_the_late_word_of_one_who_lost_a_run_changes_nothing(store: Store, elsew
     add(store, late, kept)
     assert store.change_runs([(late, elsewhere)]) == set()
     before = stored(store, late)
-    outcome = runs.closed(SUCCEEDED, NOW + SECOND, result="late")
+    outcome = transitions.closed(SUCCEEDED, NOW + SECOND, result="late")
     assert store.change_runs([(late, outcome), (kept, outcome)]) == {late.id}
     assert stored(store, late) == before
     assert stored(store, kept).state == SUCCEEDED
 
 
 def test_a_change_of_a_run_that_is_gone_is_lost(store: Store) -> None:
-    assert store.change_runs([(a_running(LANE), runs.closed(SUCCEEDED, NOW))]) == {a_running(LANE).id}
+    assert store.change_runs([(a_running(LANE), transitions.closed(SUCCEEDED, NOW))]) == {a_running(LANE).id}
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        runs.closed(SUCCEEDED, NOW + SECOND, result=1),
-        runs.closed(FAILED, NOW + SECOND, error={"type": "E"}, failures=1),
-        runs.queued_again(NOW + SECOND, failures=1),
+        transitions.closed(SUCCEEDED, NOW + SECOND, result=1),
+        transitions.closed(FAILED, NOW + SECOND, error={"type": "E"}, failures=1),
+        transitions.queued_again(NOW + SECOND, failures=1),
     ],
 )
 def test_a_change_whose_answer_was_lost_counts_as_made_the_second_time(store: Store, changes: dict[str, Any]) -> None:
@@ -98,8 +98,8 @@ def test_a_change_whose_answer_was_lost_counts_as_made_the_second_time(store: St
 def test_an_outcome_at_another_instant_is_another_outcome(store: Store) -> None:
     run = a_running(LANE)
     add(store, run)
-    assert store.change_runs([(run, runs.closed(SUCCEEDED, NOW))]) == set()
-    assert store.change_runs([(run, runs.closed(SUCCEEDED, NOW + SECOND))]) == {run.id}
+    assert store.change_runs([(run, transitions.closed(SUCCEEDED, NOW))]) == set()
+    assert store.change_runs([(run, transitions.closed(SUCCEEDED, NOW + SECOND))]) == {run.id}
 
 
 def test_thousands_of_changes_are_told_apart(open_rival: Open) -> None:
@@ -107,8 +107,8 @@ def test_thousands_of_changes_are_told_apart(open_rival: Open) -> None:
     many = [a_running(f"lane{number}") for number in range(1_500)]
     add(store, *many)
     gone = many[::100]
-    assert store.change_runs([(run, runs.closed(ABANDONED, NOW)) for run in gone]) == set()
-    outcomes = [(run, runs.closed(SUCCEEDED, NOW + SECOND, result=number)) for number, run in enumerate(many)]
+    assert store.change_runs([(run, transitions.closed(ABANDONED, NOW)) for run in gone]) == set()
+    outcomes = [(run, transitions.closed(SUCCEEDED, NOW + SECOND, result=number)) for number, run in enumerate(many)]
     assert store.change_runs(outcomes) == {run.id for run in gone}
     assert stored(store, many[1_234]).result == 1_234
 
@@ -117,7 +117,9 @@ def test_results_that_are_equal_to_python_are_stored_each_as_it_is(store: Store)
     given = [1, True, 1.0, 1, [1], [1], {"a": 1}, "1", None]
     many = [a_running(f"lane{number}") for number in range(len(given))]
     add(store, *many)
-    outcomes = [(run, runs.closed(SUCCEEDED, NOW, result=result)) for run, result in zip(many, given, strict=True)]
+    outcomes = [
+        (run, transitions.closed(SUCCEEDED, NOW, result=result)) for run, result in zip(many, given, strict=True)
+    ]
     assert store.change_runs(outcomes) == set()
     assert [repr(stored(store, run).result) for run in many] == [repr(result) for result in given]
 
@@ -126,7 +128,7 @@ def test_of_changes_that_are_alike_those_of_lost_runs_are_left_out_and_named(sto
     many = [a_running(f"lane{number}") for number in range(9)]
     add(store, *many)
     gone, others, made = many[2:4], many[4], many[5]
-    outcome = runs.closed(SUCCEEDED, NOW, result="ok")
+    outcome = transitions.closed(SUCCEEDED, NOW, result="ok")
     assert store.change_runs([(run, {"daemon": "d2"}) for run in gone]) == set()
     assert store.change_runs([(others, {"attempt": 7}), (made, outcome)]) == set()
     assert store.change_runs([(run, outcome) for run in many]) == {run.id for run in [*gone, others]}
@@ -139,7 +141,7 @@ def test_of_all_who_close_a_run_one_succeeds(open_rival: Open) -> None:
     run = a_running(LANE)
     add(stores[0], run)
     lost = all_at_once(
-        stores, lambda store, number: store.change_runs([(run, runs.closed(FAILED, NOW + number * SECOND))])
+        stores, lambda store, number: store.change_runs([(run, transitions.closed(FAILED, NOW + number * SECOND))])
     )
     assert sum(1 for mine in lost if not mine) == 1
 
@@ -154,7 +156,7 @@ def test_a_queued_run_is_cancelled_or_claimed_but_not_both(open_rival: Open) -> 
         def cancel_or_claim(store: Store, who: int, run: Run = run, start: threading.Barrier = start) -> bool:
             start.wait()
             if who == 0:
-                return store.change_runs([(run, runs.closed(CANCELLED, NOW))]) == set()
+                return store.change_runs([(run, transitions.closed(CANCELLED, NOW))]) == set()
             return bool(claim(store))
 
         assert sorted(all_at_once([one, other], cancel_or_claim)) == [False, True]
@@ -184,7 +186,7 @@ def test_a_lane_with_something_at_work_releases_nothing(store: Store, ahead: Run
     behind = a_run_in(LANE, run_at=None, due_at=TICK + MINUTE)
     add(store, ahead, behind)
     assert store.release_lanes(NOW) == 0
-    assert store.change_runs([(ahead, runs.closed(CANCELLED, NOW))]) == set()
+    assert store.change_runs([(ahead, transitions.closed(CANCELLED, NOW))]) == set()
     assert store.release_lanes(NOW) == 1
     assert claim(store) == [behind.id]
 
@@ -198,7 +200,7 @@ def test_releasing_goes_on_one_by_one(store: Store) -> None:
         [won] = store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 10))
         assert won.id == run.id
         assert store.release_lanes(NOW) == 0
-        assert store.change_runs([(won, runs.closed(SUCCEEDED, NOW))]) == set()
+        assert store.change_runs([(won, transitions.closed(SUCCEEDED, NOW))]) == set()
     assert store.release_lanes(NOW) == 0
 
 
@@ -237,11 +239,11 @@ def test_of_all_who_release_a_lane_one_succeeds(open_rival: Open) -> None:
 def test_a_run_that_fails_once_is_retried_to_its_end(store: Store, seed: Any) -> None:
     add(store, a_run_in(LANE, retries=1, retry_delay_seconds=0))
     [first] = store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 1))
-    failed = runs.settled(first, Outcome(FAILED, error={"type": "E"}), NOW, seed)
+    failed = transitions.settled(first, Outcome(FAILED, error={"type": "E"}), NOW, seed)
     assert store.change_runs([(first, failed)]) == set()
     [second] = store.claim_runs("d2", ClaimQuery(HANDLERS, NOW + SECOND, 1))
     assert (second.attempt, second.failures, second.error) == (2, 1, {"type": "E"})
-    done = runs.settled(second, Outcome(SUCCEEDED, result=1), NOW + SECOND, seed)
+    done = transitions.settled(second, Outcome(SUCCEEDED, result=1), NOW + SECOND, seed)
     assert store.change_runs([(second, done)]) == set()
     last = stored(store, second)
     assert (last.state, last.result, last.error, last.daemon) == (SUCCEEDED, 1, None, "d2")

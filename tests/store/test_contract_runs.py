@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from cronlite.documents import ids, runs
+from cronlite.documents import ids, transitions
 from cronlite.documents.runs import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, Run
 from cronlite.store.contract import ClaimQuery, RunQuery, Store
 from tests.store.conftest import Open, all_at_once
@@ -98,7 +98,7 @@ def test_a_key_is_free_again_from_the_first_claim_on(store: Store) -> None:
     assert claim(store) == [first.id]
     assert store.run_with_key("k") is None
     add(store, second)
-    assert store.change_runs([(claimed(first), runs.queued_again(NOW))]) == set()
+    assert store.change_runs([(claimed(first), transitions.queued_again(NOW))]) == set()
     assert store.run_with_key("k") == second
     assert stored(store, first).key == "k"
 
@@ -106,7 +106,7 @@ def test_a_key_is_free_again_from_the_first_claim_on(store: Store) -> None:
 def test_a_cancelled_run_gives_its_key_back(store: Store) -> None:
     run = a_run(key="k")
     add(store, run)
-    assert store.change_runs([(run, runs.closed(CANCELLED, NOW))]) == set()
+    assert store.change_runs([(run, transitions.closed(CANCELLED, NOW))]) == set()
     add(store, a_run(key="k"))
 
 
@@ -237,7 +237,7 @@ def test_a_second_claim_is_a_second_attempt(store: Store) -> None:
     run = a_run()
     add(store, run)
     [first] = store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 1))
-    assert store.change_runs([(first, runs.queued_again(NOW))]) == set()
+    assert store.change_runs([(first, transitions.queued_again(NOW))]) == set()
     [second] = store.claim_runs("d2", ClaimQuery(HANDLERS, NOW, 1))
     assert (second.attempt, second.daemon) == (2, "d2")
 

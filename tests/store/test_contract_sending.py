@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from cronlite.documents import runs
+from cronlite.documents import new_runs, transitions
 from cronlite.documents.runs import QUEUED, Changes, Run
 from cronlite.store.contract import ClaimQuery, Store, UnsentQuery
 from tests.store.samples import (
@@ -58,7 +58,15 @@ def test_only_named_runs_are_claimed_and_only_those_that_may_start(store: Store)
         a_run("in another queue", queue="reports"),
         a_running(LANE, "d2"),
     )
-    ids = ["named", "later", "waiting", "of another handler", "in another queue", runs.scheduled_id(LANE, NOW), "gone"]
+    ids = [
+        "named",
+        "later",
+        "waiting",
+        "of another handler",
+        "in another queue",
+        new_runs.scheduled_id(LANE, NOW),
+        "gone",
+    ]
     won = store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, len(ids), ids=ids, queues=["default"]))
     assert [(run.id, run.attempt, run.daemon) for run in won] == [("named", 1, "d1")]
     assert store.claim_runs("d3", ClaimQuery(HANDLERS, NOW, len(ids), ids=ids, queues=["default"])) == []
@@ -102,7 +110,7 @@ def test_what_is_sent_is_noted_while_it_is_queued_and_never_after_a_claim(store:
     assert stored(store, run).sent_at == NOW
     [won] = store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 1))
     assert store.change_runs([(run, {"sent_at": NOW + SECOND})]) == {run.id}
-    assert store.change_runs([(won, runs.queued_again(NOW))]) == set()
+    assert store.change_runs([(won, transitions.queued_again(NOW))]) == set()
     again = stored(store, run)
     assert (again.state, again.sent_at) == (QUEUED, None), "back in the queue it is to be sent anew"
     assert unsent(store) == [run.id]

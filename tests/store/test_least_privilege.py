@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from cronlite.documents import alarms, limits, runs
+from cronlite.documents import alarms, limits, runs, transitions
 from cronlite.documents.alarms import Told
 from cronlite.documents.changes import Actor, of_write
 from cronlite.documents.freezes import Freeze
@@ -179,7 +179,7 @@ def use_backfills(store: Any) -> None:
     assert store.known_runs([run.id, "none"]) == {run.id: "queued"}
     assert store.count_backfill("b1") == {"queued": 1}
     (queued,) = store.queued_of_backfill("b1", 5)
-    assert store.change_runs([(queued, runs.closed(runs.CANCELLED, NOW))]) == set()
+    assert store.change_runs([(queued, transitions.closed(runs.CANCELLED, NOW))]) == set()
 
 
 def use_freezes(store: Any) -> None:
@@ -212,7 +212,7 @@ def use_runs(store: Any) -> None:
     assert (store.count_queued("", 5), store.count_schedules("nobody's", 5)) == (1, 0)
     (claimed,) = store.claim_runs("d1", ClaimQuery(["extract"], NOW, 1, users=["", "eve"]))
     assert store.owners() >= {"d1"}
-    assert store.change_runs([(claimed, runs.closed(runs.SUCCEEDED, NOW))]) == set()
+    assert store.change_runs([(claimed, transitions.closed(runs.SUCCEEDED, NOW))]) == set()
     assert store.run(run.id).state == "succeeded"
     running = a_running("s1")
     store.add_runs([running, a_run(schedule="s2", lane="s2", run_at=None)])

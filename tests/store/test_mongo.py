@@ -17,7 +17,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure, WriteError
 
 from cronlite.daemon.due import due
-from cronlite.documents import runs, schedules
+from cronlite.documents import new_runs, schedules
 from cronlite.documents.runs import ABANDONED, QUEUED, RUNNING
 from cronlite.errors import InvalidInput
 from cronlite.store.contract import ClaimQuery, RunQuery, ScheduleQuery, Store
@@ -160,7 +160,7 @@ def test_params_from_elsewhere_go_to_the_run_and_the_handler_untouched(store: St
     id = ObjectId.from_datetime(datetime(2026, 1, 1))
     raw.schedules.insert_one({"_id": id, "params": params})
     [schedule] = due(store, TICK)
-    assert store.add_runs([runs.of_schedule(schedule, TICK, NOW)]) == set()
+    assert store.add_runs([new_runs.of_schedule(schedule, TICK, NOW)]) == set()
     [run] = store.claim_runs("d1", ClaimQuery(["default"], NOW, 1))
     assert run.params == params
     assert (run.schedule, run.lane) == (str(id), str(id))

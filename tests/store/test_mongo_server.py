@@ -12,7 +12,7 @@ from pymongo import MongoClient, ReadPreference
 from pymongo.errors import AutoReconnect, BulkWriteError, ServerSelectionTimeoutError
 
 from cronlite.daemon.due import due
-from cronlite.documents import runs
+from cronlite.documents import transitions
 from cronlite.documents.runs import SUCCEEDED
 from cronlite.errors import StoreError, StoreTooSlow, StoreUnavailable
 from cronlite.store.contract import ClaimQuery, RunQuery, ScheduleQuery
@@ -294,9 +294,9 @@ def test_an_outcome_whose_answer_is_lost_is_made_all_the_same(proxied: tuple[Mon
     store, proxy = proxied
     many = [a_running(f"lane{number}") for number in range(5)]
     assert store.add_runs(many) == set()
-    assert store.change_runs([(many[0], runs.closed("abandoned", NOW))]) == set()
+    assert store.change_runs([(many[0], transitions.closed("abandoned", NOW))]) == set()
     proxy.lose_answers("update", 1)
-    outcomes = [(run, runs.closed(SUCCEEDED, NOW, result=number)) for number, run in enumerate(many)]
+    outcomes = [(run, transitions.closed(SUCCEEDED, NOW, result=number)) for number, run in enumerate(many)]
     assert store.change_runs(outcomes) == {many[0].id}
     assert proxy.lost == ["update"]
 

@@ -10,7 +10,7 @@ import pymongo
 import pytest
 
 from cronlite import Cronlite
-from cronlite.documents import runs
+from cronlite.documents import transitions
 from cronlite.documents.runs import SUCCEEDED
 from cronlite.errors import StoreUnavailable
 from cronlite.handlers.registry import Registry
@@ -96,7 +96,7 @@ def test_what_concerns_no_waiting_daemon_does_not_end_the_wait(mongo_database: s
         assert waiting.watch(0.5)
         running = a_running("lane")
         assert waiting.add_runs([running]) == set()
-        assert waiting.change_runs([(running, runs.closed(SUCCEEDED, NOW))]) == set()
+        assert waiting.change_runs([(running, transitions.closed(SUCCEEDED, NOW))]) == set()
         waiting.join(a_daemon())
         started = time.monotonic()
         assert waiting.watch(0.5)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cronlite.documents import runs, schedules, ticks
+from cronlite.documents import runs, schedules, ticks, transitions
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import Run
 from cronlite.errors import StoreError, StoreUnavailable
@@ -118,7 +118,7 @@ def test_half_a_surrogate_pair_in_an_outcome_is_written_out(store: SqliteStore) 
     run = a_running("lane")
     store.add_runs([run])
     told = {"output": "caf\udce9 é", "error": {"message": "\ud800"}, "result": ["\udfff"]}
-    assert store.change_runs([(run, runs.closed(runs.FAILED, NOW, **told))]) == set()
+    assert store.change_runs([(run, transitions.closed(runs.FAILED, NOW, **told))]) == set()
     stored = store.run(run.id)
     assert stored is not None
     assert stored.output == "caf\\udce9 é"
@@ -143,8 +143,8 @@ def test_lists_of_thousands_of_values_are_no_limit(store: SqliteStore) -> None:
     assert len(list(store.candidates([clause] * 100))) == 1
     claimed = store.claim_runs("d1", ClaimQuery(many, NOW, 5_000))
     assert len(claimed) == 5_000
-    assert store.change_runs([(run, runs.closed(runs.SUCCEEDED, NOW)) for run in claimed]) == set()
-    assert sum(store.prune_runs(NOW + runs.KEPT) for _ in range(11)) == 5_000
+    assert store.change_runs([(run, transitions.closed(runs.SUCCEEDED, NOW)) for run in claimed]) == set()
+    assert sum(store.prune_runs(NOW + transitions.KEPT) for _ in range(11)) == 5_000
 
 
 def test_many_are_written_with_few_statements(store: SqliteStore) -> None:
@@ -152,7 +152,10 @@ def test_many_are_written_with_few_statements(store: SqliteStore) -> None:
     store._connected().set_trace_callback(statements.append)
     store.add_runs([a_run(f"r{number}") for number in range(1_000)])
     store.change_runs(
-        [(run, runs.closed(runs.SUCCEEDED, NOW)) for run in store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 1_000))]
+        [
+            (run, transitions.closed(runs.SUCCEEDED, NOW))
+            for run in store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 1_000))
+        ]
     )
     assert {run.state for run in store.runs(RunQuery())} == {runs.SUCCEEDED}
     assert len(statements) < 60, "while a handler computes, each may stand in line for the interpreter for 5 ms"
@@ -207,7 +210,7 @@ def test_what_daemons_ask_all_the_time_reads_no_whole_table(store: SqliteStore, 
     asked: list[str] = []
     store._connected().set_trace_callback(asked.append)
     store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 10))
-    store.change_runs([(a_running("lane7"), runs.closed(runs.FAILED, NOW))])
+    store.change_runs([(a_running("lane7"), transitions.closed(runs.FAILED, NOW))])
     store.release_lanes(NOW)
     store.at_work(["lane1", "lane2"])
     store.run_with_key("key")

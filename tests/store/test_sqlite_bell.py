@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.store import sqlite
 from cronlite.store.contract import ClaimQuery
 from cronlite.store.sqlite import SqliteStore
@@ -76,7 +76,7 @@ def test_whatever_comes_into_the_queue_rings(open_one: Open, path: Path, what: s
         if what == "added":
             add(writer, a_run(run_at=NOW))
         elif what == "retried":
-            assert writer.change_runs([(run, runs.queued_again(NOW))]) == set()
+            assert writer.change_runs([(run, transitions.queued_again(NOW))]) == set()
         else:
             assert writer.release_lanes(NOW) == 1
     assert heard == [True]
@@ -89,7 +89,7 @@ def test_what_comes_to_its_end_rings_nobody(open_one: Open, path: Path) -> None:
     add(writer, run)
     with watching(listener, path, 0.2):
         writer.claim_runs("d1", ClaimQuery(["extract"], NOW, 5))
-        writer.change_runs([(claimed(run), runs.closed(runs.SUCCEEDED, NOW))])
+        writer.change_runs([(claimed(run), transitions.closed(runs.SUCCEEDED, NOW))])
     assert listener._bell is not None
     assert not listener._bell.wait(0)
 

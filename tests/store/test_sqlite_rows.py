@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cronlite.daemon.due import due
-from cronlite.documents import runs, schedules
+from cronlite.documents import runs, schedules, transitions
 from cronlite.errors import InvalidInput
 from cronlite.store.contract import ClaimQuery, ScheduleQuery
 from cronlite.store.sqlite import SqliteStore
@@ -123,7 +123,7 @@ def test_a_run_edited_into_nonsense_is_abandoned_and_clogs_nothing(
     [(state, reason, expires_at)] = by_hand(path, "SELECT state, reason, expires_at FROM runs WHERE _id <> 'whole'")
     assert state == runs.ABANDONED
     assert reason.startswith("it cannot be read: ")
-    assert expires_at == (NOW + runs.KEPT).timestamp() * 1000
+    assert expires_at == (NOW + transitions.KEPT).timestamp() * 1000
     assert "abandoned" in caplog.text
     assert run_ids(store) == {"whole"}
 
@@ -141,7 +141,7 @@ def test_an_attempt_that_somebody_deleted_counts_as_none(store: SqliteStore, pat
     by_hand(path, "UPDATE runs SET attempt = NULL")
     [won] = store.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 1))
     assert won.attempt == 1
-    assert store.change_runs([(won, runs.closed(runs.SUCCEEDED, NOW))]) == set()
+    assert store.change_runs([(won, transitions.closed(runs.SUCCEEDED, NOW))]) == set()
 
 
 def test_instants_are_milliseconds_and_objects_json_in_the_file(store: SqliteStore, path: Path) -> None:

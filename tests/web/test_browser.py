@@ -16,7 +16,7 @@ pytest.importorskip("uvicorn")
 
 from cronlite import Cronlite
 from cronlite.cli import week
-from cronlite.documents import alarms, runs
+from cronlite.documents import alarms, runs, transitions
 from cronlite.documents.runs import Run
 from cronlite.store.sqlite import SqliteStore
 from cronlite.testing import Rehearsal
@@ -148,7 +148,9 @@ def test_the_page_of_a_run_shows_what_it_prints_as_it_comes(browser: Browser, ba
         for text in ("one\n", "one\n<b>two</b>\n"):
             cron.store.change_runs([(run, {"output": text, "output_attempt": 1})])
             wait_until(partial(_shows, page, text), what=text, instead=lambda: page.evaluate(_PRINTED))
-        cron.store.change_runs([(run, runs.closed(runs.SUCCEEDED, cron.now(), output="one\n<b>two</b>\nthree\n"))])
+        cron.store.change_runs(
+            [(run, transitions.closed(runs.SUCCEEDED, cron.now(), output="one\n<b>two</b>\nthree\n"))]
+        )
         page.wait_for_selector("[data-follow]", state="detached")
         assert "three" in page.content()
         assert looker.complaints == []

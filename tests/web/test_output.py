@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("starlette")
 
 from cronlite import Cronlite
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.documents.runs import Run
 from cronlite.web import asgi
 from cronlite.web.access import Visitor
@@ -76,7 +76,7 @@ def test_what_comes_is_sent_once_and_ends_with_the_run(cron: Cronlite, run: Run,
     printed(cron, run, "one\n")
     assert events(answer) == [("output", {"text": "one\n", "begins": False, "attempt": 1})]
     assert events(answer) == []
-    cron.store.change_runs([(run, runs.closed(runs.SUCCEEDED, NOW, output="one\ntwo\x1b[2J\n"))])
+    cron.store.change_runs([(run, transitions.closed(runs.SUCCEEDED, NOW, output="one\ntwo\x1b[2J\n"))])
     assert events(answer) == [
         ("output", {"text": "two\\x1b[2J\n", "begins": False, "attempt": 1}),
         ("end", {"state": "succeeded"}),
@@ -140,7 +140,7 @@ def test_no_thread_waits_for_what_comes_next(
         waited.append(seconds)
         printed(cron, run, "line\n" * len(waited))
         if len(waited) == 3:
-            cron.store.change_runs([(run, runs.closed(runs.SUCCEEDED, NOW, output="line\n" * 3))])
+            cron.store.change_runs([(run, transitions.closed(runs.SUCCEEDED, NOW, output="line\n" * 3))])
 
     monkeypatch.setattr(asgi, "sleep", sleep)
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 import cronlite
-from cronlite.documents import runs
+from cronlite.documents import new_runs, runs
 from cronlite.handlers.registry import Registry
 from cronlite.store.sqlite import SqliteStore
 from cronlite.web.pages import schedules as listed
@@ -28,7 +28,7 @@ def filled(cron: cronlite.Cronlite, count: int) -> str:
     found = []
     for schedule in made:
         for n in range(10):
-            run = runs.of_schedule(schedule, now - timedelta(minutes=n), now - timedelta(minutes=n))
+            run = new_runs.of_schedule(schedule, now - timedelta(minutes=n), now - timedelta(minutes=n))
             run.state, run.attempt, run.started_at, run.finished_at = ("failed", "succeeded")[n % 2], 1, now, now
             found.append(run)
     for n in range(20):

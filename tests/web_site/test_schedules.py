@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 import cronlite
-from cronlite.documents import runs
+from cronlite.documents import new_runs, runs
 from tests.web_site.asking import Browser, text_of
 
 
@@ -108,7 +108,7 @@ def test_what_went_wrong_stands_on_the_first_page_until_it_is_put_right(
 ) -> None:
     schedule = cron.schedule("u", {}, minute=0, name="nightly")
     now = cron.now()
-    run = runs.of_schedule(schedule, now, now)
+    run = new_runs.of_schedule(schedule, now, now)
     run.state, run.finished_at, run.error = runs.FAILED, now, {"type": "ValueError", "message": "no luck"}
     cron.store.add_runs([run])
     assert "ValueError: no luck" in text_of(browser.get("/"))

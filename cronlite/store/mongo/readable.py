@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.documents.runs import ABANDONED, Changes, Run
 from cronlite.documents.schedules import Document
 from cronlite.errors import InvalidInput, shown
@@ -40,4 +40,4 @@ def readable(documents: Iterable[Document]) -> Iterator[Run]:
 
 def abandoned(now: datetime, reason: str) -> Changes:
     """Return the changes that close a run of which nothing can be made."""
-    return runs.closed(ABANDONED, now, reason=reason[:500], run_at=None)
+    return transitions.closed(ABANDONED, now, reason=reason[:500], run_at=None)

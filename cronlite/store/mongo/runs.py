@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from bson import ObjectId
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError
 
-from cronlite.documents import limits, runs
+from cronlite.documents import limits, runs, transitions
 from cronlite.documents.limits import Slot
 from cronlite.documents.runs import AT_WORK, DEFAULT_QUEUE, QUEUED, RUNNING, Changes, Run
 from cronlite.documents.schedules import Document
@@ -124,7 +124,7 @@ class Runs(Readable, Lots, Turns):
         self._let_wait(self._behind_their_lane([run for run in wanted if run.id in blocked], slots))
         won = wanted if matched == len(wanted) else self._holding(token, wanted)
         for run in won:
-            runs.claim(run, daemon, now)
+            transitions.claim(run, daemon, now)
         return list(won)
 
     def _behind_their_lane(self, blocked: Sequence[Run], slots: Mapping[str, Slot]) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.documents.runs import ABANDONED, Run
 from cronlite.documents.schedules import Document
 from cronlite.errors import InvalidInput, shown
@@ -34,6 +34,6 @@ def read_or_abandon(
             whole.append((rowid, runs.read(document)))
         except InvalidInput as fault:
             log.warning("run %s cannot be read, and is abandoned: %s", shown(document.get("_id")), fault)
-            ended = runs.closed(ABANDONED, now, reason=f"it cannot be read: {fault}")
+            ended = transitions.closed(ABANDONED, now, reason=f"it cannot be read: {fault}")
             connection.execute(f"{RUNS.update(ended)} WHERE rowid = ?", [*RUNS.values(ended), rowid])
     return whole

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from itertools import chain
 from typing import Any, TypeVar
 
-from cronlite.documents import runs
+from cronlite.documents import runs, transitions
 from cronlite.documents.runs import DEFAULT_QUEUE, QUEUED, Changes, Run
 from cronlite.store.contract import Backlog, ClaimQuery, UnsentQuery
 from cronlite.store.grouping import SharedChange, after, batches, shared
@@ -189,7 +189,7 @@ def _claimed(
     connection.executemany(_WAIT, [[rowid] for rowid in waiting])
     claimed = [run for rowid, run in wanted if rowid not in waiting]
     for run in claimed:
-        runs.claim(run, daemon, now)
+        transitions.claim(run, daemon, now)
     return claimed
 
 
