@@ -23,7 +23,8 @@ from cronlite.store import open_store
 from cronlite.store.contract import RunQuery
 from cronlite.store.sqlite import SqliteStore, opening
 from cronlite.store.sqlite.columns import NUMBER, TEXT
-from cronlite.store.sqlite.tables import RUNS, TABLES, Table
+from cronlite.store.sqlite.rows import Table
+from cronlite.store.sqlite.tables import RUNS, TABLES
 from tests.store.by_hand import by_hand, run_ids
 from tests.store.samples import NOW, TICK, a_run, a_schedule
 from tests.waiting import wait_until

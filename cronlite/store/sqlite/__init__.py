@@ -1,7 +1,8 @@
 """How does SQLite keep the store, in a file or in memory?
 
-`opening` makes a file or refuses it, `connection` reads and writes it from all threads of a process, `tables` says
-which columns and indexes there are, and `failures` puts every error into cronlite's words.
+`opening` makes a file or refuses it, `connection` reads and writes it from all threads of a process, `tables` and
+`indexes` say what is in it, `rows` turns a document into a row and back, and `failures` puts every error into
+cronlite's words.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from cronlite.store.sqlite.changes import Changes
 from cronlite.store.sqlite.daemons import Daemons
 from cronlite.store.sqlite.failures import translation
 from cronlite.store.sqlite.freezes import Freezes
+from cronlite.store.sqlite.indexes import INDEXES, OBSOLETE
 from cronlite.store.sqlite.lanes import Lanes
 from cronlite.store.sqlite.opening import damage
 from cronlite.store.sqlite.runs import Runs
 from cronlite.store.sqlite.schedules import Schedules
-from cronlite.store.sqlite.tables import INDEXES, OBSOLETE
 from cronlite.store.sqlite.ticks import Ticks
 from cronlite.store.sqlite.views import Views
 

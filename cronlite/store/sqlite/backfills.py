@@ -7,7 +7,8 @@ from collections.abc import Collection
 from cronlite.documents.runs import QUEUED, Run
 from cronlite.store.sqlite.connection import Tables
 from cronlite.store.sqlite.readable import readable
-from cronlite.store.sqlite.tables import IN_LIST, RUNS, listed
+from cronlite.store.sqlite.rows import IN_LIST, listed
+from cronlite.store.sqlite.tables import RUNS
 
 
 class Backfills(Tables):

@@ -12,7 +12,8 @@ from cronlite.store.contract.changes import ChangeQuery, Refusal, Write
 from cronlite.store.grouping import batches
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import Tables
-from cronlite.store.sqlite.tables import CHANGES, IN_LIST, SCHEDULES, listed
+from cronlite.store.sqlite.rows import IN_LIST, listed
+from cronlite.store.sqlite.tables import CHANGES, SCHEDULES
 
 _BATCH = 500  # others that write to the file wait meanwhile
 _PRUNED = 10_000

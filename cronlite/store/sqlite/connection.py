@@ -20,7 +20,7 @@ from cronlite.store.grouping import batches
 from cronlite.store.sqlite.bell import Bell
 from cronlite.store.sqlite.failures import translation
 from cronlite.store.sqlite.opening import damage, open_database
-from cronlite.store.sqlite.tables import Table, listed
+from cronlite.store.sqlite.rows import Table, listed
 from cronlite.when.clock import whole_milliseconds
 
 log = logger("cronlite.store")

@@ -13,7 +13,8 @@ from cronlite.store.contract.freezes import HELD_AT_ONCE
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import Tables
 from cronlite.store.sqlite.readable import readable
-from cronlite.store.sqlite.tables import FREEZES, IN_LIST, RUNS, listed
+from cronlite.store.sqlite.rows import IN_LIST, listed
+from cronlite.store.sqlite.tables import FREEZES, RUNS
 
 _LAST_HELD_BACK = f"SELECT rowid FROM runs WHERE freeze {IN_LIST} AND schedule = ids.value ORDER BY due_at DESC LIMIT 1"
 

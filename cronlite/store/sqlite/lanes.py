@@ -10,7 +10,8 @@ from cronlite.store.grouping import batches
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import Tables
 from cronlite.store.sqlite.readable import readable
-from cronlite.store.sqlite.tables import RUNS, listed
+from cronlite.store.sqlite.rows import listed
+from cronlite.store.sqlite.tables import RUNS
 
 _LANES = 3_000
 _PAGE = 1_000

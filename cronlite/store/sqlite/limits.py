@@ -10,7 +10,9 @@ from typing import Any
 from cronlite.documents import limits
 from cronlite.documents.limits import Limit
 from cronlite.store.sqlite.connection import Rows, Tables
-from cronlite.store.sqlite.tables import IN_LIST, LIMITS, distinct, listed
+from cronlite.store.sqlite.indexes import distinct
+from cronlite.store.sqlite.rows import IN_LIST, listed
+from cronlite.store.sqlite.tables import LIMITS
 
 _SET = f"{LIMITS.select} WHERE _id {IN_LIST}"
 _TAKEN = f"""SELECT "limit", slot FROM runs WHERE state = 'running' AND "limit" {IN_LIST}"""

@@ -13,8 +13,10 @@ from cronlite.documents.runs import STATES, Run
 from cronlite.store.contract import RunQuery
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import BY_ID, NEWEST_FIRST, Order, Tables
+from cronlite.store.sqlite.indexes import LAST_CHARACTER, LISTED
 from cronlite.store.sqlite.readable import readable
-from cronlite.store.sqlite.tables import BRIEF, IN_LIST, LAST_CHARACTER, LISTED, RUNS, listed
+from cronlite.store.sqlite.rows import IN_LIST, listed
+from cronlite.store.sqlite.tables import BRIEF, RUNS
 
 _PAGE = 500
 _RARE = 10_000

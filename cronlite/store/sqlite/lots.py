@@ -15,7 +15,8 @@ from cronlite.documents.schedules import Document
 from cronlite.store.contract import ClaimQuery
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.limits import LOTS_IN_USE, free_slots
-from cronlite.store.sqlite.tables import IN_LIST, RUNS, listed
+from cronlite.store.sqlite.rows import IN_LIST, listed
+from cronlite.store.sqlite.tables import RUNS
 from cronlite.store.turns import in_turns, share, some
 
 _OF_QUEUES = f" AND ifnull(queue, '{DEFAULT_QUEUE}') {IN_LIST}"

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from cronlite.errors import ConfigurationError, StoreError, StoreUnavailable
 from cronlite.store.sqlite.failures import BUSY_SECONDS
-from cronlite.store.sqlite.tables import ADDED, INDEXES, TABLES, quoted
+from cronlite.store.sqlite.indexes import INDEXES
+from cronlite.store.sqlite.rows import quoted
+from cronlite.store.sqlite.tables import ADDED, TABLES
 
 SCHEMA_VERSION = 1
 # It brought ON CONFLICT. RHEL 8, the oldest distribution with a Python of 3.10 or later, has 3.26.

@@ -16,7 +16,8 @@ from cronlite.store.sqlite.columns import instant, milliseconds
 from cronlite.store.sqlite.limits import Limits
 from cronlite.store.sqlite.lots import Next, restricted
 from cronlite.store.sqlite.readable import read_or_abandon, readable
-from cronlite.store.sqlite.tables import IN_LIST, RUNS, listed
+from cronlite.store.sqlite.rows import IN_LIST, listed
+from cronlite.store.sqlite.tables import RUNS
 from cronlite.store.sqlite.turns import Turns
 from cronlite.store.turns import MOST_LOTS
 

@@ -15,17 +15,16 @@ from cronlite.store.contract import MAX_TEXTS, Clause, ScheduleQuery, Uncommon
 from cronlite.store.grouping import in_order
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import BY_ID, BY_NAME, Order, Tables
-from cronlite.store.sqlite.tables import (
+from cronlite.store.sqlite.indexes import (
     DUE_DEFAULTS,
     EXPRESSIONS,
-    IN_LIST,
     LAST_CHARACTER,
     PAUSED_FOR_A_TIME,
-    SCHEDULES,
     distinct,
-    listed,
     or_default,
 )
+from cronlite.store.sqlite.rows import IN_LIST, listed
+from cronlite.store.sqlite.tables import SCHEDULES
 from cronlite.when.bits import LONGEST
 
 # SQLite looks into the index once for each combination of listed values. Behind a plus it compares a column of what it

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import Tables
-from cronlite.store.sqlite.tables import or_default
+from cronlite.store.sqlite.indexes import or_default
 
 _NEXT_USER = "SELECT min(user) FROM runs WHERE state = 'queued' AND user"
 _USERS = f"""

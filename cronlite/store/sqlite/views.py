@@ -17,8 +17,10 @@ from cronlite.store.contract import RunQuery, Timing
 from cronlite.store.contract.views import LOOK_SECONDS, MAX_TIMINGS
 from cronlite.store.sqlite.columns import milliseconds
 from cronlite.store.sqlite.connection import Rows
+from cronlite.store.sqlite.indexes import LISTED, PAUSED_FOR_A_TIME, or_default
 from cronlite.store.sqlite.listing import Listing, apart, one_of
-from cronlite.store.sqlite.tables import LISTED, PAUSED_FOR_A_TIME, RUNS, SCHEDULES, listed, or_default
+from cronlite.store.sqlite.rows import listed
+from cronlite.store.sqlite.tables import RUNS, SCHEDULES
 from cronlite.when.clock import MILLISECOND
 
 _COLUMNS = ("_id", *NAMES)
