@@ -16,7 +16,7 @@ from cronlite.cli.references import schedule_document, schedule_id
 from cronlite.cli.schedules import as_json, next_runs
 from cronlite.cli.session import Session, handler_names, limit_names, pass_session, schedule_names
 from cronlite.cli.streams import say
-from cronlite.documents import checks, schedules
+from cronlite.documents import checks, schedules, timing
 from cronlite.documents.schedules import Schedule
 from cronlite.when import clock
 from cronlite.when import pattern as cron_language
@@ -142,7 +142,7 @@ def edit(session: Session, /, ref: str | None, as_json: bool, **options: Any) ->
     given = _changes(options, options["tz"] or str(schedule_document(session.cron, ref).get("tz") or "UTC"))
     if dry_run:
         document = schedule_document(session.cron, ref)
-        changed = schedules.read(document | schedules.instead(document.get("every"), given))
+        changed = schedules.read(document | timing.completed(document.get("every"), given))
     else:
         changed = session.cron.update(schedule_id(session.cron, ref), actor=session.actor, **given)
     _warn(session, given, changed)

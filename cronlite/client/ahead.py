@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from cronlite.documents import schedules
+from cronlite.documents import schedules, timing
 from cronlite.documents.schedules import Schedule
 from cronlite.store.contract import Store
 from cronlite.when import clock
@@ -23,7 +23,7 @@ from cronlite.when.timetable import Multiples, Timetable
 MOST_BOUNDED = 5_000
 """How many schedules that begin later, or end, are taken into account."""
 _HOUR = timedelta(hours=1)
-_TIMED = (*schedules.TIME_FIELDS,)
+_TIMED = (*timing.TIME_FIELDS,)
 Counts = list[list[int]]
 
 

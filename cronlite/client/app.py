@@ -37,7 +37,7 @@ from cronlite.client.opened import Opened
 from cronlite.client.quota import Quota
 from cronlite.client.receipt import Handle
 from cronlite.daemon import due
-from cronlite.documents import checks, schedules
+from cronlite.documents import checks, schedules, timing
 from cronlite.documents.changes import Actor
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document, Schedule
@@ -134,7 +134,7 @@ class Cronlite:
         fields = {"minute": minute, "hour": hour, "day": day, "month": month, "weekday": weekday}
         given = {"user": _for_whom(user), "params": {} if params is None else params, **fields, **options}
         if cron is not None:
-            given |= schedules.from_line(cron, fields)
+            given |= timing.from_line(cron, fields)
         if name is not None:
             given["name"] = name
         schedule = requests.declare(self._opened, requests.settled(self._with_handler(given)), actor_of(actor))

@@ -13,7 +13,7 @@ from cronlite.client import schedules as requests
 from cronlite.client.actors import actor_of
 from cronlite.client.arguments import text
 from cronlite.client.opened import Opened
-from cronlite.documents import schedules
+from cronlite.documents import schedules, timing
 from cronlite.documents.changes import Actor, of_write
 from cronlite.documents.schedules import Document
 from cronlite.errors import CronliteError, Fault, InvalidInput, NotFound, StoreUnavailable
@@ -131,7 +131,7 @@ class Many:
 
     def _write_of(self, document: Document, fields: Fields, now: datetime, actor: Actor) -> Write | None:
         """Return the write that gives a schedule some fields, or None where it has them already."""
-        fields = schedules.instead(document.get("every"), fields)
+        fields = timing.completed(document.get("every"), fields)
         at = requests.after(document, now)
         wanted_of_it = {name: value for name, value in fields.items() if name != "active_from"}
         if not differing({**document, "updated_at": at}, wanted_of_it):

@@ -15,7 +15,8 @@ from cronlite.client.arguments import count_or_none, text
 from cronlite.client.opened import Opened
 from cronlite.documents import history, schedules
 from cronlite.documents.changes import MOST, Actor, Change, digests, is_left_out
-from cronlite.documents.schedules import TIME_FIELDS, Document, Schedule
+from cronlite.documents.schedules import Document, Schedule
+from cronlite.documents.timing import TIME_FIELDS
 from cronlite.errors import Conflict, InvalidInput, NotFound, shown
 from cronlite.store.contract import ChangeQuery, ScheduleQuery
 from cronlite.when.clock import MILLISECOND

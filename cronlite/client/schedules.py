@@ -10,7 +10,7 @@ from typing import Any
 
 from cronlite.client.actors import actor_of
 from cronlite.client.opened import Opened
-from cronlite.documents import checks, schedules
+from cronlite.documents import checks, schedules, timing
 from cronlite.documents.changes import Actor, of_write
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import Conflict, InvalidInput, NotFound, shown
@@ -110,7 +110,7 @@ def change(
     schedules.refuse_unknown(changes)
     asked, at = changes, opened.now()
     while True:
-        changes = schedules.instead(document.get("every"), asked)
+        changes = timing.completed(document.get("every"), asked)
         owner = document.get("user") or ""
         if of_user is not None and owner != of_user:
             raise Conflict(f"the name {shown(document.get('name'))} is that of another user's schedule; choose another")
@@ -145,7 +145,7 @@ def changed(document: Document, changes: Mapping[str, Any], now: datetime) -> tu
     When it is due is counted anew if a time field changes. Raises InvalidInput.
     """
     stored = schedules.read(document | dict(changes) | {"updated_at": now}).document()
-    if any(document.get(name) != stored.get(name) for name in schedules.TIME_FIELDS if name in changes):
+    if any(document.get(name) != stored.get(name) for name in timing.TIME_FIELDS if name in changes):
         active_from = max(now, stored.get("active_from", now))
         changes = {"active_from": active_from, **changes}
         stored |= {"active_from": changes["active_from"]}
@@ -181,7 +181,7 @@ def settled(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return changes as the fields of a document: a cron line as its five fields, and params as they are stored."""
     fields = dict(changes)
     if (line := fields.pop("cron", None)) is not None:
-        fields |= schedules.from_line(line, fields)
+        fields |= timing.from_line(line, fields)
     if fields.get("params") is not None:
         fields["params"] = checks.check_params(fields["params"])
     return fields

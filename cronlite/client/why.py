@@ -9,7 +9,7 @@ from datetime import datetime
 
 from cronlite.client.limits import waits_for
 from cronlite.client.status import how_to_register, status
-from cronlite.documents import new_runs, runs, schedules, transitions
+from cronlite.documents import new_runs, runs, schedules, timing, transitions
 from cronlite.documents.freezes import Frozen
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Schedule
@@ -67,7 +67,7 @@ def why(store: Store, schedule: Schedule, tick: datetime) -> Answer:
 
 
 # What somebody has changed who keeps it from being due.
-_TOUCHED = {"not_due": schedules.TIME_FIELDS, "paused": ("enabled",)}
+_TOUCHED = {"not_due": timing.TIME_FIELDS, "paused": ("enabled",)}
 
 
 def _who_changed(store: Store, schedule: Schedule, fields: Collection[str]) -> list[str]:

@@ -11,8 +11,9 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from cronlite.documents import checks as values
-from cronlite.documents import ids, limits
+from cronlite.documents import ids, limits, timing
 from cronlite.documents.options import CatchUp, OnCrash, Overlap
+from cronlite.documents.timing import Spelling
 from cronlite.documents.words import word_of_schedules
 from cronlite.errors import Conflict, Fault, InvalidInput, shown
 from cronlite.when import clock, interval
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from cronlite.documents.options import ScheduleFields
 
 Document = dict[str, Any]
-Spelling = int | str
 
 _YEAR_SECONDS = 366 * 86_400
 
@@ -90,7 +90,7 @@ class Schedule:
 
     def __post_init__(self, cron: str | None) -> None:
         if cron is not None:
-            self.__dict__.update(from_line(cron, self.__dict__))
+            self.__dict__.update(timing.from_line(cron, self.__dict__))
         faults = _complaints(_OWN_CHECKS, self.__dict__)
         shared = _shared(self)
         try:
@@ -150,19 +150,19 @@ class Schedule:
     def describe(self) -> str:
         """Say in plain English when it is due."""
         if self.every is not None:
-            interval_ = interval.parse(self.every)
-            told = interval_.described()
-            return told if self.tz == "UTC" or not interval_.days else f"{told} ({self.tz})"
-        told = cron.describe(self.timetable.pattern)
-        return told if self.tz == "UTC" else f"{told} ({self.tz})"
+            every = interval.parse(self.every)
+            words, on_a_clock = every.described(), every.days > 0
+        else:
+            words, on_a_clock = cron.describe(self.timetable.pattern), True
+        return f"{words} ({self.tz})" if on_a_clock and self.tz != "UTC" else words
 
     def changed(self, **changes: Unpack[ScheduleFields]) -> Schedule:
         """Return a copy with some fields changed, validated as a whole."""
         given: dict[str, Any] = {**changes}
         if (line := given.pop("cron", None)) is not None:
-            given |= from_line(line, given)
+            given |= timing.from_line(line, given)
         refuse_unknown(given)
-        return replace(self, **instead(self.every, given))
+        return replace(self, **timing.completed(self.every, given))
 
     def document(self) -> Document:
         """Return the document to store: `_id` and every field that has a value."""
@@ -178,7 +178,6 @@ FIELDS = tuple(f.name for f in fields(Schedule) if f.init)
 _SETTABLE = frozenset(FIELDS) - {"id"}
 _DEFAULTS = {f.name: f.default for f in fields(Schedule) if f.name in _SETTABLE and f.default is not MISSING}
 CODE = "code"  # the owner of what `@cronlite.handler(cron=…)` declares
-TIME_FIELDS = (*cron.FIELDS, "every", "either_day", "tz")
 
 
 def read(document: Mapping[str, Any]) -> Schedule:
@@ -241,40 +240,8 @@ def refuse_unknown(given: Mapping[str, Any]) -> None:
     """Raise InvalidInput for each name that is no field of a schedule, with the name that was meant."""
     unknown = [name for name in given if name not in _SETTABLE]
     if unknown:
-        told = "is no field of a schedule"
-        raise InvalidInput(*(Fault(name, given[name], told, word_of_schedules(name, _SETTABLE)) for name in unknown))
-
-
-def from_line(line: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Read a cron line into the time fields; it goes with none of them. Raises InvalidInput."""
-    pattern = cron.parse_line(line)
-    for name in cron.FIELDS:
-        if fields.get(name) not in (None, "*"):
-            remedy = "give either the line or the fields"
-            raise InvalidInput(Fault(name, fields[name], "goes with no cron line", remedy))
-    if fields.get("every") is not None:
-        raise InvalidInput(Fault("every", fields["every"], "goes with no cron line", "give either of them"))
-    return {**pattern.expressions(), "either_day": pattern.either_day}
-
-
-def instead(every: object, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return changes of a schedule that is due by an interval, or by none, so that it stops being due otherwise.
-
-    An interval takes the place of the five fields, and any of these the place of an interval. What says whether it is
-    enabled takes the place of all that was said of a pause, and an end of a pause makes one.
-    """
-    if changes.get("paused_until") is not None:
-        changes = {"enabled": False, **changes}
-        if changes["enabled"] is not False:
-            problem = "goes with a pause, and enabled is not false"
-            raise InvalidInput(Fault("paused_until", changes["paused_until"], problem, "leave enabled out"))
-    elif "enabled" in changes:
-        changes = {"paused_until": None, "pause_reason": "", **changes}
-    if changes.get("every") is not None:
-        return {**dict.fromkeys(cron.FIELDS, "*"), "either_day": False, **changes}
-    if every is not None and "every" not in changes and any(name in changes for name in cron.FIELDS):
-        return {"every": None, **changes}
-    return dict(changes)
+        problem = "is no field of a schedule"
+        raise InvalidInput(*(Fault(name, given[name], problem, word_of_schedules(name, _SETTABLE)) for name in unknown))
 
 
 def new(*, now: datetime, **given: Any) -> Schedule:
@@ -288,56 +255,16 @@ def new(*, now: datetime, **given: Any) -> Schedule:
 # 1 would otherwise be the same key, and True is no minute.
 @lru_cache(maxsize=8192, typed=True)
 def _read_shared(*shared: Any) -> tuple[Timetable, dict[str, Spelling]]:
-    """Return when they are due, and those of the time fields that have another canonical form."""
+    """Check what many schedules share. Return what `timing.read` does."""
     given = dict(zip(_SHARED, shared, strict=True))
     faults = _complaints(_SHARED_CHECKS, given)
     try:
-        spelled = {name: given[name] for name in cron.FIELDS}
-        pattern = cron.Pattern.of(**spelled, either_day=given["either_day"] is True)
-    except InvalidInput as refused:
-        faults.extend(refused.faults)
-    try:
-        every = _interval(given)
-    except InvalidInput as refused:
-        faults.extend(refused.faults)
-    try:
-        zone = clock.zone(given["tz"])
+        timetable, respelled = timing.read(given)
     except InvalidInput as refused:
         faults.extend(refused.faults)
     if faults:
         raise InvalidInput(*faults)
-    canonical = pattern.expressions().items()
-    respelled = {
-        name: value
-        for name, value in canonical
-        if value != spelled[name] or type(value) is not type(spelled[name])  # 5.0 equals 5
-    }
-    if every is None:
-        return Timetable(pattern, zone), respelled
-    return Timetable.of_interval(every, pattern, zone), respelled | {"every": every.text}
-
-
-def _interval(given: Mapping[str, Any]) -> interval.Interval | None:
-    """Read `every`, which goes with nothing else that says when. Raises InvalidInput."""
-    if given["every"] is None:
-        return None
-    every = interval.parse(given["every"])
-    faults = [
-        Fault(name, given[name], "goes with no every", "give either the interval or the fields")
-        for name in cron.FIELDS
-        if given[name] not in ("*", None)
-    ]
-    if given["either_day"] is True:
-        faults.append(Fault("either_day", True, "goes with no every", "leave it out"))
-    if every.below_a_minute and given["overlap"] == "wait":
-        told = "is not for intervals below a minute: what waits would fall behind further and further"
-        faults.append(Fault("overlap", "wait", told, "say 'skip' or 'allow'"))
-    if every.below_a_minute and given["catch_up"] == "all":
-        told = "is not for intervals below a minute: a gap would end in a burst of thousands"
-        faults.append(Fault("catch_up", "all", told, "say 'skip' or 'latest'"))
-    if faults:
-        raise InvalidInput(*faults)
-    return every
+    return timetable, respelled
 
 
 def _complaints(checks: Mapping[str, values.Check], given: Mapping[str, Any]) -> list[Fault]:

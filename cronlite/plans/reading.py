@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cronlite.documents import checks, schedules
+from cronlite.documents import checks, schedules, timing
 from cronlite.documents.schedules import Schedule
 from cronlite.documents.words import word_of_schedules
 from cronlite.errors import Fault, InvalidInput, shown, suggestion
@@ -102,7 +102,7 @@ def of_list(owner: object, given: object) -> Wish:
 
 def _over(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Lay what is said of one schedule over what is said of all: whatever says when takes the place of that."""
-    when = ("cron", "every", *schedules.TIME_FIELDS[:5])
+    when = ("cron", "every", *timing.TIME_FIELDS[:5])
     if any(name in given for name in when):
         defaults = {name: value for name, value in defaults.items() if name not in when}
     return {**defaults, **given}
@@ -122,14 +122,14 @@ def _wanted(name: str, given: Mapping[str, Any], parsed: Parsed, path: Path) -> 
         faults.append(Fault(_where(parsed, (*path, "was")), was, *complaint))
     try:
         if (line := fields.pop("cron", None)) is not None:
-            fields |= schedules.from_line(line, fields)
+            fields |= timing.from_line(line, fields)
     except InvalidInput as refused:
         faults += _placed(refused, parsed, path)
     try:
         schedule = Schedule(**{**fields, "name": name, "id": _NO_ID})
     except InvalidInput as refused:
         faults += _placed(refused, parsed, path)
-    if not any(key in given for key in ("cron", "every", *schedules.TIME_FIELDS[:5])):
+    if not any(key in given for key in ("cron", "every", *timing.TIME_FIELDS[:5])):
         remedy = "say when it is due: cron = '30 2 * * *', or every = '90m'"
         faults.append(Fault(_where(parsed, path), name, "is never said to be due", remedy))
     if faults:
@@ -155,7 +155,7 @@ def _placed(refused: InvalidInput, parsed: Parsed, path: Path) -> Iterator[Fault
     """Yield the faults of one schedule with where they stand."""
     for fault in refused.faults:
         own = fault.field.partition(".")[0].partition("[")[0]
-        if (*path, own) not in parsed.lines and (*path, "cron") in parsed.lines and own in schedules.TIME_FIELDS:
+        if (*path, own) not in parsed.lines and (*path, "cron") in parsed.lines and own in timing.TIME_FIELDS:
             own = "cron"  # a field of its line
         of_all = (*path, own) not in parsed.lines and ("defaults", own) in parsed.lines
         place = _where(parsed, ("defaults", own) if of_all else (*path, own))

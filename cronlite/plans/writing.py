@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from importlib import import_module
 from typing import Any
 
-from cronlite.documents import schedules
+from cronlite.documents import schedules, timing
 from cronlite.documents.schedules import Schedule
 from cronlite.errors import ConfigurationError, InvalidInput
 from cronlite.plans.lines import YAML_ENDINGS
@@ -55,7 +55,7 @@ def _when(schedule: Schedule) -> dict[str, Any]:
     own = {name: getattr(schedule, name) for name in pattern.FIELDS}
     line = " ".join(map(str, own.values()))
     try:
-        if schedules.from_line(line, {}) == {**own, "either_day": schedule.either_day}:
+        if timing.from_line(line, {}) == {**own, "either_day": schedule.either_day}:
             return {"cron": line}
     except InvalidInput:  # what a document says that no line of a crontab does
         pass

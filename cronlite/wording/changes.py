@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from cronlite.documents.changes import Change, is_left_out
-from cronlite.documents.schedules import FIELDS, TIME_FIELDS
+from cronlite.documents.schedules import FIELDS
+from cronlite.documents.timing import TIME_FIELDS
 from cronlite.wording.values import json_text
 
 SOMEBODY_ELSE = "somebody else"

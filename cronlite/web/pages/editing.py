@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 from zoneinfo import available_timezones
 
-from cronlite.documents import schedules
+from cronlite.documents import schedules, timing
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import Conflict, Fault, InvalidInput
 from cronlite.web.exchange import Answer
@@ -99,7 +99,7 @@ def fields_of(texts: Texts, now: datetime) -> dict[str, Any]:
 
 def _times(texts: Texts) -> dict[str, Any]:
     if texts["line"]:
-        return {"every": None, **schedules.from_line(texts["line"], {})}
+        return {"every": None, **timing.from_line(texts["line"], {})}
     if texts["every"]:
         return {"every": texts["every"], **dict.fromkeys(pattern.FIELDS, "*"), "either_day": False}
     spelled = {name: _spelling(texts[name] or "*") for name in pattern.FIELDS}
@@ -224,7 +224,7 @@ def _changes(stored: Schedule, texts: Texts, now: datetime) -> dict[str, Any]:
 
 
 def _drafted(document: Document, changes: Mapping[str, Any]) -> Schedule:
-    return schedules.read(document | schedules.instead(document.get("every"), changes))
+    return schedules.read(document | timing.completed(document.get("every"), changes))
 
 
 def _seen(document: Document) -> str:
