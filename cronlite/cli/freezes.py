@@ -34,7 +34,9 @@ _SPAN = "2h|INSTANT"
 @click.option("--queue", metavar="NAME", help="Only those of this queue.")
 @click.option("--all", "everything", is_flag=True, help="All schedules.")
 @click.option("--from", "start", type=Instant(spans=True), metavar=_SPAN, help="From then on. [default: now]")
-@click.option("--until", type=Instant(spans=True), metavar=_SPAN, help="Before then. [default: until it is thawed]")
+@click.option(
+    "--until", type=Instant(spans=True), metavar=_SPAN, help="Before then; 2h: from now. [default: until it is thawed]"
+)
 @click.option("--reason", default="", metavar="TEXT", help="Why; lists show it.")
 @click.option(
     "--then",
@@ -59,13 +61,13 @@ def freeze(
     """Run none of some schedules, for a stretch of time: what comes due is recorded as skipped, with the reason.
 
     Those are frozen that have all of what is named. Runs at work go on, and queued ones start, unless --hold is given.
-    Instants without a zone are local time.
+    Instants without a zone are local time; a length of time such as 2h counts from now, for --from and for --until.
     --json prints the freeze, and in schedules how many it picks now.
     """
     cron = session.cron
     now = cron.now()
     begin = start.coming(now) if start else None
-    end = until.coming(begin or now) if until else None
+    end = until.ending(begin or now, now) if until else None
     tell_clock(**{"from": (start, begin), "until": (until, end)})
     frozen = cron.freezes.add(**options, start=begin, until=end, dry_run=dry_run, actor=session.actor)
     count = _count(cron, frozen)

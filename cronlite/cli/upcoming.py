@@ -51,7 +51,9 @@ Coming = tuple[datetime, Schedule]
     default="now",
     help="Runs at or after this instant; no zone: ID's clock, or local time.",
 )
-@click.option("--until", type=Instant(spans=True), metavar="8h|INSTANT", help="Runs before this instant.")
+@click.option(
+    "--until", type=Instant(spans=True), metavar="8h|INSTANT", help="Runs before this instant; 8h: from --from on."
+)
 @picking.picked
 @as_json
 @pass_session

@@ -53,6 +53,10 @@ class Spoken:
         instant = self._on(now, zone)
         return instant if self.day is not None or instant >= now else self._on(now + _DAY, zone)
 
+    def ending(self, begin: datetime, now: datetime, zone: tzinfo | None = None) -> datetime:
+        """Return the end of a stretch: the first instant that fits after its beginning; a length counts from now."""
+        return self.coming(now if self.span is not None else begin, zone)
+
     def _on(self, now: datetime, zone: tzinfo | None) -> datetime:
         zone = self.zone or zone
         day = self.day if isinstance(self.day, date) else now.astimezone(zone).date() + _DAY * (self.day or 0)
@@ -95,6 +99,11 @@ def coming(text: str, field: str, now: datetime, zone: tzinfo = timezone.utc) ->
     Raises InvalidInput.
     """
     return _read(text, field).coming(now, zone)
+
+
+def ending(text: str, field: str, begin: datetime, now: datetime, zone: tzinfo = timezone.utc) -> datetime:
+    """Return the end of a stretch of time that somebody typed into a field: `Spoken.ending`. Raises InvalidInput."""
+    return _read(text, field).ending(begin, now, zone)
 
 
 def _read(text: str, field: str) -> Spoken:

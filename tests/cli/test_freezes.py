@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from tests.cli.conftest import Typed
@@ -45,6 +47,17 @@ def test_a_freeze_is_told_wherever_the_schedule_is(often: Typed) -> None:
     assert often("freezes").stderr.startswith("cronlite: note: nothing is frozen")
     assert [one["thawed_by"] is not None for one in often.json("freezes", "--ended")] == [True]
     assert "has ended already" in often("thaw", frozen["id"], code=1).stderr
+
+
+def test_a_length_of_time_counts_from_now_and_a_time_of_day_from_the_beginning(often: Typed) -> None:
+    def hours(begin: str, until: str) -> float:
+        frozen = often.json("freeze", "--all", "--dry-run", "--from", begin, "--until", until)
+        until_at, from_at = (datetime.fromisoformat(frozen[name][:19]) for name in ("until_at", "from_at"))
+        return (until_at - from_at).total_seconds() / 3_600
+
+    assert hours("2d", "3d") == pytest.approx(24)
+    assert hours("tomorrow 22:00Z", "06:00Z") == 8
+    assert "is before its beginning" in often("freeze", "--all", "--from", "2d", "--until", "8h", code=2).stderr
 
 
 def test_a_run_that_is_held_says_so(often: Typed) -> None:

@@ -162,6 +162,10 @@ def test_a_freeze_is_made_shown_and_thawed_under_the_visitors_name(cron: Cronlit
 
 def test_a_freeze_that_begins_later_is_to_come(cron: Cronlite, site: Site) -> None:
     site.post("/freezes", do="freeze", start="1h", user="eve")
+    site.post("/freezes", do="freeze", start="tomorrow 22:00", until="06:00", user="ann")
+    (night,) = (freeze for freeze in cron.freezes.list() if freeze.user == "ann")
+    assert night.until_at is not None
+    assert night.until_at - night.from_at == timedelta(hours=8)
     assert "To come" in site.get("/freezes")
     assert not list(cron.freezes.in_force())
 

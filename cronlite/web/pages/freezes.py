@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from cronlite.client.freezes import Freezes
 from cronlite.errors import Fault, InvalidInput
 from cronlite.web.exchange import Answer
 from cronlite.web.visit import Visit
-from cronlite.wording.spoken import coming
+from cronlite.wording.spoken import coming, ending
 
 _PICKS = ("tag", "user", "handler", "queue")
 _MOST = 100_000
@@ -36,12 +35,15 @@ def done(visit: Visit) -> Answer:
 
 
 def _freeze(visit: Visit, all_: Freezes) -> str:
+    """Freeze what the form picks; its instants are in UTC where they name no zone."""
     picks: dict[str, Any] = {name: visit.given(name).strip() or None for name in _PICKS}
+    start, until = visit.given("start").strip(), visit.given("until").strip()
+    begin = coming(start, "start", visit.now) if start else None
     freeze = all_.add(
         **picks,
         everything=not any(picks.values()),
-        start=_instant(visit, "start"),
-        until=_instant(visit, "until"),
+        start=begin,
+        until=ending(until, "until", begin or visit.now, visit.now) if until else None,
         reason=visit.given("reason").strip(),
         then="run" if visit.given("then") == "run" else "skip",
         hold=bool(visit.given("hold")),
@@ -66,9 +68,3 @@ def _limit(visit: Visit, _: Freezes) -> str:
 def _unlimit(visit: Visit, _: Freezes) -> str:
     visit.cron.limits.remove(visit.given("name"))
     return f"The limit {visit.given('name')} is removed."
-
-
-def _instant(visit: Visit, name: str) -> datetime | None:
-    """Read an instant, in UTC where it names no zone; a length of time counts from now."""
-    typed = visit.given(name).strip()
-    return coming(typed, name, visit.now) if typed else None
