@@ -17,6 +17,7 @@ from cronlite.cli.streams import say
 from cronlite.client.app import Cronlite
 from cronlite.client.bulk import Outcome
 from cronlite.documents import schedules
+from cronlite.wording.numbers import counted
 
 C = TypeVar("C", bound=Callable[..., Any])
 _NAMED = 3
@@ -113,7 +114,7 @@ def _ask(verb: str, labels: Mapping[str, str]) -> None:
     """Ask whether to go on. Raises UsageError where nobody can answer."""
     names = list(map(render.one_line, labels.values()))
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    question = f"{verb} {_counted(len(names))}: {', '.join(names[:_NAMED])}{more}"
+    question = f"{verb} {counted(len(names), 'schedule')}: {', '.join(names[:_NAMED])}{more}"
     if not sys.stdin.isatty():
         told = f"would {question}; say --yes where nobody is at a terminal, or --dry-run"
         raise click.UsageError(told, click.get_current_context())
@@ -132,20 +133,16 @@ def _tell(labels: Mapping[str, str], outcome: Outcome, past: str, asked: Asked) 
     for id_, refused in outcome.failed.items():
         render.note(f"{labels[id_]}: {refused}", "error")
     unchanged = len(labels) - len(outcome.done) - len(outcome.failed)
-    counted = [f"{past} {_counted(len(outcome.done))}"]
-    counted += [f"{unchanged} were so already"] if unchanged else []
-    counted += [f"{len(outcome.failed)} failed"] if outcome.failed else []
-    render.note(", ".join(counted) if labels else "no schedule fits")
+    parts = [f"{past} {counted(len(outcome.done), 'schedule')}"]
+    parts += [f"{unchanged} were so already"] if unchanged else []
+    parts += [f"{len(outcome.failed)} failed"] if outcome.failed else []
+    render.note(", ".join(parts) if labels else "no schedule fits")
 
 
 def _document(id: str, name: str, outcome: Outcome) -> dict[str, Any]:
     refused = outcome.failed.get(id)
     told = {"id": id, "name": name, "done": id in outcome.done, "error": str(refused) if refused else None}
     return {**told, **({"run": outcome.runs[id]} if id in outcome.runs else {})}
-
-
-def _counted(number: int) -> str:
-    return f"{number} schedule{'' if number == 1 else 's'}"
 
 
 def _past(verb: str) -> str:

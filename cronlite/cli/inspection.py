@@ -24,6 +24,7 @@ from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.ticks import Tick
 from cronlite.errors import StoreUnavailable
 from cronlite.wording import labels
+from cronlite.wording.numbers import counted
 
 WATCH_SECONDS = 2.0
 MOST_ALARMS = 5
@@ -84,7 +85,7 @@ def _overview(seen: Status) -> str:
         ("daemons", f"{len(seen.alive)} alive{dead}"),
         ("runs", f"{queue['queued']} queued, {queue['running']} running"),
         ("frozen", "\n".join(f"{one.picks()}: {one.told()}" for one in seen.freezes)),
-        ("paused", f"{seen.paused} schedule{'s' * (seen.paused > 1)}" if seen.paused else ""),
+        ("paused", counted(seen.paused, "schedule") if seen.paused else ""),
         ("stuck", _stuck(seen.alive)),
         ("trouble", "\n".join(f"daemon {one.id}: {one.trouble}" for one in seen.alive if one.trouble)),
         ("failing", "\n".join(_failing(one, seen.now) for one in seen.failing)),

@@ -41,7 +41,7 @@ from cronlite.documents import checks, schedules, timing
 from cronlite.documents.changes import Actor
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document, Schedule
-from cronlite.errors import Fault, InvalidInput, NotFound
+from cronlite.errors import Fault, InvalidInput
 from cronlite.handlers.registry import Registry, current_run_or_none, default_registry
 from cronlite.logger import logger
 from cronlite.plans.reading import of_list
@@ -365,7 +365,7 @@ class Cronlite:
     ) -> list[Run]:
         """List runs, the last queued first; `schedule` is an id or a name, an id also of one that was removed."""
         query = RunQuery(
-            schedule=None if schedule is None else self._schedule_id(text(schedule, "schedule")),
+            schedule=None if schedule is None else requests.id_of(self.document, text(schedule, "schedule")),
             user=text_or_none(user, "user"),
             handler=self._handler_name(handler),
             states=states_or_none(state),
@@ -503,12 +503,6 @@ class Cronlite:
 
     def _handler_name(self, handler: HandlerName | None) -> str | None:
         return self.registry.name_of(handler) if callable(handler) else text_or_none(handler, "handler")
-
-    def _schedule_id(self, ref: str) -> str:
-        try:
-            return str(self.document(ref)["_id"])
-        except NotFound:
-            return ref
 
 
 def _for_whom(user: str | None) -> str:

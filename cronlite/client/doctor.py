@@ -18,6 +18,7 @@ from cronlite.errors import InvalidInput, StoreError, StoreUnavailable
 from cronlite.store.contract import RunQuery, ScheduleQuery, Store
 from cronlite.when import clock
 from cronlite.when.clock import utc_minute, utc_second
+from cronlite.wording.numbers import counted
 
 _NAMED = 3
 
@@ -92,21 +93,21 @@ def _daemons(store: Store, seen: Status) -> Iterator[Finding]:
     alive = {daemon.id for daemon in seen.alive}
     for owner in sorted(store.owners() - alive):
         orphans = sum(1 for _ in store.runs(RunQuery(daemon=owner, states=[runs.RUNNING])))
-        what = f"is dead and still owns {_counted(orphans, 'running run')}" if orphans else "is dead and owns a tick"
+        what = f"is dead and still owns {counted(orphans, 'running run')}" if orphans else "is dead and owns a tick"
         remedy = "daemons alive take that over within a minute" if alive else "any daemon that starts takes that over"
         yield Finding("warning", f"daemon {owner}", what, remedy)
     for daemon in seen.alive:
         if wrong := daemon.what_is_wrong(seen.now):
             yield Finding("error", _named(daemon), wrong, "mend that; it goes on by itself then")
         if daemon.stuck:
-            threads = _counted(daemon.stuck, "thread")
+            threads = counted(daemon.stuck, "thread")
             problem = f"{threads} stuck in handlers that are over their time-out ({daemon.seats} seats)"
             yield Finding("warning", _named(daemon), problem, "restart it; give such handlers isolation='process'")
 
 
 def _handlers(seen: Status) -> Iterator[Finding]:
     for handler in seen.unknown_handlers if seen.alive else ():
-        waiting = _counted(seen.queue[runs.QUEUED, handler], "queued run")
+        waiting = counted(seen.queue[runs.QUEUED, handler], "queued run")
         yield Finding(
             "error", f"handler {handler}", f"no daemon alive has it: {waiting}", how_to_register(handler, seen)
         )
@@ -119,7 +120,7 @@ def _queues(store: Store, seen: Status) -> Iterator[Finding]:
     known = {queue for queues in served for queue in queues or ()}
     for queue, count in sorted(store.count_queues().items()):
         if queue not in known:
-            problem = f"no daemon alive serves it: {_counted(count, 'queued run')}"
+            problem = f"no daemon alive serves it: {counted(count, 'queued run')}"
             remedy = f"start one for it: cronlite run -A MODULE --queue {queue}"
             yield Finding("error", f"queue {queue}", problem, remedy)
 
@@ -132,7 +133,7 @@ def _freezes(store: Store) -> Iterator[Finding]:
 
 def _limits(store: Store) -> Iterator[Finding]:
     for limit in in_use(store):
-        waiting = _counted(limit.waiting, "queued run")
+        waiting = counted(limit.waiting, "queued run")
         if limit.most is None:
             remedy = f"set it: cronlite limit {limit.name} 3"
             problem = f"is not set, so it restricts nothing; {waiting} named it"
@@ -145,8 +146,8 @@ def _limits(store: Store) -> Iterator[Finding]:
 def _gaps(seen: Status) -> Iterator[Finding]:
     for gap in seen.gaps:
         minutes = (gap.last - gap.first) // clock.MINUTE + 1
-        left_out = f"; catch_up left {_counted(gap.skipped, 'run')} out" if gap.skipped else ""
-        problem = f"no daemon ticked in {_counted(minutes, 'minute')}{left_out}"
+        left_out = f"; catch_up left {counted(gap.skipped, 'run')} out" if gap.skipped else ""
+        problem = f"no daemon ticked in {counted(minutes, 'minute')}{left_out}"
         span = f"{utc_minute(gap.first)} to {utc_minute(gap.last)}"
         yield Finding("warning", span, problem, "keep a second daemon running; see each schedule's catch_up")
 
@@ -167,7 +168,7 @@ def _failing(seen: Status) -> Iterator[Finding]:
 def _channels(seen: Status) -> Iterator[Finding]:
     for duty in seen.failing_channels:
         since = utc_second(duty.failing_since) if duty.failing_since else "some time"
-        told = f"takes no alarms since {since}, tried {_counted(duty.failures, 'time')}: {duty.error}"
+        told = f"takes no alarms since {since}, tried {counted(duty.failures, 'time')}: {duty.error}"
         remedy = "mend its URL in the configuration file, or its service; 'cronlite alarms test' tries it"
         yield Finding("warning", f"channel {duty.id.removeprefix('channel:')}", told, remedy)
 
@@ -238,7 +239,3 @@ def _mend(document: Document) -> str:
 
 def _named(daemon: DaemonRecord) -> str:
     return f"daemon {daemon.id} ({daemon.host}, pid {daemon.pid})"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
@@ -86,6 +86,14 @@ def find(opened: Opened, ref: str) -> Document:
     if document is None:
         raise NotFound(f"no schedule has the id or name {shown(ref)}")
     return document
+
+
+def id_of(find: Callable[[str], Document], ref: str) -> str:
+    """Return the id of the schedule with an id or a name; of one that was removed, only the id is left."""
+    try:
+        return str(find(ref)["_id"])
+    except NotFound:
+        return ref
 
 
 def named(opened: Opened, name: str) -> Document | None:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from cronlite.web.charts.svg import Chart, box, drawn, group, path
 from cronlite.when.clock import MINUTE
+from cronlite.wording.numbers import counted
 
 LEVELS = 6
 _HOUR = timedelta(hours=1)
@@ -82,7 +83,7 @@ def week_heat(first: datetime, runs: Sequence[int]) -> Chart:
 
 
 def _due(count: int) -> str:
-    return f"{count:,} {'run is' if count == 1 else 'runs are'} due"
+    return f"{counted(count, 'run is', 'runs are', thousands=',')} due"
 
 
 def _rows(rows: Sequence[Sequence[int]], titles: Sequence[str]) -> Iterator[Markup]:

@@ -12,6 +12,7 @@ from cronlite.documents.ticks import Tick
 from cronlite.web.charts.svg import Chart, box, dot, drawn, group, path
 from cronlite.web.templating import BAD, GOOD, REST, WORK, look
 from cronlite.when.clock import MINUTE
+from cronlite.wording.numbers import counted
 
 STEP = timedelta(minutes=15)
 STEPS = 96
@@ -34,10 +35,10 @@ def strip(now: datetime, tally: Mapping[tuple[int, str], int], gaps: Sequence[Ti
     coming = [sum(ahead[place * 15 : place * 15 + 15]) for place in range(STEPS)]
     most = max([sum(counts.values()) for counts in behind] + coming, default=0)
     bad, done = sum(counts[BAD] for counts in behind), sum(map(Counter.total, behind))
-    ran = f"{_counted(done, 'run')} in the last 24 hours, of which {bad:,} went wrong"
+    ran = f"{counted(done, 'run', thousands=',')} in the last 24 hours, of which {bad:,} went wrong"
     told = f"{ran}; {sum(coming):,} due in the next 24."
     if gaps:
-        told += f" In {_counted(len(gaps), 'stretch', 'stretches')} no daemon ticked."
+        told += f" In {counted(len(gaps), 'stretch', 'stretches', thousands=',')} no daemon ticked."
     begin = now - STEPS * STEP
     parts = [*_gaps(begin, now, gaps), *_behind(behind, most), *_ahead(coming, most), *_titles(begin, behind, coming)]
     parts.append(path("now", [f"M{STEPS} 0v{_HEIGHT + _FOOT:g}"]))
@@ -83,7 +84,8 @@ def _gaps(begin: datetime, now: datetime, gaps: Sequence[Tick]) -> Iterator[Mark
         first, last = max(gap.first, begin), min(gap.last + MINUTE, now)
         if first < last:
             minutes = (gap.last - gap.first) // MINUTE + 1
-            title = f"{gap.first:%H:%M} to {gap.last:%H:%M} UTC: no daemon ticked in {_counted(minutes, 'minute')}"
+            length = counted(minutes, "minute", thousands=",")
+            title = f"{gap.first:%H:%M} to {gap.last:%H:%M} UTC: no daemon ticked in {length}"
             yield path("gap", [box((first - begin) / STEP, 0, max((last - first) / STEP, 0.3), _HEIGHT)], title)
 
 
@@ -114,7 +116,3 @@ def _hours(begin: datetime, behind: Sequence[Counter[str]]) -> Iterator[list[str
 def _hours_ahead(now: datetime, coming: Sequence[int]) -> Iterator[list[str]]:
     for place in range(0, STEPS, _HOUR):
         yield [f"{now + place * STEP:%a %H:%M}", "", "", "", "", f"{sum(coming[place : place + _HOUR]):,}"]
-
-
-def _counted(count: int, what: str, many: str = "") -> str:
-    return f"{count:,} {what if count == 1 else many or f'{what}s'}"

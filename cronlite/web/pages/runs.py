@@ -8,9 +8,10 @@ from datetime import datetime, timedelta, timezone
 
 from cronlite.client.app import Cronlite
 from cronlite.client.failing import BAD
+from cronlite.client.schedules import id_of
 from cronlite.documents import runs
 from cronlite.documents.runs import Run
-from cronlite.errors import CronliteError, Fault, InvalidInput, NotFound
+from cronlite.errors import CronliteError, Fault, InvalidInput
 from cronlite.store.contract import RunQuery, ScheduleQuery
 from cronlite.web.exchange import Answer
 from cronlite.web.visit import Visit
@@ -73,16 +74,13 @@ def listed(visit: Visit) -> Answer:
 
 def _asked(visit: Visit, filters: Filters) -> RunQuery:
     now = visit.now
-    schedule: str | None = filters.schedule or None
-    if schedule is not None:
-        schedule = _id_of(visit.cron, schedule)
     of = None
     if filters.tag:
         tagged = visit.cron.store.schedules(ScheduleQuery(tag=filters.tag, limit=_TAGGED))
         of = [str(document["_id"]) for document in tagged]
     begin = past(filters.since, "since", now) if filters.since else None
     return RunQuery(
-        schedule=schedule,
+        schedule=id_of(visit.cron.document, filters.schedule) if filters.schedule else None,
         schedules=of,
         user=filters.user or None,
         handler=filters.handler or None,
@@ -100,14 +98,6 @@ def _states(asked: str) -> Sequence[str] | None:
     if asked not in runs.STATES:
         raise InvalidInput(Fault("state", asked, "is no state of a run", f"choose one of {', '.join(runs.STATES)}"))
     return [asked]
-
-
-def _id_of(cron: Cronlite, ref: str) -> str:
-    """Return the id of the schedule with an id or a name; of one that was removed, only the id is left."""
-    try:
-        return str(cron.document(ref)["_id"])
-    except NotFound:
-        return ref
 
 
 # Where a page ends: an instant and how many of it the pages before have shown, as thousands may be queued at once.

@@ -1,0 +1,8 @@
+"""How many of a thing are there, in words?"""
+
+from __future__ import annotations
+
+
+def counted(count: int, what: str, many: str = "", *, thousands: str = "") -> str:
+    """Say how many there are of what has a name for one and, where an `s` does not make it, another for `many`."""
+    return f"{count:{thousands}} {what if count == 1 else many or f'{what}s'}"
