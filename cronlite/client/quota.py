@@ -117,13 +117,8 @@ class Door:
         with self._lock:
             self._admit(key, limit, count)
             self._coming[key] += 1
-        try:
+        with self._given_back({key: 1}):
             yield
-        finally:
-            with self._lock:
-                self._coming[key] -= 1
-                if not self._coming[key]:
-                    del self._coming[key]
 
     @contextmanager
     def more(self, what: str, user: str, count: Count, number: int) -> Iterator[None]:
@@ -137,14 +132,9 @@ class Door:
             if count(user, limit) + self._coming[key] + number > limit:
                 self._refuse(what, user, limit)
             self._coming[key] += number
-        try:
+            self._left.pop(key, None)  # what was let in without counting is counted the next time
+        with self._given_back({key: number}):
             yield
-        finally:
-            with self._lock:
-                self._left.pop(key, None)
-                self._coming[key] -= number
-                if not self._coming[key]:
-                    del self._coming[key]
 
     @contextmanager
     def some(self, what: str, wanted: Mapping[str, Sequence[object]], count: Count) -> Iterator[dict[str, int]]:
@@ -158,14 +148,20 @@ class Door:
                 admitted[user] = len(more) if limit is None else max(0, min(len(more), limit - there))
                 self._coming[key] += admitted[user]
                 self._left.pop(key, None)  # what was let in without counting is counted the next time
-        try:
+        with self._given_back({(what, user): number for user, number in admitted.items()}):
             yield admitted
+
+    @contextmanager
+    def _given_back(self, coming: Mapping[tuple[str, str], int]) -> Iterator[None]:
+        """Take what is coming off again once it is written, or has failed to be: from then on the store counts it."""
+        try:
+            yield
         finally:
             with self._lock:
-                for user, number in admitted.items():
-                    self._coming[what, user] -= number
-                    if not self._coming[what, user]:
-                        del self._coming[what, user]
+                for key, number in coming.items():
+                    self._coming[key] -= number
+                    if not self._coming[key]:
+                        del self._coming[key]
 
     def _admit(self, key: tuple[str, str], limit: int, count: Count) -> None:
         what, user = key

@@ -41,42 +41,34 @@ class Call(_Called, RunOptions, total=False):
     deadline: datetime | timedelta | None
 
 
-class ScheduleOptions(RunOptions, total=False):
+class _Rules(RunOptions, total=False):
+    every: str | None
+    tz: str
+    enabled: bool
+    active_until: datetime | None
+    deadline_seconds: float | None
+    late_after_seconds: float | None
+    ping_url: str | None
+    overlap: Overlap
+    catch_up: CatchUp
+    tags: list[str] | tuple[str, ...]
+    note: str
+
+
+class ScheduleOptions(_Rules, total=False):
     """What `schedule` takes besides its parameters."""
 
     handler: HandlerName
-    every: str | None
-    tz: str
     either_day: bool
-    enabled: bool
     active_from: datetime | None
-    active_until: datetime | None
-    deadline_seconds: float | None
-    late_after_seconds: float | None
-    ping_url: str | None
-    overlap: Overlap
-    catch_up: CatchUp
-    tags: list[str] | tuple[str, ...]
-    note: str
 
 
-class Declaration(RunOptions, total=False):
+class Declaration(_Rules, total=False):
     """What `@cronlite.handler(…)` takes besides the name, when a schedule is to call it."""
 
     cron: str
-    every: str | None
-    tz: str
     user: str
     params: Mapping[str, Any]
-    enabled: bool
-    active_until: datetime | None
-    deadline_seconds: float | None
-    late_after_seconds: float | None
-    ping_url: str | None
-    overlap: Overlap
-    catch_up: CatchUp
-    tags: list[str] | tuple[str, ...]
-    note: str
 
 
 class _Named(TypedDict):
