@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
 
 import click
 
 from cronlite.cli import documents, render
-from cronlite.cli.parameters import Duration
+from cronlite.cli.parameters import late_after, seconds
 from cronlite.cli.render import Column
 from cronlite.cli.schedules import as_json
 from cronlite.cli.session import Session, pass_session
@@ -109,25 +108,18 @@ _NO_CHANNEL = 'no channel is configured: write [[alarms]] with to = "…" into t
 
 
 @click.command()
-@click.option(
-    "--late-after",
-    type=Duration(none=True),
-    default="none",
-    show_default=True,
-    help="How long after it is due a run has to begin, of schedules that do not say so.",
-)
+@late_after()
 @as_json
 @pass_session
-def check(session: Session, late_after: Any, as_json: bool) -> None:
+def check(session: Session, late_after: timedelta | str, as_json: bool) -> None:
     """Say in one line whether all is well, for cron, a container's health check or a monitoring agent.
 
     As Nagios plugins do: exit code 0 OK; 1 WARNING, an alarm is open or a daemon in trouble; 2 CRITICAL, for two
     minutes no daemon has ticked, or a schedule is overdue; 3 UNKNOWN, the store is unreachable. It only reads.
     --json prints code, state, problems, figures, and overdue (schedule, due_at, why, user, handler, run).
     """
-    seconds = None if late_after == "none" else late_after.total_seconds()
     try:
-        seen = checking.check(session.cron.store, seconds)
+        seen = checking.check(session.cron.store, seconds(late_after))
     except StoreError as broken:
         seen = checking.unknown(str(broken))
     if as_json:

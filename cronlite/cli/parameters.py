@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     ParamType = click.ParamType[Any]
 else:
     ParamType = click.ParamType  # takes no subscript before click 8.4
+
+C = TypeVar("C", bound=Callable[..., Any])
 
 NO_DURATION = "none"
 LARGEST_FILE = 32 * 1024 * 1024
@@ -40,6 +42,23 @@ class Duration(ParamType):
             return duration(value, either=" or none" if self._none else "")
         except ValueError as refused:
             return self.fail(str(refused), param, ctx)
+
+
+def seconds(length: timedelta | str) -> float | None:
+    """Return a Duration in seconds, and None for `none`."""
+    return length.total_seconds() if isinstance(length, timedelta) else None
+
+
+def late_after(*, show_envvar: bool = False) -> Callable[[C], C]:
+    """Return the option of the commands that notice what is overdue."""
+    return click.option(
+        "--late-after",
+        type=Duration(none=True),
+        default=NO_DURATION,
+        show_default=True,
+        show_envvar=show_envvar,
+        help="How long after it is due a run has to begin, of schedules that do not say so.",
+    )
 
 
 class Params(ParamType):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from cronlite.cli.parameters import Duration
+from cronlite.cli.parameters import Duration, late_after, seconds
 from cronlite.cli.session import Session, pass_session
 from cronlite.daemon.options import CATCH_UP_WINDOW_SECONDS, DRAIN_SECONDS, GRACE_SECONDS, SEATS
 from cronlite.errors import ConfigurationError
@@ -58,6 +58,7 @@ _metrics = click.option(
     help="Serve figures for Prometheus at /metrics, on this machine only unless HOST says otherwise; with --processes, "
     "each process has the next port.",
 )
+_late_after = late_after(show_envvar=True)
 _allow_private_pings = click.option(
     "--allow-private-pings",
     is_flag=True,
@@ -99,14 +100,7 @@ _log_format = click.option(
     help="Users take turns when more is queued than there are seats for.",
 )
 @_metrics
-@click.option(
-    "--late-after",
-    type=Duration(none=True),
-    default="none",
-    show_default=True,
-    show_envvar=True,
-    help="How long after it is due a run has to begin, of schedules that do not say so.",
-)
+@_late_after
 @click.option("--heartbeat-url", metavar="URL", show_envvar=True, help="Called after each minute that was ticked here.")
 @_allow_private_pings
 @_allow_shell
@@ -147,7 +141,7 @@ def run(
         fair_users=fair_users,
         metrics=metrics,
         alarms=session.channels,
-        late_after_seconds=late_after.total_seconds() if isinstance(late_after, timedelta) else None,
+        late_after_seconds=seconds(late_after),
         heartbeat_url=heartbeat_url,
         allow_private_pings=allow_private_pings,
     )
@@ -161,6 +155,7 @@ def run(
 @_processes
 @_drain_seconds
 @_metrics
+@_late_after
 @_allow_private_pings
 @_allow_shell
 @_log_format
@@ -173,6 +168,7 @@ def worker(
     processes: int,
     drain_seconds: float,
     metrics: str | None,
+    late_after: timedelta | str,
     allow_private_pings: bool,
     allow_shell: bool,
     log_format: str,
@@ -193,6 +189,7 @@ def worker(
         queues=served,
         metrics=metrics,
         alarms=session.channels,
+        late_after_seconds=seconds(late_after),
         allow_private_pings=allow_private_pings,
     )
     _serve(session, options, processes, worker=True, allow_shell=allow_shell, log_format=log_format)

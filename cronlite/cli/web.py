@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cronlite.cli.parameters import late_after, seconds
 from cronlite.cli.session import Session, pass_session
 from cronlite.errors import ConfigurationError, shown
 
@@ -23,6 +25,7 @@ TOKENS = ("view", "operate")
 @click.option("--host", "hosts", multiple=True, metavar="NAME", help="A name by which browsers reach it; repeatable.")
 @click.option("--view-token-file", metavar="FILE", help="Holds the token of those who look, if not the environment.")
 @click.option("--operate-token-file", metavar="FILE", help="Holds the token of those who change, too.")
+@late_after()
 @click.option("--read-only", is_flag=True, help="Let nobody change anything.")
 @pass_session
 def web(
@@ -31,6 +34,7 @@ def web(
     hosts: tuple[str, ...],
     view_token_file: str | None,
     operate_token_file: str | None,
+    late_after: timedelta | str,
     read_only: bool,
 ) -> None:
     """Serve the site: what ran, what will, and what is wrong.
@@ -51,7 +55,7 @@ def web(
             f"the site listens on {address}, and everybody there could change everything; {remedy}"
         )
     if not read_only:  # its user may be one who cannot write
-        session.cron.alarms.watching(session.channels).keep_going()
+        session.cron.alarms.watching(session.channels, seconds(late_after)).keep_going()
     serve(session.cron, hosts=hosts, view_token=view, operate_token=operate, read_only=read_only)
 
 

@@ -5,8 +5,11 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from cronlite.cli import cli
 from cronlite.client.app import Cronlite
+from cronlite.daemon.options import Options
 from cronlite.documents import alarms
 from cronlite.documents.alarms import Told
 from cronlite.documents.ticks import Tick
@@ -155,6 +158,18 @@ def test_fields_of_a_schedule_are_added_changed_and_taken_away(typed: Typed) -> 
     assert (shown["late_after_seconds"], shown["ping_url"]) == (None, None)
     for wrong in ("ftp://h/", "https://user:pass@h/", "http://", "https://h/\x1b"):
         assert "ping_url" in typed("edit", "n", "--ping-url", wrong, code=2).stderr
+
+
+@pytest.mark.parametrize("words", [["run"], ["worker", "amqp://guest@127.0.0.1"]])
+def test_whoever_runs_a_daemon_or_a_worker_says_when_a_run_is_overdue(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[Options] = []
+    monkeypatch.setattr("cronlite.daemon.service.run", lambda _, __, options, **___: served.append(options))
+    for asked in (["--late-after", "10m"], ["--late-after", "none"], []):
+        done = CliRunner().invoke(cli, ["--uri", "memory:", *words, *asked])
+        assert done.exit_code == 0, done.output
+    assert [options.late_after_seconds for options in served] == [600, None, None]
 
 
 def test_an_applications_configuration_has_channels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

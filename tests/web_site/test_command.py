@@ -8,12 +8,14 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import httpx
 import pytest
 from click.testing import CliRunner
 
 from cronlite.cli import cli
+from cronlite.client.alarms import Alarms
 from tests.waiting import wait_until
 
 TOKEN = "a-token-of-sixteen-characters"
@@ -45,6 +47,21 @@ def test_a_token_that_is_too_short_or_cannot_be_read_is_refused_and_not_repeated
     assert (code, "hunter2" in told) == (2, False), told
     code, told = refused("--operate-token-file", str(tmp_path / "missing"))
     assert (code, "--operate-token-file" in told) == (2, True)
+
+
+def test_it_is_told_when_a_run_is_overdue_as_daemons_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[float | None] = []
+
+    def watching(_: Alarms, __: object, late_after_seconds: float | None = None) -> MagicMock:
+        limits.append(late_after_seconds)
+        return MagicMock()
+
+    monkeypatch.setattr(Alarms, "watching", watching)
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: None)
+    for asked in (["--late-after", "10m"], []):
+        done = CliRunner().invoke(cli, ["--uri", "memory:", "web", *asked])
+        assert done.exit_code == 0, done.output
+    assert limits == [600, None]
 
 
 def test_it_serves_until_it_is_told_to_end_and_prints_no_token(tmp_path: Path) -> None:
