@@ -81,12 +81,12 @@ class News:
 
 def news(channel: Channel, alarms: Iterable[Alarm], now: datetime) -> list[News]:
     """List what a channel has to tell at an instant, whatever its quiet hours; nothing of what was acknowledged."""
-    found = []
+    due = []
     for alarm in alarms:
         before = alarm.told.get(channel.name)
         if channel.takes(alarm) and alarm.acked_at is None and (what := _what(channel, alarm, before, now)):
-            found.append(News(alarm, what, before))
-    return found
+            due.append(News(alarm, what, before))
+    return due
 
 
 def _what(channel: Channel, alarm: Alarm, before: Told | None, now: datetime) -> str:
@@ -103,25 +103,27 @@ def _what(channel: Channel, alarm: Alarm, before: Told | None, now: datetime) ->
 
 def is_settled(waiting: Sequence[News], now: datetime) -> bool:
     """Tell whether nothing has joined what waits to be told for some seconds, or it has waited for a minute."""
-    at = [one.alarm.cleared_at or one.alarm.raised_at for one in waiting]
+    at = [each.alarm.cleared_at or each.alarm.raised_at for each in waiting]
     return bool(at) and (now - max(at) >= SETTLE or now - min(at) >= timedelta(minutes=1))
 
 
-def channels_of(given: object) -> tuple[Channel, ...]:
+def channels_of(channels: object) -> tuple[Channel, ...]:
     """Return channels that were given as such, or as tables. Raises InvalidInput."""
-    if isinstance(given, (list, tuple)) and given and all(isinstance(one, Channel) for one in given):
-        return tuple(given)
-    return read_channels(given)
+    if isinstance(channels, (list, tuple)) and channels and all(isinstance(each, Channel) for each in channels):
+        return tuple(channels)
+    return read_channels(channels)
 
 
-def read_channels(given: object, place: str = "alarms") -> tuple[Channel, ...]:
+def read_channels(tables: object, place: str = "alarms") -> tuple[Channel, ...]:
     """Read a list of tables, each with `to`; raise InvalidInput with all that is wrong, and no URL in its text."""
-    if given is None:
+    if tables is None:
         return ()
-    if not isinstance(given, (list, tuple)) or not all(isinstance(one, Mapping) for one in given):
-        raise InvalidInput(Fault(place, type(given).__name__, "is no list of tables", 'write [[alarms]] with to = "…"'))
+    if not isinstance(tables, (list, tuple)) or not all(isinstance(table, Mapping) for table in tables):
+        raise InvalidInput(
+            Fault(place, type(tables).__name__, "is no list of tables", 'write [[alarms]] with to = "…"')
+        )
     faults: list[Fault] = []
-    channels = [_channel(one, f"{place}[{number}]", number, faults) for number, one in enumerate(given)]
+    channels = [_channel(table, f"{place}[{number}]", number, faults) for number, table in enumerate(tables)]
     names = [channel.name for channel in channels]
     twice = sorted({name for name in names if names.count(name) > 1})
     faults += [Fault(place, name, "is the name of two channels", "give each its own") for name in twice]
@@ -130,28 +132,28 @@ def read_channels(given: object, place: str = "alarms") -> tuple[Channel, ...]:
     return tuple(channels)
 
 
-def _channel(given: Mapping[str, Any], place: str, number: int, faults: list[Fault]) -> Channel:
-    unknown = [key for key in given if key not in _KEYS]
-    told = "is no setting of a channel"
-    faults += [Fault(f"{place}.{key}", "…", told, suggestion(str(key), _KEYS)) for key in unknown]
-    to = given.get("to")
+def _channel(table: Mapping[str, Any], place: str, number: int, faults: list[Fault]) -> Channel:
+    unknown = [key for key in table if key not in _KEYS]
+    problem = "is no setting of a channel"
+    faults += [Fault(f"{place}.{key}", "…", problem, suggestion(str(key), _KEYS)) for key in unknown]
+    to = table.get("to")
     if not isinstance(to, str) or "://" not in to:
         faults.append(Fault(f"{place}.to", "…", "is no Apprise URL", 'give one, such as "mailto://user:password@host"'))
         to = "none://"
     scheme = to.partition("://")[0]
     default = f"{scheme}-{number + 1}" if _NAME.match(scheme) else f"channel-{number + 1}"
-    name = given.get("name", default)
+    name = table.get("name", default)
     if not isinstance(name, str) or not _NAME.match(name):
         faults.append(Fault(f"{place}.name", name, "is no name", "give letters, digits, _ and -, at most 60"))
         name = default
     return Channel(
         name=name,
         to=to,
-        kinds=_texts(given, "kinds", place, faults, KINDS),
-        tags=_texts(given, "tags", place, faults),
-        users=_texts(given, "users", place, faults),
-        quiet=_quiet(given.get("quiet"), f"{place}.quiet", faults),
-        again_after_seconds=_seconds(given.get("again_after"), f"{place}.again_after", faults),
+        kinds=_texts(table, "kinds", place, faults, KINDS),
+        tags=_texts(table, "tags", place, faults),
+        users=_texts(table, "users", place, faults),
+        quiet=_quiet(table.get("quiet"), f"{place}.quiet", faults),
+        again_after_seconds=_seconds(table.get("again_after"), f"{place}.again_after", faults),
     )
 
 
@@ -160,25 +162,25 @@ _TEXT: Callable[[object], checks.Complaint] = checks.label(200)
 
 
 def _texts(
-    given: Mapping[str, Any], key: str, place: str, faults: list[Fault], known: Collection[str] | None = None
+    table: Mapping[str, Any], key: str, place: str, faults: list[Fault], known: Collection[str] | None = None
 ) -> tuple[str, ...]:
-    value = given.get(key, [])
+    value = table.get(key, [])
     if not isinstance(value, (list, tuple)) or any(map(_TEXT, value)):
         faults.append(Fault(f"{place}.{key}", value, "is no list of texts", f'give one, such as {key} = ["…"]'))
         return ()
-    strange = [one for one in value if known is not None and one not in known]
-    faults += [Fault(f"{place}.{key}", one, "is no kind of alarm", suggestion(one, known or ())) for one in strange]
+    strange = [text for text in value if known is not None and text not in known]
+    faults += [Fault(f"{place}.{key}", text, "is no kind of alarm", suggestion(text, known or ())) for text in strange]
     return tuple(value)
 
 
 def _quiet(value: object, place: str, faults: list[Fault]) -> Quiet | None:
     if value is None:
         return None
-    found = _QUIET.match(value) if isinstance(value, str) else None
+    typed = _QUIET.match(value) if isinstance(value, str) else None
     try:
-        if found:
-            begin, end = time(int(found[1]), int(found[2])), time(int(found[3]), int(found[4]))
-            tz = found[5] or "UTC"
+        if typed:
+            begin, end = time(int(typed[1]), int(typed[2])), time(int(typed[3]), int(typed[4]))
+            tz = typed[5] or "UTC"
             clock.zone(tz)
             return Quiet(begin, end, tz)
     except ValueError as refused:  # InvalidInput is one, too
@@ -193,8 +195,8 @@ def _seconds(value: object, place: str, faults: list[Fault]) -> float:
         return AGAIN_SECONDS
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 1 <= value <= 31 * 86_400:
         return float(value)
-    found = _SECONDS.match(value) if isinstance(value, str) else None
-    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+    typed = _SECONDS.match(value) if isinstance(value, str) else None
+    seconds = int(typed[1]) * _UNITS[typed[2]] if typed else 0
     if not 1 <= seconds <= 31 * 86_400:
         faults.append(Fault(place, value, "is no duration", 'give "90s", "10m", "1h" or "1d"'))
     return float(seconds)

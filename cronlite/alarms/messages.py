@@ -23,14 +23,14 @@ _CALLS = re.compile(r"@(?=(?:everyone|here|channel|all)\b)|<(?=[!@#])")
 _ORDER = ("raised", "again", "over")
 
 
-def message(address: str, told: Sequence[News], now: datetime) -> tuple[str, str]:
+def message(address: str, news: Sequence[News], now: datetime) -> tuple[str, str]:
     """Return the title, which is one line, and the text of a message."""
-    told = sorted(told, key=lambda one: (_ORDER.index(one.what), -one.alarm.raised_at.timestamp()))
-    lines = [line for number, one in enumerate(told[:LISTED]) for line in _of(one, in_full=number < IN_FULL)]
-    if more := told[LISTED:]:
+    news = sorted(news, key=lambda each: (_ORDER.index(each.what), -each.alarm.raised_at.timestamp()))
+    lines = [line for number, each in enumerate(news[:LISTED]) for line in _of(each, in_full=number < IN_FULL)]
+    if more := news[LISTED:]:
         lines += ["", f"… and {len(more)} more: {_counted(more)}"]
     body = "\n".join([*lines, "", f"All of them: cronlite alarms   (store {address}, {utc_second(now)})"])
-    return _harmless(_title(told, address))[:LONGEST_TITLE], _harmless(visible(body))[:LONGEST_BODY]
+    return _harmless(_title(news, address))[:LONGEST_TITLE], _harmless(visible(body))[:LONGEST_BODY]
 
 
 def detail(parts: Sequence[str]) -> str:
@@ -44,16 +44,16 @@ def tail(output: str | None, lines: int = 10, characters: int = 1_500) -> str:
     return "\n".join(["last lines of output:", *(f"  | {line}" for line in kept)]) if kept else ""
 
 
-def _title(told: Sequence[News], address: str) -> str:
-    if len(told) == 1:
-        [one] = told
-        prefix = {"raised": "", "again": "still: ", "over": "over: "}[one.what]
-        return visible(f"cronlite: {prefix}{one.alarm.title}")
-    return visible(f"cronlite: {len(told)} alarms: {_counted(told)} ({address})")
+def _title(news: Sequence[News], address: str) -> str:
+    if len(news) == 1:
+        [only] = news
+        prefix = {"raised": "", "again": "still: ", "over": "over: "}[only.what]
+        return visible(f"cronlite: {prefix}{only.alarm.title}")
+    return visible(f"cronlite: {len(news)} alarms: {_counted(news)} ({address})")
 
 
-def _counted(told: Sequence[News]) -> str:
-    counts = Counter(f"{_kind(one.alarm)}{'' if one.what == 'raised' else f' ({one.what})'}" for one in told)
+def _counted(news: Sequence[News]) -> str:
+    counts = Counter(f"{_kind(each.alarm)}{'' if each.what == 'raised' else f' ({each.what})'}" for each in news)
     return ", ".join(f"{count} {what}" for what, count in counts.most_common())
 
 
@@ -61,9 +61,9 @@ def _kind(alarm: Alarm) -> str:
     return alarm.kind.replace("_", " ")
 
 
-def _of(one: News, *, in_full: bool) -> Iterator[str]:
-    alarm = one.alarm
-    mark = {"raised": "", "again": "still: ", "over": "over: "}[one.what]
+def _of(news: News, *, in_full: bool) -> Iterator[str]:
+    alarm = news.alarm
+    mark = {"raised": "", "again": "still: ", "over": "over: "}[news.what]
     yield f"{mark}{alarm.title}"
     span = f"  since {utc_second(alarm.since_at)}"
     if alarm.cleared_at is not None:
@@ -71,9 +71,9 @@ def _of(one: News, *, in_full: bool) -> Iterator[str]:
     if alarm.times > 1:
         span += f", {alarm.times} times, last at {utc_second(alarm.last_at)}"
     yield span
-    if in_full and one.what != "over":
+    if in_full and news.what != "over":
         yield from (f"  {line}" for line in alarm.detail.splitlines())
-    if alarm.command and one.what != "over":
+    if alarm.command and news.what != "over":
         yield f"  more: {alarm.command}"
     if in_full and alarm.is_open:
         yield f"  to be told no more of it: cronlite alarms ack {quote(alarm.id)}"
@@ -81,4 +81,4 @@ def _of(one: News, *, in_full: bool) -> Iterator[str]:
 
 def _harmless(text: str) -> str:
     """Put something between a sign and the word that together would call people."""
-    return _CALLS.sub(lambda found: found[0] + "\u200b", text)
+    return _CALLS.sub(lambda mention: mention[0] + "\u200b", text)

@@ -35,14 +35,14 @@ def alarms(context: click.Context, cleared: bool, limit: int, as_json: bool) -> 
     if context.invoked_subcommand is not None:
         return
     cron = context.find_object(Session).cron  # type: ignore[union-attr]
-    found = cron.alarms.list(cleared=cleared, limit=limit + 1)
-    if len(found) > limit:
-        found = found[:limit]
+    shown = cron.alarms.list(cleared=cleared, limit=limit + 1)
+    if len(shown) > limit:
+        shown = shown[:limit]
         render.note(f"there are more than {limit}; --limit shows more")
     if as_json:
-        render.print_json([documents.alarm(alarm) for alarm in found])
+        render.print_json([documents.alarm(alarm) for alarm in shown])
         return
-    say(_table(found, cron.now()) if found else "no alarm is open" if not cleared else "no alarm is known")
+    say(_table(shown, cron.now()) if shown else "no alarm is open" if not cleared else "no alarm is known")
 
 
 @alarms.command()
@@ -83,9 +83,9 @@ def test(session: Session, only: str | None, as_json: bool) -> None:
     """
     from cronlite.alarms.sending import ChannelFailed, sender
 
-    channels = [one for one in session.channels if only in (None, one.name)]
+    channels = [channel for channel in session.channels if only in (None, channel.name)]
     if not channels:
-        known = ", ".join(one.name for one in session.channels)
+        known = ", ".join(channel.name for channel in session.channels)
         missing = f"no channel is called {shown(only)}; there are: {known}" if known else _NO_CHANNEL
         raise ConfigurationError(missing)
     problems: dict[str, str | None] = {}
@@ -129,9 +129,9 @@ def check(session: Session, late_after: timedelta | str, as_json: bool) -> None:
     raise click.exceptions.Exit(seen.code)
 
 
-def _table(found: Sequence[Alarm], now: datetime) -> str:
+def _table(alarms: Sequence[Alarm], now: datetime) -> str:
     columns = [Column("alarm", 12, middle=True), Column("since"), Column("state"), Column("what", 20)]
-    rows = [[one.id, render.relative(one.since_at, now), _state(one), one.title] for one in found]
+    rows = [[alarm.id, render.relative(alarm.since_at, now), _state(alarm), alarm.title] for alarm in alarms]
     return render.table(columns, rows)
 
 
@@ -144,8 +144,8 @@ def _state(alarm: Alarm) -> str:
 
 
 def _shown(alarm: Alarm, now: datetime) -> str:
-    told = "\n".join(
-        f"{name}: {one.times} times, last {render.dated(one.told_at, now)}" for name, one in alarm.told.items()
+    channels = "\n".join(
+        f"{name}: {word.times} times, last {render.dated(word.told_at, now)}" for name, word in alarm.told.items()
     )
     rows = [
         ("alarm", alarm.id),
@@ -162,7 +162,7 @@ def _shown(alarm: Alarm, now: datetime) -> str:
         ),
         ("schedule", alarm.name or alarm.schedule or ""),
         ("user", render.one_line(alarm.user)),
-        ("told by", told),
+        ("told by", channels),
         ("more", alarm.command),
         ("detail", render.printable(alarm.detail)),
     ]
@@ -175,10 +175,10 @@ def _named(cron: Cronlite, ref: str) -> Alarm:
         return cron.alarms.get(ref)
     except NotFound:
         some = cron.alarms.list(limit=10_000)
-        fitting = [one for one in some if ref and (one.id.startswith(ref) or ref in (one.name, one.schedule))]
+        fitting = [alarm for alarm in some if ref and (alarm.id.startswith(ref) or ref in (alarm.name, alarm.schedule))]
         if not fitting:
             raise
         if len(fitting) > 1:
-            ids = ", ".join(one.id for one in fitting[:3])
+            ids = ", ".join(alarm.id for alarm in fitting[:3])
             raise Conflict(f"several alarms fit {shown(ref)}: {ids}; give more of the id") from None
         return fitting[0]

@@ -42,7 +42,7 @@ class Asked:
     @property
     def picks(self) -> bool:
         """Tell whether any are picked."""
-        return self.everything or any(one is not None for one in (self.tag, self.match, self.user))
+        return self.everything or any(pick is not None for pick in (self.tag, self.match, self.user))
 
 
 def picks(command: C, *, prefix: str = "") -> C:
@@ -67,20 +67,20 @@ def asked(refs: Sequence[str], options: Mapping[str, Any]) -> Asked:
     """Read in a command's options which schedules are meant. Raises UsageError where none is."""
     named = {name: options[f"pick_{name}"] for name in _NAMED_BY}
     flags = {name: options[name] for name in _FLAGS if name in options}
-    found = Asked(refs, **named, **flags)
-    if found.everything and (refs or any(one is not None for one in named.values())):
+    choice = Asked(refs, **named, **flags)
+    if choice.everything and (refs or any(pick is not None for pick in named.values())):
         raise click.UsageError("--all means all; leave the others out", click.get_current_context())
-    if not refs and not found.picks:
+    if not refs and not choice.picks:
         remedy = "name schedules, or give --tag, --match, --user or --all"
         raise click.UsageError(remedy, click.get_current_context())
-    return found
+    return choice
 
 
 def do(
     cron: Cronlite,
     asked: Asked,
     verb: str,
-    one: Callable[[str], str],
+    act: Callable[[str], str],
     many: Callable[[Sequence[str]], Outcome],
 ) -> None:
     """Do something to those that are named, one by one, or to all that are meant together, after a question.
@@ -90,15 +90,18 @@ def do(
     if asked.picks or asked.as_json or asked.dry_run:
         together(cron, asked, verb, many)
     else:
-        each(asked.refs, one)
+        each(asked.refs, act)
 
 
 def together(cron: Cronlite, asked: Asked, verb: str, many: Callable[[Sequence[str]], Outcome]) -> None:
     """Do something to all that are meant, after a question."""
-    labels = {str(one["_id"]): schedules.label(one) for one in (schedule_document(cron, ref) for ref in asked.refs)}
+    labels = {
+        str(document["_id"]): schedules.label(document)
+        for document in (schedule_document(cron, ref) for ref in asked.refs)
+    }
     if asked.picks:
         picked = Picked(cron, tag=asked.tag, match=asked.match, user=asked.user).documents()
-        labels |= {str(one["_id"]): schedules.label(one) for one in picked}
+        labels |= {str(document["_id"]): schedules.label(document) for document in picked}
     if asked.dry_run:
         _tell(labels, Outcome(done=list(labels)), f"would {verb}", asked)
         return
@@ -116,8 +119,8 @@ def _ask(verb: str, labels: Mapping[str, str]) -> None:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     question = f"{verb} {counted(len(names), 'schedule')}: {', '.join(names[:_NAMED])}{more}"
     if not sys.stdin.isatty():
-        told = f"would {question}; say --yes where nobody is at a terminal, or --dry-run"
-        raise click.UsageError(told, click.get_current_context())
+        problem = f"would {question}; say --yes where nobody is at a terminal, or --dry-run"
+        raise click.UsageError(problem, click.get_current_context())
     if not click.confirm(f"{question}?", err=True):
         render.note("nothing was changed")
         raise click.exceptions.Exit(1)
@@ -141,8 +144,8 @@ def _tell(labels: Mapping[str, str], outcome: Outcome, past: str, asked: Asked) 
 
 def _document(id: str, name: str, outcome: Outcome) -> dict[str, Any]:
     refused = outcome.failed.get(id)
-    told = {"id": id, "name": name, "done": id in outcome.done, "error": str(refused) if refused else None}
-    return {**told, **({"run": outcome.runs[id]} if id in outcome.runs else {})}
+    document = {"id": id, "name": name, "done": id in outcome.done, "error": str(refused) if refused else None}
+    return {**document, **({"run": outcome.runs[id]} if id in outcome.runs else {})}
 
 
 def _past(verb: str) -> str:

@@ -127,8 +127,8 @@ def export_crontab(session: Session, tag: str | None, user: str | None, system: 
 
     'import-crontab' finds the same schedules again by the comments '#cronlite: name NAME'.
     """
-    found, broken = schedules.readable(session.cron.store.schedules(ScheduleQuery(tag=tag, user=user)))
-    written = crontab.export(found, system=system)
+    readable, broken = schedules.readable(session.cron.store.schedules(ScheduleQuery(tag=tag, user=user)))
+    written = crontab.export(readable, system=system)
     if sys.stdout.isatty():
         say(printable(written), end="")
     else:
@@ -140,10 +140,10 @@ def export_crontab(session: Session, tag: str | None, user: str | None, system: 
 def machine_zone(etc: Path = Path("/etc")) -> str:
     """Name the zone of this machine's clock, which is the one that its cron goes by. Raises ConfigurationError."""
     localtime, named = etc / "localtime", etc / "timezone"
-    _, found, zone = str(localtime.resolve()).partition("/zoneinfo/")
-    if not found and named.is_file():
+    _, separator, zone = str(localtime.resolve()).partition("/zoneinfo/")
+    if not separator and named.is_file():
         zone = named.read_text(errors="replace").strip()
-    elif not found and not localtime.exists():
+    elif not separator and not localtime.exists():
         zone = "UTC"
     try:
         name = clock.zone(zone).key
@@ -210,8 +210,8 @@ def _there(cron: Cronlite, entry: Entry, known: Known) -> Schedule | Refusal | N
     """Return the schedule that a line is already, by its name or its origin, or why it cannot be that one."""
     document = next(cron.store.schedules(ScheduleQuery(name=entry.name)), None)
     if document is None:
-        found = known.imported_from(entry)
-        return known.take(found) if found else None
+        imported = known.imported_from(entry)
+        return known.take(imported) if imported else None
     try:
         existing = schedules.read(document)
     except InvalidInput as refused:
@@ -227,12 +227,12 @@ def _there(cron: Cronlite, entry: Entry, known: Known) -> Schedule | Refusal | N
 
 
 def _moved(plan: Plan, entry: Entry, known: Known) -> Schedule | None:
-    found = known.moved_from(entry)
-    if found is None:
+    moved = known.moved_from(entry)
+    if moved is None:
         return None
-    told = f"is {found.name or found.id!r}, imported before from a file that is gone: taken for the same line"
-    plan.remarks.append(Remark(entry.line, told))
-    return known.take(found)
+    remark = f"is {moved.name or moved.id!r}, imported before from a file that is gone: taken for the same line"
+    plan.remarks.append(Remark(entry.line, remark))
+    return known.take(moved)
 
 
 def _step(entry: Entry, existing: Schedule, known: Known, tags: Sequence[str]) -> Step:
@@ -303,10 +303,10 @@ def _show(held: Import, now: datetime, stored: bool) -> None:
         say(f"line {refusal.line} is refused: {render.one_line(refusal.text)}")
         say(f"    {render.one_line(refusal.reason)}; {render.one_line(refusal.remedy)}")
     counted = Counter(step.action for step in held.steps)
-    told = (
+    summary = (
         f"{counted['add']} new, {counted['change']} changed, {counted['keep']} unchanged, {len(held.refusals)} refused"
     )
-    say(f"{told}; times are on the clock of {held.tz} where no line says another")
+    say(f"{summary}; times are on the clock of {held.tz} where no line says another")
     _note(held, counted["add"], stored)
 
 
@@ -321,8 +321,8 @@ def _note(held: Import, added: int, stored: bool) -> None:
     if held.leftovers:
         shown = ", ".join(map(render.one_line, held.leftovers[:LEFTOVERS_SHOWN]))
         more = f" and {len(held.leftovers) - LEFTOVERS_SHOWN} more" if len(held.leftovers) > LEFTOVERS_SHOWN else ""
-        told = f"no longer in this crontab, and still scheduled: {shown}{more}"
-        render.note(f"{told}; 'cronlite remove ID' deletes one", "warning")
+        problem = f"no longer in this crontab, and still scheduled: {shown}{more}"
+        render.note(f"{problem}; 'cronlite remove ID' deletes one", "warning")
 
 
 def _row(step: Step, now: datetime) -> list[str]:

@@ -25,16 +25,16 @@ from cronlite.documents.ticks import Tick
 NEXT_RUNS = 5
 
 
-def schedule(given: Schedule, now: datetime, frozen: Frozen = NOTHING) -> dict[str, Any]:
+def schedule(schedule: Schedule, now: datetime, frozen: Frozen = NOTHING) -> dict[str, Any]:
     """Return a schedule: its fields, `id` for `_id`, `description`, `next_runs` (five at most) and `faults`; whether it
     is `paused` now; and in `frozen` the id of the freeze that it is in.
     """
-    told = {name: getattr(given, name) for name in FIELDS}
-    paused = given.is_paused(now)
-    runs = given.next_runs(now, NEXT_RUNS) if not paused or given.paused_until else []
-    by = frozen.holding(now, given)
+    stored = {name: getattr(schedule, name) for name in FIELDS}
+    paused = schedule.is_paused(now)
+    runs = schedule.next_runs(now, NEXT_RUNS) if not paused or schedule.paused_until else []
+    by = frozen.holding(now, schedule)
     state = {"paused": paused, "frozen": by.id if by else None}
-    return {**told, "description": given.describe(), **state, "next_runs": runs, "faults": []}
+    return {**stored, "description": schedule.describe(), **state, "next_runs": runs, "faults": []}
 
 
 def unreadable(document: Document, faults: list[str]) -> dict[str, Any]:
@@ -75,10 +75,10 @@ def upcoming(schedule: Schedule, tick: datetime, frozen: Frozen = NOTHING) -> di
     }
 
 
-def answer(given: Answer, of: str, at: datetime) -> dict[str, Any]:
+def answer(answer: Answer, of: str, at: datetime) -> dict[str, Any]:
     """Return why a schedule ran or did not: `schedule`, `at`, `verdict`, `reasons`, and its `run`, if any."""
-    told = run(given.run) if given.run else None
-    return {"schedule": of, "at": at, "verdict": given.verdict, "reasons": given.reasons, "run": told}
+    document = run(answer.run) if answer.run else None
+    return {"schedule": of, "at": at, "verdict": answer.verdict, "reasons": answer.reasons, "run": document}
 
 
 def status(seen: Status) -> dict[str, Any]:
@@ -87,16 +87,16 @@ def status(seen: Status) -> dict[str, Any]:
         "address": seen.address,
         "now": seen.now,
         "next_wake": seen.next_wake,
-        "daemons": [_daemon(one, True) for one in seen.alive] + [_daemon(one, False) for one in seen.dead],
-        "ticks": [_tick(one) for one in seen.ticks],
-        "gaps": [_tick(one) for one in seen.gaps],
+        "daemons": [_daemon(daemon, True) for daemon in seen.alive] + [_daemon(daemon, False) for daemon in seen.dead],
+        "ticks": [_tick(tick) for tick in seen.ticks],
+        "gaps": [_tick(tick) for tick in seen.gaps],
         "queue": [{"state": state, "handler": handler, "runs": n} for (state, handler), n in seen.queue.items()],
         "unknown_handlers": seen.unknown_handlers,
-        "failing": [_failing(one) for one in seen.failing],
+        "failing": [_failing(job) for job in seen.failing],
         "paused": seen.paused,
-        "alarms": [alarm(one) for one in seen.alarms],
-        "channels": [_channel(one) for one in seen.failing_channels],
-        "freezes": [freeze(one) for one in seen.freezes],
+        "alarms": [alarm(each) for each in seen.alarms],
+        "channels": [_channel(channel) for channel in seen.failing_channels],
+        "freezes": [freeze(each) for each in seen.freezes],
     }
 
 
@@ -117,9 +117,9 @@ def check(check: Check) -> dict[str, Any]:
     }
 
 
-def freeze(given: Freeze) -> dict[str, Any]:
+def freeze(freeze: Freeze) -> dict[str, Any]:
     """Return a freeze: all its fields."""
-    return {field.name: getattr(given, field.name) for field in fields(given)}
+    return {field.name: getattr(freeze, field.name) for field in fields(freeze)}
 
 
 def finding(finding: Finding) -> dict[str, Any]:

@@ -43,7 +43,7 @@ _FIELDS = [
     click.option(
         "--every", metavar="10s|90m|2h|1d", help="An interval, in place of the five fields; '' takes it away."
     ),
-    *(click.option(f"--{name}", metavar="EXPR", help=told) for name, told in _FIELD_HELP.items()),
+    *(click.option(f"--{name}", metavar="EXPR", help=text) for name, text in _FIELD_HELP.items()),
     click.option(
         "--tz", type=Name(zone_names), metavar="ZONE", help="The clock to go by: an IANA name. [default: UTC]"
     ),
@@ -103,16 +103,16 @@ def add(session: Session, /, disabled: bool, dry_run: bool, as_json: bool, **opt
 
     A field that is not named is *, as in cron: --hour 2 alone is sixty runs. Fields given one by one must all match.
     """
-    given = _changes(options, options["tz"] or "UTC") | ({"enabled": False} if disabled else {})
+    fields = _changes(options, options["tz"] or "UTC") | ({"enabled": False} if disabled else {})
     now = datetime.now(timezone.utc)  # a dry run needs no store, whose clock counts otherwise
-    new = _drafted(given, now)
-    _warn(session, given, new)
+    new = _drafted(fields, now)
+    _warn(session, fields, new)
     if not dry_run:
         store = session.cron.store
         for complaint in store.prepare():
             render.note(complaint, "warning")
         now = session.cron.now()
-        new = _drafted(given, now)
+        new = _drafted(fields, now)
         session.cron.add(new, actor=session.actor)
     _present(new, now, "would add" if dry_run else "added", as_json)
 
@@ -136,16 +136,16 @@ def edit(session: Session, /, ref: str | None, as_json: bool, **options: Any) ->
     if not _named(options):
         raise click.UsageError("nothing to change; name at least one field", click.get_current_context())
     if ref is None or asked.picks:
-        given = _changes(options, options["tz"] or "UTC")
-        bulk.together(session.cron, asked, "change", partial(session.cron.many.update, actor=session.actor, **given))
+        fields = _changes(options, options["tz"] or "UTC")
+        bulk.together(session.cron, asked, "change", partial(session.cron.many.update, actor=session.actor, **fields))
         return
-    given = _changes(options, options["tz"] or str(schedule_document(session.cron, ref).get("tz") or "UTC"))
+    fields = _changes(options, options["tz"] or str(schedule_document(session.cron, ref).get("tz") or "UTC"))
     if dry_run:
         document = schedule_document(session.cron, ref)
-        changed = schedules.read(document | timing.completed(document.get("every"), given))
+        changed = schedules.read(document | timing.completed(document.get("every"), fields))
     else:
-        changed = session.cron.update(schedule_id(session.cron, ref), actor=session.actor, **given)
-    _warn(session, given, changed)
+        changed = session.cron.update(schedule_id(session.cron, ref), actor=session.actor, **fields)
+    _warn(session, fields, changed)
     _present(changed, session.cron.now(), "would change" if dry_run else "changed", as_json)
 
 
@@ -154,26 +154,26 @@ def _changes(options: Mapping[str, Any], tz: str) -> dict[str, Any]:
 
     Instants without a zone are on the clock of `tz`.
     """
-    given = _named(options)
-    line = given.pop("cron", None)
+    fields = _named(options)
+    line = fields.pop("cron", None)
     if line is not None:
-        given = _from_line(line, given)
-    if (delay := given.pop("retry_delay", None)) is not None:
-        given["retry_delay_seconds"] = delay.total_seconds()
+        fields = _from_line(line, fields)
+    if (delay := fields.pop("retry_delay", None)) is not None:
+        fields["retry_delay_seconds"] = delay.total_seconds()
     for name in ("timeout", "deadline", "late_after"):
-        if (limit := given.pop(name, None)) is not None:
-            given[f"{name}_seconds"] = None if limit == NO_DURATION else limit.total_seconds()
+        if (limit := fields.pop(name, None)) is not None:
+            fields[f"{name}_seconds"] = None if limit == NO_DURATION else limit.total_seconds()
     for name in ("active_from", "active_until"):
-        if name in given:
-            given[name] = None if given[name] == NO_DURATION else _instant(given[name], tz)
-    if "params" in given:
-        given["params"] = checks.check_params(given["params"])
+        if name in fields:
+            fields[name] = None if fields[name] == NO_DURATION else _instant(fields[name], tz)
+    if "params" in fields:
+        fields["params"] = checks.check_params(fields["params"])
     for name in ("name", "every", "ping_url", "limit"):
-        if name in given:
-            given[name] = given[name] or None
-    if "tags" in given:
-        given["tags"] = [tag for tag in given["tags"] if tag]
-    return given
+        if name in fields:
+            fields[name] = fields[name] or None
+    if "tags" in fields:
+        fields["tags"] = [tag for tag in fields["tags"] if tag]
+    return fields
 
 
 def _named(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,26 +185,26 @@ def _instant(typed: Spoken, tz: str) -> datetime:
     return clock.whole_milliseconds(typed.coming(datetime.now(timezone.utc), clock.zone(tz)))
 
 
-def _from_line(line: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    named = [name for name in (*cron_language.FIELDS, "every") if name in given]
+def _from_line(line: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    named = [name for name in (*cron_language.FIELDS, "every") if name in fields]
     if named:
         raise click.UsageError(f"--cron says all five fields; leave --{named[0]} out", click.get_current_context())
     pattern = cron_language.parse_line(line)
-    return {**given, **pattern.expressions(), "either_day": pattern.either_day}
+    return {**fields, **pattern.expressions(), "either_day": pattern.either_day}
 
 
-def _drafted(given: Mapping[str, Any], now: datetime) -> Schedule:
-    return schedules.new(now=clock.whole_milliseconds(now), **given)
+def _drafted(fields: Mapping[str, Any], now: datetime) -> Schedule:
+    return schedules.new(now=clock.whole_milliseconds(now), **fields)
 
 
-def _warn(session: Session, given: Mapping[str, Any], schedule: Schedule) -> None:
+def _warn(session: Session, fields: Mapping[str, Any], schedule: Schedule) -> None:
     coarser = [name for name in cron_language.FIELDS[1:] if getattr(schedule, name) != "*"]
-    if schedule.minute == "*" and "minute" not in given and any(name in given for name in coarser):
-        told = " and ".join(f"{name}={getattr(schedule, name)}" for name in coarser)
-        render.note(f"{told} without a minute is sixty runs an hour; --minute 0 makes it one", "warning")
-    if "handler" in given and (hint := session.handler_hint(schedule.handler)):
+    if schedule.minute == "*" and "minute" not in fields and any(name in fields for name in coarser):
+        named = " and ".join(f"{name}={getattr(schedule, name)}" for name in coarser)
+        render.note(f"{named} without a minute is sixty runs an hour; --minute 0 makes it one", "warning")
+    if "handler" in fields and (hint := session.handler_hint(schedule.handler)):
         render.note(hint, "warning")
-    if "limit" in given and (doubt := session.cron.limits.doubt(schedule.limit)):
+    if "limit" in fields and (doubt := session.cron.limits.doubt(schedule.limit)):
         render.note(doubt, "warning")
 
 

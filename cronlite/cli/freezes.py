@@ -83,7 +83,7 @@ def freeze(
 
 def _count(cron: Cronlite, frozen: Freeze) -> int:
     chosen = Picked(cron, tag=frozen.tag, user=frozen.user, handler=frozen.handler)
-    return sum(1 for _ in islice((one for one in chosen if frozen.fits(one)), COUNTED + 1))
+    return sum(1 for _ in islice((schedule for schedule in chosen if frozen.fits(schedule)), COUNTED + 1))
 
 
 def _span(frozen: Freeze, now: datetime) -> str:
@@ -102,13 +102,13 @@ def freezes_(session: Session, ended: bool, as_json: bool) -> None:
     --json prints a list of freezes: id, from_at, until_at, tag, user, handler, queue, reason, afterwards (skip or run),
     hold, actor, way, created_at, thawed_by, done_at, expires_at.
     """
-    found, now = session.cron.freezes.list(ended=ended), session.cron.now()
+    listed, now = session.cron.freezes.list(ended=ended), session.cron.now()
     if as_json:
-        render.print_json([documents.freeze(one) for one in found])
-    elif found:
+        render.print_json([documents.freeze(each) for each in listed])
+    elif listed:
         columns = [Column("freeze"), Column("state", brief=True), Column("picks", 8), Column("until", brief=True)]
         columns += [Column("then"), Column("by", 6), Column("reason", 8)]
-        say(render.table(columns, [_row(one, now) for one in found]))
+        say(render.table(columns, [_row(each, now) for each in listed]))
     else:
         render.note("nothing is frozen")
 
@@ -144,8 +144,8 @@ def thaw(session: Session, refs: Sequence[str]) -> None:
 
 
 def _named(cron: Cronlite, ref: str) -> Freeze:
-    begun = [one for one in cron.freezes.list(ended=True) if ref and one.id.startswith(ref)]
-    exact = [one for one in begun if one.id == ref]
+    begun = [each for each in cron.freezes.list(ended=True) if ref and each.id.startswith(ref)]
+    exact = [each for each in begun if each.id == ref]
     if len(begun) > 1 and not exact:
         raise Conflict(f"several freezes begin with {shown(ref)}: give more of the id")
     if not begun:

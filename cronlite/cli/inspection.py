@@ -84,13 +84,13 @@ def _overview(seen: Status) -> str:
         ),
         ("daemons", f"{len(seen.alive)} alive{dead}"),
         ("runs", f"{queue['queued']} queued, {queue['running']} running"),
-        ("frozen", "\n".join(f"{one.picks()}: {one.told()}" for one in seen.freezes)),
+        ("frozen", "\n".join(f"{freeze.picks()}: {freeze.told()}" for freeze in seen.freezes)),
         ("paused", counted(seen.paused, "schedule") if seen.paused else ""),
         ("stuck", _stuck(seen.alive)),
-        ("trouble", "\n".join(f"daemon {one.id}: {one.trouble}" for one in seen.alive if one.trouble)),
-        ("failing", "\n".join(_failing(one, seen.now) for one in seen.failing)),
+        ("trouble", "\n".join(f"daemon {daemon.id}: {daemon.trouble}" for daemon in seen.alive if daemon.trouble)),
+        ("failing", "\n".join(_failing(job, seen.now) for job in seen.failing)),
         ("alarms", _alarms(seen)),
-        ("channels", "\n".join(_channel(one, seen.now) for one in seen.failing_channels)),
+        ("channels", "\n".join(_channel(channel, seen.now) for channel in seen.failing_channels)),
         ("gaps", "\n".join(_gap(gap) for gap in seen.gaps)),
         (
             "unknown",
@@ -112,11 +112,11 @@ def _failing(failing: Failing, now: datetime) -> str:
 
 
 def _alarms(seen: Status) -> str:
-    told = "\n".join(
-        f"{one.title}, since {render.relative(one.since_at, seen.now)}" for one in seen.alarms[:MOST_ALARMS]
+    listed = "\n".join(
+        f"{alarm.title}, since {render.relative(alarm.since_at, seen.now)}" for alarm in seen.alarms[:MOST_ALARMS]
     )
     more = f"\nand {len(seen.alarms) - MOST_ALARMS} more: cronlite alarms" if len(seen.alarms) > MOST_ALARMS else ""
-    return told + more
+    return listed + more
 
 
 def _channel(duty: Duty, now: datetime) -> str:

@@ -59,7 +59,7 @@ def plan(session: Session, file: str, check: bool, prune: bool, adopt: bool, as_
     wish = _wish(file)
     if check:
         if as_json:
-            render.print_json({"owner": wish.owner, "schedules": [one.name for one in wish.schedules]})
+            render.print_json({"owner": wish.owner, "schedules": [schedule.name for schedule in wish.schedules]})
         else:
             say(f"{len(wish.schedules)} schedules of {wish.owner!r}, and nothing wrong with them")
         return
@@ -116,9 +116,13 @@ def export(
     """
     cron = session.cron
     picked = Picked(cron, **filters, by_name=True)
-    found = [one for one in picked if (one.owner == owner if owner is not None else one.owner != schedules.CODE)]
-    named = [one for one in found if one.name is not None]
-    owners = {one.owner for one in named}
+    chosen = [
+        schedule
+        for schedule in picked
+        if (schedule.owner == owner if owner is not None else schedule.owner != schedules.CODE)
+    ]
+    named = [schedule for schedule in chosen if schedule.name is not None]
+    owners = {schedule.owner for schedule in named}
     common = next(iter(owners)) if len(owners) == 1 else None
     text = writing.write(new_owner or common or Path(file).stem.strip("- ") or "cronlite", named, file, cron.now())
     if file != "-":
@@ -128,9 +132,9 @@ def export(
         say(printable(text), end="")
     else:
         click.echo(text, nl=False)
-    if nameless := [one.id for one in found if one.name is None]:
-        told = f"{len(nameless)} have no name and are left out ({', '.join(nameless[:3])})"
-        render.note(f"{told}; 'cronlite edit ID --name NAME' gives one", "warning")
+    if nameless := [schedule.id for schedule in chosen if schedule.name is None]:
+        problem = f"{len(nameless)} have no name and are left out ({', '.join(nameless[:3])})"
+        render.note(f"{problem}; 'cronlite edit ID --name NAME' gives one", "warning")
     picked.tell_broken()
 
 
@@ -172,8 +176,8 @@ def _tell(planned: Plan, as_json: bool) -> None:
         at = f" (line {refusal.line})" if refusal.line else ""
         say(f"{render.one_line(refusal.name)}{at} is refused: {render.one_line(refusal.reason)}; {refusal.remedy}")
     counted = planned.counted()
-    told = [f"{counted[action]} {word}" for action, word in _BECOMES.items() if action != "remove" or counted[action]]
-    say(", ".join([*told, *([f"{len(planned.refusals)} refused"] if planned.refusals else [])]))
+    parts = [f"{counted[action]} {word}" for action, word in _BECOMES.items() if action != "remove" or counted[action]]
+    say(", ".join([*parts, *([f"{len(planned.refusals)} refused"] if planned.refusals else [])]))
     if planned.leftovers:
         some = ", ".join(map(render.one_line, planned.leftovers[:5]))
         more = f" and {len(planned.leftovers) - 5} more" if len(planned.leftovers) > 5 else ""
@@ -205,8 +209,8 @@ def _document(planned: Plan) -> dict[str, Any]:
         "owner": planned.owner,
         "steps": list(map(_step_document, planned.steps)),
         "refusals": [
-            {"name": one.name, "line": one.line or None, "reason": one.reason, "remedy": one.remedy}
-            for one in planned.refusals
+            {"name": refusal.name, "line": refusal.line or None, "reason": refusal.reason, "remedy": refusal.remedy}
+            for refusal in planned.refusals
         ],
         "leftovers": planned.leftovers,
     }

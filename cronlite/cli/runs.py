@@ -70,8 +70,8 @@ def runs_(session: Session, /, as_json: bool, limit: int, **filters: Any) -> Non
             say(part)
         if not shown.count:
             render.note("no run fits")
-    if shown.count == limit and (told := _how_many(cron, query, limit)):
-        render.note(told)
+    if shown.count == limit and (remark := _how_many(cron, query, limit)):
+        render.note(remark)
     nobody.tell(cron)
 
 
@@ -128,9 +128,9 @@ _COLUMNS = [Column("run", 18, middle=True), Column("state"), Column("due", brief
 _COLUMNS += [Column("does", 12), Column("took", right=True), Column("user", 6)]
 
 
-def _rows(cron: Cronlite, found: Iterable[Run], now: datetime) -> Iterator[list[list[str]]]:
+def _rows(cron: Cronlite, listed: Iterable[Run], now: datetime) -> Iterator[list[list[str]]]:
     names: dict[str, str] = {}
-    for page in batches(found, PAGE):
+    for page in batches(listed, PAGE):
         waits = waits_for(cron.store, page, now)
         names |= _names(cron, {run.schedule for run in page if run.schedule} - names.keys())
         yield [

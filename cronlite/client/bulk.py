@@ -90,9 +90,11 @@ class Many:
         who, outcome = actor_of(actor), Outcome()
         for documents in self._found(ids, outcome):
             now = self._opened.now()
-            writes = [(one, Write.of(of_write(who, requests.after(one, now), one, None), one)) for one in documents]
+            writes = [
+                (each, Write.of(of_write(who, requests.after(each, now), each, None), each)) for each in documents
+            ]
             for document in list(self._written(writes, outcome)):
-                _tried(document, outcome, lambda one: requests.remove(self._opened, one, who))
+                _tried(document, outcome, lambda each: requests.remove(self._opened, each, who))
         return outcome
 
     def trigger(self, ids: Iterable[str]) -> Outcome:
@@ -126,7 +128,7 @@ class Many:
                     writes.append((document, write))
             singly += self._written(writes, outcome)
             for document in singly:
-                _tried(document, outcome, lambda one: requests.change(self._opened, one, of(one), actor))
+                _tried(document, outcome, lambda each: requests.change(self._opened, each, of(each), actor))
         return outcome
 
     def _write_of(self, document: Document, fields: Fields, now: datetime, actor: Actor) -> Write | None:
@@ -144,7 +146,9 @@ class Many:
     def _found(self, ids: Iterable[str], outcome: Outcome) -> Iterator[list[Document]]:
         """Yield the schedules by the batch; those that are not there have failed."""
         for batch in batches(dict.fromkeys(text(id, "ids") for id in ids), _BATCH):
-            there = {str(one["_id"]): one for one in self._opened.store.schedules(ScheduleQuery(ids=batch))}
+            there = {
+                str(document["_id"]): document for document in self._opened.store.schedules(ScheduleQuery(ids=batch))
+            }
             outcome.failed |= {id: NotFound(f"no schedule has the id {id}") for id in batch if id not in there}
             yield [there[id] for id in batch if id in there]
 

@@ -52,11 +52,11 @@ class Check:
 
     def line(self) -> str:
         """Return the one line of a plugin; no stored text can end it, or pass for figures."""
-        told = "; ".join(self.problems) or "all minutes are ticked, nothing is overdue"
-        told = visible(" ".join(told.split())).replace("|", "¦")
-        told = told if len(told) <= LONGEST else f"{told[: LONGEST - 1]}…"
+        problems = "; ".join(self.problems) or "all minutes are ticked, nothing is overdue"
+        problems = visible(" ".join(problems.split())).replace("|", "¦")
+        problems = problems if len(problems) <= LONGEST else f"{problems[: LONGEST - 1]}…"
         figures = " ".join(map(str, self.figures))
-        return f"CRONLITE {WORDS[self.code]}: {told}" + (f" | {figures}" if figures else "")
+        return f"CRONLITE {WORDS[self.code]}: {problems}" + (f" | {figures}" if figures else "")
 
 
 def check(store: Store, late_after_seconds: float | None = None) -> Check:
@@ -108,7 +108,7 @@ def _silence(age: float | None, entries: Sequence[Tick]) -> Iterator[str]:
 
 def _overdue(store: Store, late: Sequence[Overdue]) -> Iterator[str]:
     if late:
-        named = ", ".join(f"{_name(store, one)} since {utc_minute(one.due_at)} ({one.why})" for one in late[:NAMED])
+        named = ", ".join(f"{_name(store, each)} since {utc_minute(each.due_at)} ({each.why})" for each in late[:NAMED])
         more = f" and {len(late) - NAMED} more" if len(late) > NAMED else ""
         yield f"{len(late)} overdue: {named}{more}"
 
@@ -121,8 +121,8 @@ def _name(store: Store, late: Overdue) -> str:
 def _alarms(alarms: Sequence[Alarm]) -> Iterator[str]:
     if alarms:
         counts = Counter(alarm.kind.replace("_", " ") for alarm in alarms)
-        told = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
-        yield f"{len(alarms)} alarms: {told}, the last: {alarms[0].title}"
+        kinds = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+        yield f"{len(alarms)} alarms: {kinds}, the last: {alarms[0].title}"
 
 
 def _troubled(alive: Sequence[DaemonRecord], now: datetime) -> Iterator[str]:

@@ -36,13 +36,13 @@ class History:
     def of(self, id: str, limit: int | None = None) -> list[Change]:
         """List the changes of the schedule with an id or a name, the newest first; an id also of one that is gone."""
         document, changes = self._read(text(id, "id"))
-        told = history.with_others(changes, document, self._opened.now())
-        return list(islice(told, count_or_none(limit, "limit")))
+        seen = history.with_others(changes, document, self._opened.now())
+        return list(islice(seen, count_or_none(limit, "limit")))
 
     def latest(self, limit: int | None = 100) -> list[Change]:
         """List the last changes of all schedules that are made through cronlite, the newest first."""
-        found = self._opened.store.changes(ChangeQuery(limit=count_or_none(limit, "limit")))
-        return self._happened(found)
+        changes = self._opened.store.changes(ChangeQuery(limit=count_or_none(limit, "limit")))
+        return self._happened(changes)
 
     def removed(self, limit: int | None = 100) -> list[Change]:
         """List the removals of schedules that are gone, the last removed first."""
@@ -132,13 +132,13 @@ class History:
 
     def _last_named(self, name: str) -> Change | None:
         """Return the last removal of a schedule with a name."""
-        found = self._opened.store.changes(ChangeQuery(kind="removed", name=name, limit=_PAGE))
-        there = self._documents([change.schedule for change in found])
-        return next((change for change in found if change.schedule not in there), None)
+        removals = self._opened.store.changes(ChangeQuery(kind="removed", name=name, limit=_PAGE))
+        there = self._documents([change.schedule for change in removals])
+        return next((change for change in removals if change.schedule not in there), None)
 
-    def _happened(self, found: Sequence[Change]) -> list[Change]:
+    def _happened(self, noted: Sequence[Change]) -> list[Change]:
         by_schedule: dict[str, list[Change]] = defaultdict(list)
-        for change in found:
+        for change in noted:
             by_schedule[change.schedule].append(change)
         there = self._documents(list(by_schedule))
         happened = {
@@ -147,11 +147,11 @@ class History:
             for change in history.happened(changes, there.get(id_))
             if change.certain or len(changes) > 1  # most likely it was never stored: that of a process cut off
         }
-        return [happened[change.id] for change in found if change.id in happened]
+        return [happened[change.id] for change in noted if change.id in happened]
 
     def _documents(self, ids: Sequence[str]) -> dict[str, Document]:
-        found = self._opened.store.schedules(ScheduleQuery(ids=ids))
-        return {str(document["_id"]): document for document in found}
+        documents = self._opened.store.schedules(ScheduleQuery(ids=ids))
+        return {str(document["_id"]): document for document in documents}
 
 
 def _back_by_one(document: Document, changes: Sequence[Change]) -> dict[str, Any]:
@@ -165,8 +165,8 @@ def _back_by_one(document: Document, changes: Sequence[Change]) -> dict[str, Any
     left, now = last.left, digests(document)
     touched = [name for name in last.fields if now.get(name) != left.get(name)]
     if touched:
-        told = f"somebody else has changed {', '.join(touched)} of it since its last change"
-        raise Conflict(f"{told}; 'history' shows it, and 'undo --to' goes back to one of its changes all the same")
+        problem = f"somebody else has changed {', '.join(touched)} of it since its last change"
+        raise Conflict(f"{problem}; 'history' shows it, and 'undo --to' goes back to one of its changes all the same")
     before = dict(last.before or {})
     _require_whole(before)
     return before
@@ -179,8 +179,8 @@ def _back_to(document: Document, changes: Sequence[Change], to: str) -> dict[str
         raise NotFound(f"schedule {schedules.label(document)} has no change {shown(to)}; 'history' lists them")
     fields, unknown = history.back_to(changes[places[0]], changes, document)
     if unknown:
-        told = f"of {', '.join(unknown)} it is not known any more what that change left"
-        raise Conflict(f"{told}: somebody else has changed it twice since; 'edit' sets it")
+        problem = f"of {', '.join(unknown)} it is not known any more what that change left"
+        raise Conflict(f"{problem}: somebody else has changed it twice since; 'edit' sets it")
     _require_whole(fields)
     if not fields.keys() - {"active_from"}:  # since when it counts, it never goes back to
         raise NotFound(f"schedule {schedules.label(document)} is as that change left it")

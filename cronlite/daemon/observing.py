@@ -49,15 +49,15 @@ def of_run(run: Run, called: Called | None, now: datetime) -> Alarm:
     how = {runs.FAILED: "failed", runs.TIMED_OUT: "timed out", runs.ABANDONED: "was abandoned"}[run.state]
     who = f" for {run.user}" if run.user else ""
     what = f"schedule {called}" if called else f"{run.handler} on demand"
-    said = f"{error.get('type', '').rpartition('.')[2]}: {error.get('message', '')}".strip(": ")
+    message = f"{error.get('type', '').rpartition('.')[2]}: {error.get('message', '')}".strip(": ")
     return alarms.new(
         run.state,
         called.id if called else f"demand/{run.handler}/{run.user}"[:500].strip(),
-        f"{what}{who} {how}: {(said or run.reason or '').partition(chr(10))[0]}".rstrip(": "),
+        f"{what}{who} {how}: {(message or run.reason or '').partition(chr(10))[0]}".rstrip(": "),
         now=now,
         since_at=ended,
         last_at=ended,
-        detail=detail([f"handler {run.handler}, attempt {run.attempt}", said or run.reason or "", tail(run.output)]),
+        detail=detail([f"handler {run.handler}, attempt {run.attempt}", message or run.reason or "", tail(run.output)]),
         command=f"cronlite log {quote(run.id)}",
         schedule=called.id if called else None,
         name=called.name if called else None,
@@ -104,8 +104,8 @@ def of_document(id_: str, name: str | None, problem: str, now: datetime) -> Alar
 
 def of_text(subject: str, now: datetime) -> Alarm:
     """Make the alarm of a text in a time field that cannot be read, whichever schedules have it."""
-    told = f"schedules with the {subject} are set aside, and never run: it cannot be read"
-    return alarms.new(alarms.SET_ASIDE, f"text/{subject}", told, now=now, command="cronlite doctor")
+    title = f"schedules with the {subject} are set aside, and never run: it cannot be read"
+    return alarms.new(alarms.SET_ASIDE, f"text/{subject}", title, now=now, command="cronlite doctor")
 
 
 def silence(entries: Iterable[Tick], now: datetime) -> Iterator[Alarm]:
@@ -126,8 +126,8 @@ def silences(entries: Iterable[Tick], since: datetime, now: datetime) -> Iterato
 
 
 def _silent(since: datetime, now: datetime) -> Alarm:
-    told = f"no daemon has ticked since {utc_second(since)}"
-    return alarms.new(alarms.NO_TICK, NOBODY, told, now=now, since_at=since, command="cronlite status")
+    title = f"no daemon has ticked since {utc_second(since)}"
+    return alarms.new(alarms.NO_TICK, NOBODY, title, now=now, since_at=since, command="cronlite status")
 
 
 def gaps(entries: Iterable[Tick], since: datetime, now: datetime) -> Iterator[Alarm]:
@@ -151,11 +151,12 @@ def gaps(entries: Iterable[Tick], since: datetime, now: datetime) -> Iterator[Al
 
 def stuck(daemons: Iterable[DaemonRecord], now: datetime) -> Iterator[Alarm]:
     """Yield the alarms of daemons with more stuck threads than half their seats."""
-    for one in daemons:
-        if one.is_alive(now) and one.stuck * 2 > one.seats:
-            told = f"daemon {one.id} ({one.host}, pid {one.pid}) has {one.stuck} stuck threads, and {one.seats} seats"
+    for daemon in daemons:
+        if daemon.is_alive(now) and daemon.stuck * 2 > daemon.seats:
+            who = f"daemon {daemon.id} ({daemon.host}, pid {daemon.pid})"
+            problem = f"{who} has {daemon.stuck} stuck threads, and {daemon.seats} seats"
             more = "Their handlers are over their time-out. Restart it; give such handlers isolation='process'."
-            yield alarms.new(alarms.STUCK, one.id, told, now=now, detail=more, command="cronlite doctor")
+            yield alarms.new(alarms.STUCK, daemon.id, problem, now=now, detail=more, command="cronlite doctor")
 
 
 class Brokers:
@@ -166,10 +167,10 @@ class Brokers:
 
     def look(self, daemons: Iterable[DaemonRecord], now: datetime) -> Iterator[Alarm]:
         """Yield the alarm, if it is so."""
-        cut_off = [one for one in daemons if one.is_alive(now) and BROKER_TROUBLE in one.trouble]
+        cut_off = [daemon for daemon in daemons if daemon.is_alive(now) and BROKER_TROUBLE in daemon.trouble]
         self._since = (self._since or now) if cut_off else None
         if self._since is not None and now - self._since >= OUT_OF_REACH:
-            who = ", ".join(f"{one.id} ({one.host})" for one in cut_off[:3])
+            who = ", ".join(f"{daemon.id} ({daemon.host})" for daemon in cut_off[:3])
             yield alarms.new(
                 alarms.BROKER,
                 "broker",
@@ -215,13 +216,13 @@ def of_slow(run: Run, usual: timedelta, called: Called, now: datetime) -> Alarm:
     """Make the alarm of a run that takes too long."""
     who = f" for {run.user}" if run.user else ""
     since = run.started_at or now
-    told = (
+    title = (
         f"schedule {called}{who} has run for {_minutes(now - since)}; 95 % of its runs took {_minutes(usual)} at most"
     )
     return alarms.new(
         alarms.SLOW,
         called.id,
-        told,
+        title,
         now=now,
         since_at=since,
         detail=f"handler {run.handler}, daemon {run.daemon}",

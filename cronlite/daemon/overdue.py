@@ -57,10 +57,10 @@ class Overdues:
         self.is_complete = True
         known = {daemon.id: daemon for daemon in daemons}
         late = [*self._never_ticked(now, list(entries)), *self._not_begun(now, known)]
-        found: dict[str, Overdue] = {}
-        for one in sorted(late, key=lambda one: one.due_at):
-            found.setdefault(one.schedule, one)
-        return list(found.values())
+        first: dict[str, Overdue] = {}
+        for overdue in sorted(late, key=lambda overdue: overdue.due_at):
+            first.setdefault(overdue.schedule, overdue)
+        return list(first.values())
 
     def _not_begun(self, now: datetime, daemons: Mapping[str, DaemonRecord]) -> Iterator[Overdue]:
         late = self._store.late_runs(now, MOST)
@@ -77,14 +77,14 @@ class Overdues:
         self._read(minutes)
         last = max((entry.done_at for entry in entries if entry.done_at), default=None)
         why = f"no daemon has ticked since {last:%Y-%m-%d %H:%M:%S}Z" if last else "no daemon has ticked"
-        found: set[str] = set()
+        yielded: set[str] = set()
         for minute in minutes:
             for schedule in self._unticked.get(minute, ()):
                 limit = self._limit(schedule)
-                if schedule.id in found or limit is None or now < minute + max(limit, LEAST):
+                if schedule.id in yielded or limit is None or now < minute + max(limit, LEAST):
                     continue
                 if not self._has_run(schedule, minute) and self._is_due_still(schedule, minute):
-                    found.add(schedule.id)
+                    yielded.add(schedule.id)
                     yield Overdue(
                         schedule=schedule.id, due_at=minute, why=why, user=schedule.user, handler=schedule.handler
                     )
@@ -103,8 +103,8 @@ class Overdues:
             if expressions is None:
                 expressions = due.Expressions()
                 expressions.update(self._store.expressions())
-            found = due.due(self._store, minute, None, expressions)
-            self._unticked[minute] = [one for one in found if self._limit(one) is not None][:MOST]
+            due_then = due.due(self._store, minute, None, expressions)
+            self._unticked[minute] = [schedule for schedule in due_then if self._limit(schedule) is not None][:MOST]
 
     def _limit(self, schedule: Schedule) -> timedelta | None:
         seconds = self._default if schedule.late_after_seconds is None else schedule.late_after_seconds

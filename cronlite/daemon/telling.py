@@ -32,7 +32,7 @@ MOST_HANGING = 3
 class _Message:
     """A message on its way, in a thread of its own."""
 
-    told: Sequence[News]
+    news: Sequence[News]
     at: datetime
     begun: float
     ended: threading.Event = field(default_factory=threading.Event)
@@ -74,8 +74,8 @@ class Teller:
         if message is not None and message.ended.is_set():
             self._message = None
             if not message.problem:
-                for one in message.told:
-                    alarm.told = {**alarm.told, self.channel.name: one.told(now)}
+                for each in message.news:
+                    alarm.told = {**alarm.told, self.channel.name: each.told(now)}
             self._not_before = now + timedelta(seconds=FIRST_BACKOFF_SECONDS)
         elif message is not None and steady() - message.begun > SEND_SECONDS:
             self._hanging, self._message = [*self._hanging, message], None
@@ -119,7 +119,7 @@ class Teller:
 
     def _settle(self, now: datetime) -> None:
         """Note what has been told, or that it could not be; raises StoreError, and then the next round does so."""
-        for late in [one for one in self._hanging if one.ended.is_set()]:
+        for late in [sent for sent in self._hanging if sent.ended.is_set()]:
             if not late.problem:
                 self._note(late)
             self._hanging.remove(late)
@@ -137,8 +137,8 @@ class Teller:
         self._message = None
 
     def _note(self, ended: _Message) -> None:
-        for one in ended.told:
-            self._store.note_told(one.alarm, {self.channel.name: one.told(ended.at)})
+        for each in ended.news:
+            self._store.note_told(each.alarm, {self.channel.name: each.told(ended.at)})
         duty = self._mine()
         if duty is not None:
             if duty.failures:

@@ -97,7 +97,7 @@ class Change:
         """A digest of each field after."""
         if self.after is None:
             return {}
-        kept = {name: one for name, one in self.found.items() if name not in self.after}
+        kept = {name: digest for name, digest in self.found.items() if name not in self.after}
         return kept | digests(self.after)
 
     def document(self) -> Document:
@@ -129,8 +129,8 @@ def read(document: Mapping[str, Any]) -> Change | None:
     texts = (change.id, change.schedule, change.kind)
     parts = (change.before, change.after)
     instants = [change.at, *(instant for instant in (change.found_at, change.left_at) if instant is not None)]
-    whole = all(isinstance(one, str) for one in texts) and all(isinstance(one, datetime) for one in instants)
-    whole = whole and isinstance(change.found, dict) and all(isinstance(one, (dict, type(None))) for one in parts)
+    whole = all(isinstance(each, str) for each in texts) and all(isinstance(each, datetime) for each in instants)
+    whole = whole and isinstance(change.found, dict) and all(isinstance(each, (dict, type(None))) for each in parts)
     return change if whole and change.kind in get_args(Kind) else None
 
 
@@ -141,18 +141,18 @@ def change_id(schedule: str, at: datetime) -> str:
 
 def of_write(actor: Actor, at: datetime, before: Document | None, after: Document | None) -> Change:
     """Describe a write of a schedule by its documents before and after it; None where there is none."""
-    one: Document = after or before or {}
+    document: Document = after or before or {}
     kind: Kind = "changed" if before and after else "added" if after else "removed"
     old, new = differing(before, after)
-    name = one.get("name")
+    name = document.get("name")
     return Change(
-        id=change_id(str(one["_id"]), at),
-        schedule=str(one["_id"]),
+        id=change_id(str(document["_id"]), at),
+        schedule=str(document["_id"]),
         kind=kind,
         at=at,
         actor=actor,
         name=name if isinstance(name, str) else None,
-        user=one["user"] if isinstance(one.get("user"), str) else "",
+        user=document["user"] if isinstance(document.get("user"), str) else "",
         before=old,
         after=new,
         found_at=_updated(before),
@@ -170,8 +170,8 @@ def differing(before: Document | None, after: Document | None) -> tuple[Document
     return _kept({name: before.get(name) for name in differ}), _kept({name: after.get(name) for name in differ})
 
 
-def _same(one: Any, other: Any) -> bool:
-    return one is other or packed(one) == packed(other)
+def _same(value: Any, other: Any) -> bool:
+    return value is other or packed(value) == packed(other)
 
 
 def _kept(document: Document | None) -> Document | None:
@@ -263,7 +263,7 @@ def _plain(value: Any) -> Any:
     return {"$foreign": shown(value, 400)}
 
 
-def _instants(found: dict[str, Any]) -> Any:
-    if found.keys() == {"$at"} and isinstance(found["$at"], str):
-        return datetime.fromisoformat(found["$at"])
-    return found
+def _instants(parsed: dict[str, Any]) -> Any:
+    if parsed.keys() == {"$at"} and isinstance(parsed["$at"], str):
+        return datetime.fromisoformat(parsed["$at"])
+    return parsed

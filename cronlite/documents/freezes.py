@@ -128,7 +128,7 @@ class Frozen:
 
     def covering(self, instant: datetime, picked: Picked) -> list[Freeze]:
         """List those that hold a schedule back at an instant."""
-        return [one for one in self.freezes if one.covers(instant) and one.fits(picked)]
+        return [freeze for freeze in self.freezes if freeze.covers(instant) and freeze.fits(picked)]
 
     def holding(self, instant: datetime, picked: Picked) -> Freeze | None:
         """Return the one that holds a schedule back at an instant: of several, one that makes up for it, then the last
@@ -147,17 +147,17 @@ def _precedence(freeze: Freeze) -> tuple[bool, bool, float]:
 
 def in_force(freezes: Iterable[Freeze], now: datetime) -> Iterator[Freeze]:
     """Yield those that an instant is in."""
-    return (one for one in freezes if one.covers(now))
+    return (freeze for freeze in freezes if freeze.covers(now))
 
 
 def to_end(freezes: Iterable[Freeze], now: datetime) -> list[Freeze]:
     """List those that have ended, and of which no daemon has made up yet for what they held back."""
-    return [one for one in freezes if one.has_ended(now) and one.done_at is None]
+    return [freeze for freeze in freezes if freeze.has_ended(now) and freeze.done_at is None]
 
 
 def ids(freezes: Iterable[Freeze]) -> frozenset[str]:
     """Return the ids of freezes."""
-    return frozenset(one.id for one in freezes)
+    return frozenset(freeze.id for freeze in freezes)
 
 
 def _if_any(check: checks.Check) -> checks.Check:

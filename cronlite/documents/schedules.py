@@ -158,11 +158,11 @@ class Schedule:
 
     def changed(self, **changes: Unpack[ScheduleFields]) -> Schedule:
         """Return a copy with some fields changed, validated as a whole."""
-        given: dict[str, Any] = {**changes}
-        if (line := given.pop("cron", None)) is not None:
-            given |= timing.from_line(line, given)
-        refuse_unknown(given)
-        return replace(self, **timing.completed(self.every, given))
+        wanted: dict[str, Any] = {**changes}
+        if (line := wanted.pop("cron", None)) is not None:
+            wanted |= timing.from_line(line, wanted)
+        refuse_unknown(wanted)
+        return replace(self, **timing.completed(self.every, wanted))
 
     def document(self) -> Document:
         """Return the document to store: `_id` and every field that has a value."""
@@ -236,19 +236,21 @@ def taken(field: str, value: object) -> Conflict:
     return Conflict(f"there already is a schedule with the {field} {shown(value)}; choose another, or change that one")
 
 
-def refuse_unknown(given: Mapping[str, Any]) -> None:
+def refuse_unknown(fields: Mapping[str, Any]) -> None:
     """Raise InvalidInput for each name that is no field of a schedule, with the name that was meant."""
-    unknown = [name for name in given if name not in _SETTABLE]
+    unknown = [name for name in fields if name not in _SETTABLE]
     if unknown:
         problem = "is no field of a schedule"
-        raise InvalidInput(*(Fault(name, given[name], problem, word_of_schedules(name, _SETTABLE)) for name in unknown))
+        raise InvalidInput(
+            *(Fault(name, fields[name], problem, word_of_schedules(name, _SETTABLE)) for name in unknown)
+        )
 
 
-def new(*, now: datetime, **given: Any) -> Schedule:
+def new(*, now: datetime, **wanted: Any) -> Schedule:
     """Make a schedule with a fresh id, created and active from `now`."""
-    refuse_unknown(given)
+    refuse_unknown(wanted)
     dated = {"created_at": now, "updated_at": now, "active_from": now}
-    return Schedule(**{"id": ids.new_id()} | dated | given)
+    return Schedule(**{"id": ids.new_id()} | dated | wanted)
 
 
 # Many schedules differ only in whose they are, so what they share is checked once. The cache is typed, because True and
@@ -256,10 +258,10 @@ def new(*, now: datetime, **given: Any) -> Schedule:
 @lru_cache(maxsize=8192, typed=True)
 def _read_shared(*shared: Any) -> tuple[Timetable, dict[str, Spelling]]:
     """Check what many schedules share. Return what `timing.read` does."""
-    given = dict(zip(_SHARED, shared, strict=True))
-    faults = _complaints(_SHARED_CHECKS, given)
+    by_name = dict(zip(_SHARED, shared, strict=True))
+    faults = _complaints(_SHARED_CHECKS, by_name)
     try:
-        timetable, respelled = timing.read(given)
+        timetable, respelled = timing.read(by_name)
     except InvalidInput as refused:
         faults.extend(refused.faults)
     if faults:
@@ -267,11 +269,11 @@ def _read_shared(*shared: Any) -> tuple[Timetable, dict[str, Spelling]]:
     return timetable, respelled
 
 
-def _complaints(checks: Mapping[str, values.Check], given: Mapping[str, Any]) -> list[Fault]:
+def _complaints(checks: Mapping[str, values.Check], fields: Mapping[str, Any]) -> list[Fault]:
     return [
         Fault(name, value, *complaint)
         for name, check in checks.items()
-        if (value := given[name]) is not _DEFAULTS.get(name, MISSING) and (complaint := check(value))
+        if (value := fields[name]) is not _DEFAULTS.get(name, MISSING) and (complaint := check(value))
     ]
 
 

@@ -69,14 +69,16 @@ class Plan:
 
 def names_of(wish: Wish) -> list[str]:
     """Name the schedules that have to be looked up."""
-    return list(dict.fromkeys(name for one in wish.schedules for name in (one.name, one.was) if name is not None))
+    return list(
+        dict.fromkeys(name for schedule in wish.schedules for name in (schedule.name, schedule.was) if name is not None)
+    )
 
 
 def compare(wish: Wish, stored: Iterable[Document], *, adopt: bool = False, prune: bool = False) -> Plan:
     """Hold what is wanted against what is stored: all schedules of the owner, and those of the names wanted."""
     documents = {str(document["_id"]): document for document in stored}
-    named = {name: one for one in documents.values() if isinstance(name := one.get("name"), str)}
-    wanted_names = {one.name for one in wish.schedules}
+    named = {name: document for document in documents.values() if isinstance(name := document.get("name"), str)}
+    wanted_names = {schedule.name for schedule in wish.schedules}
     steps: list[Step] = []
     refusals: list[Refusal] = []
     stood_for: set[str] = set()
@@ -91,8 +93,10 @@ def compare(wish: Wish, stored: Iterable[Document], *, adopt: bool = False, prun
             steps.append(step)
         if there is not None:
             stood_for.add(str(there["_id"]))
-    others = [one for id_, one in documents.items() if id_ not in stood_for and one.get("owner") == wish.owner]
-    removals = [Step("remove", schedules.label(one), one) for one in others] if prune else []
+    others = [
+        document for id_, document in documents.items() if id_ not in stood_for and document.get("owner") == wish.owner
+    ]
+    removals = [Step("remove", schedules.label(document), document) for document in others] if prune else []
     return Plan(wish.owner, [*removals, *steps], refusals, [] if prune else list(map(schedules.label, others)))
 
 
@@ -119,10 +123,10 @@ def _somebody_elses(wanted: Wanted, there: Document) -> Refusal:
     )
 
 
-def declare(new: Schedule, given: Mapping[str, Any]) -> dict[str, Any]:
+def declare(new: Schedule, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return what declaring a schedule sets on the one there is: all but its history and, unless said, its pause."""
-    kept = _KEPT | {name for name in _KEPT_UNLESS_SAID if name not in given}
-    kept |= set() if "enabled" in given else {name for name in _PAUSED if name not in given}
+    kept = _KEPT | {name for name in _KEPT_UNLESS_SAID if name not in fields}
+    kept |= set() if "enabled" in fields else {name for name in _PAUSED if name not in fields}
     everything = dict.fromkeys(schedules.FIELDS) | new.document()
     return {name: value for name, value in everything.items() if name not in kept}
 

@@ -58,54 +58,54 @@ def read(data: bytes, name: str) -> Wish:
     defaults, parts = _table(parsed, "defaults", faults), _table(parsed, "schedules", faults)
     faults += _unknown(defaults, parsed, ("defaults",), ("cron",))
     defaults = {key: value for key, value in defaults.items() if key in FIELDS or key == "cron"}
-    found = []
-    for key, given in parts.items():
+    wanted = []
+    for key, fields in parts.items():
         path: Path = ("schedules", str(key))
-        if not isinstance(given, Mapping):
-            faults.append(Fault(_where(parsed, path), given, "is no table", "give the fields of a schedule"))
+        if not isinstance(fields, Mapping):
+            faults.append(Fault(_where(parsed, path), fields, "is no table", "give the fields of a schedule"))
             continue
         try:
-            found.append(_wanted(str(key), _over(defaults, given), parsed, path))
+            wanted.append(_wanted(str(key), _over(defaults, fields), parsed, path))
         except InvalidInput as refused:
             faults += refused.faults
-    faults += _twice(found)
+    faults += _twice(wanted)
     if faults:
         # What is wrong with the defaults is wrong with each schedule.
         raise InvalidInput(*{str(fault): fault for fault in faults}.values())
-    return Wish(str(table["owner"]), found)
+    return Wish(str(table["owner"]), wanted)
 
 
-def of_list(owner: object, given: object) -> Wish:
+def of_list(owner: object, entries: object) -> Wish:
     """Read a list that stands in code: of each schedule its fields, its `name` and perhaps what it `was` called."""
     faults = list(_owner_faults(owner, "owner"))
-    if not isinstance(given, (list, tuple)):
-        raise InvalidInput(*faults, Fault("schedules", given, "is no list", "give a list of the fields of each"))
-    found = []
-    for number, one in enumerate(given):
+    if not isinstance(entries, (list, tuple)):
+        raise InvalidInput(*faults, Fault("schedules", entries, "is no list", "give a list of the fields of each"))
+    wanted = []
+    for number, entry in enumerate(entries):
         place = f"schedules[{number}]"
-        if not isinstance(one, Mapping):
-            faults.append(Fault(place, one, "is no mapping", "give the fields of a schedule"))
+        if not isinstance(entry, Mapping):
+            faults.append(Fault(place, entry, "is no mapping", "give the fields of a schedule"))
             continue
-        if not isinstance(one.get("name"), str):
-            faults.append(Fault(f"{place}.name", one.get("name"), "is missing, or no text", "name each schedule"))
+        if not isinstance(entry.get("name"), str):
+            faults.append(Fault(f"{place}.name", entry.get("name"), "is missing, or no text", "name each schedule"))
             continue
         try:
-            fields = {name: value for name, value in one.items() if name != "name"}
-            found.append(_wanted(one["name"], fields, Parsed({}), (place,)))
+            fields = {name: value for name, value in entry.items() if name != "name"}
+            wanted.append(_wanted(entry["name"], fields, Parsed({}), (place,)))
         except InvalidInput as refused:
             faults += refused.faults
-    faults += _twice(found)
+    faults += _twice(wanted)
     if faults:
         raise InvalidInput(*faults)
-    return Wish(str(owner), found)
+    return Wish(str(owner), wanted)
 
 
-def _over(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def _over(defaults: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     """Lay what is said of one schedule over what is said of all: whatever says when takes the place of that."""
     when = ("cron", "every", *timing.TIME_FIELDS[:5])
-    if any(name in given for name in when):
+    if any(name in fields for name in when):
         defaults = {name: value for name, value in defaults.items() if name not in when}
-    return {**defaults, **given}
+    return {**defaults, **fields}
 
 
 def _wanted(name: str, given: Mapping[str, Any], parsed: Parsed, path: Path) -> Wanted:
@@ -164,8 +164,8 @@ def _placed(refused: InvalidInput, parsed: Parsed, path: Path) -> Iterator[Fault
         )
 
 
-def _unknown(given: Mapping[str, Any], parsed: Parsed, path: Path, also: Sequence[str]) -> Iterator[Fault]:
-    for key, value in given.items():
+def _unknown(fields: Mapping[str, Any], parsed: Parsed, path: Path, also: Sequence[str]) -> Iterator[Fault]:
+    for key, value in fields.items():
         if key in FIELDS or key in also:
             continue
         place = _where(parsed, (*path, str(key)))
@@ -176,13 +176,13 @@ def _unknown(given: Mapping[str, Any], parsed: Parsed, path: Path, also: Sequenc
 
 
 def _table(parsed: Parsed, name: str, faults: list[Fault]) -> Mapping[str, Any]:
-    found = parsed.table.get(name)
-    if found is None:
+    table = parsed.table.get(name)
+    if table is None:
         return {}
-    if not isinstance(found, Mapping):
-        faults.append(Fault(_where(parsed, (name,)), found, "is no table", f"write [{name}.NAME], a table for each"))
+    if not isinstance(table, Mapping):
+        faults.append(Fault(_where(parsed, (name,)), table, "is no table", f"write [{name}.NAME], a table for each"))
         return {}
-    return found
+    return table
 
 
 def _owner_faults(owner: object, place: str) -> Iterator[Fault]:
@@ -195,19 +195,21 @@ def _owner_faults(owner: object, place: str) -> Iterator[Fault]:
         yield Fault(place, owner, "is kept for what stands beside handlers in the code", "choose another")
 
 
-def _twice(found: Sequence[Wanted]) -> Iterator[Fault]:
+def _twice(wanted: Sequence[Wanted]) -> Iterator[Fault]:
     """Yield what two of the schedules cannot both be."""
     seen: dict[str, Wanted] = {}
-    for one in found:
-        if one.name in seen:
-            yield Fault(_at(one), one.name, "is the name of two schedules", "choose another")
-        seen[one.name] = one
+    for each in wanted:
+        if each.name in seen:
+            yield Fault(_at(each), each.name, "is the name of two schedules", "choose another")
+        seen[each.name] = each
     former: dict[str, Wanted] = {}
-    for one in found:
-        if one.was is not None and one.was in former:
-            yield Fault(_at(one), one.was, f"is also what {shown(former[one.was].name)} was", "it can become one only")
-        if one.was is not None:
-            former[one.was] = one
+    for each in wanted:
+        if each.was is not None and each.was in former:
+            yield Fault(
+                _at(each), each.was, f"is also what {shown(former[each.was].name)} was", "it can become one only"
+            )
+        if each.was is not None:
+            former[each.was] = each
 
 
 def _at(wanted: Wanted) -> str:
@@ -216,5 +218,5 @@ def _at(wanted: Wanted) -> str:
 
 def _where(parsed: Parsed, path: Path) -> str:
     line = parsed.line(path)
-    told = ".".join(part for part in path if part != "schedules")
-    return f"line {line}: {told}" if line else told
+    place = ".".join(part for part in path if part != "schedules")
+    return f"line {line}: {place}" if line else place

@@ -118,23 +118,23 @@ class Visit:
             answer.with_cookie(forms.COOKIE, self._made["secret"], path=path, secure=self.request.secure)
         return answer
 
-    def see(self, path: str, told: str = "", undo: Undo | None = None, **query: object) -> Answer:
+    def see(self, path: str, news: str = "", undo: Undo | None = None, **query: object) -> Answer:
         """Answer a form: go on to a page, which tells what was done and offers to undo it."""
         location = self.url(path, **query).unescape()
         answer = Answer(status=303, headers=[("Location", location)])
-        if told:
+        if news:
             taken_back = None if undo is None else [undo.path, {name: list(all_) for name, all_ in undo.fields.items()}]
-            cookie = access.signed(self._secret.encode(), [told[:_LONGEST_TOLD], taken_back])
+            cookie = access.signed(self._secret.encode(), [news[:_LONGEST_TOLD], taken_back])
             if len(cookie) > 3_500:  # of a cookie, browsers keep 4 KiB
-                cookie = access.signed(self._secret.encode(), [told[:_LONGEST_TOLD], None])
+                cookie = access.signed(self._secret.encode(), [news[:_LONGEST_TOLD], None])
             answer.with_cookie(TOLD, cookie, path=self.cookie_path, secure=self.request.secure, seconds=_TOLD_SECONDS)
         return answer
 
-    def back(self, told: str, undo: Undo | None = None, *, otherwise: str = "/") -> Answer:
+    def back(self, news: str, undo: Undo | None = None, *, otherwise: str = "/") -> Answer:
         """Answer a form: go on to the page that it was sent from, which is in its field `back`."""
         to = inside(self.given("back")) or self.url(otherwise).unescape()
         path, _, query = to.removeprefix(quote(self.request.root)).partition("?")
-        return self.see(path, told, undo, **fields_of(query.encode()))
+        return self.see(path, news, undo, **fields_of(query.encode()))
 
     @property
     def section(self) -> str:
@@ -154,8 +154,8 @@ class Visit:
 
     @property
     def _secret(self) -> str:
-        if found := self.request.cookies.get(forms.COOKIE):
-            return found
+        if kept := self.request.cookies.get(forms.COOKIE):
+            return kept
         return self._made.setdefault("secret", forms.new_secret())
 
     def _news(self) -> tuple[str, Undo | None] | None:
@@ -163,7 +163,7 @@ class Visit:
         cookie = self.request.cookies.get(TOLD)
         if not cookie or REFRESH in self.request.headers:
             return None
-        told = access.unsigned(self._secret.encode(), cookie)
-        if not isinstance(told, list) or len(told) != 2:
+        news = access.unsigned(self._secret.encode(), cookie)
+        if not isinstance(news, list) or len(news) != 2:
             return None
-        return told[0], None if told[1] is None else Undo(*told[1])
+        return news[0], None if news[1] is None else Undo(*news[1])

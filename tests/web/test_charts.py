@@ -62,7 +62,7 @@ def parsed(chart: Chart) -> ElementTree.Element:
     root = ElementTree.fromstring(str(chart.drawing))
     assert [root[0].tag, root[1].tag] == ["title", "desc"]
     assert root[0].text == chart.title
-    assert root[1].text == chart.told
+    assert root[1].text == chart.summary
     assert not re.search(r"style=|<script|<style|\son\w+=|javascript:", str(chart.drawing))
     return root
 
@@ -87,8 +87,8 @@ def test_the_strip_counts_each_run_of_the_last_day_once_by_its_outcome(store: St
     rows = [numbers(list(row[1:5])) for row in chart.table[:24]]
     assert rows == [[apart[hour, kind] for kind in LOOKS] for hour in range(24)]
     total = Counter(look(run.state) for run in kept if run.queued_at >= since)
-    assert chart.told.startswith(f"{total.total()} run")
-    assert f"of which {total['bad']} went wrong;" in chart.told
+    assert chart.summary.startswith(f"{total.total()} run")
+    assert f"of which {total['bad']} went wrong;" in chart.summary
     root = parsed(chart)
     for kind in LOOKS:
         by_step = {int((r.queued_at - since) // STEP) for r in kept if r.queued_at >= since and look(r.state) == kind}
@@ -116,7 +116,7 @@ def test_the_strip_marks_where_no_daemon_ticked() -> None:
     chart = strip(NOW, {}, [gap], [0] * 1440)
     ((x, _, width, _, _),) = steps(parsed(chart), "gap")
     assert [x, width] == pytest.approx([STEPS - 12, 4 + 1 / 15], abs=0.01)
-    assert "no daemon ticked" in chart.told
+    assert "no daemon ticked" in chart.summary
     assert "11:07 to 12:07 UTC: no daemon ticked in 61 minutes" in str(chart.drawing)
 
 
@@ -124,7 +124,7 @@ def test_the_load_ahead_is_that_of_the_minutes(seed: random.Random) -> None:
     ahead = [seed.choice([0, 0, 1, 7]) for _ in range(1440)]
     chart = strip(NOW, {}, [], ahead)
     assert [numbers([row[5]])[0] for row in chart.table[24:]] == [sum(ahead[h * 60 : h * 60 + 60]) for h in range(24)]
-    assert f"{sum(ahead):,} due in the next 24" in chart.told
+    assert f"{sum(ahead):,} due in the next 24" in chart.summary
 
 
 def test_an_empty_store_has_a_strip_as_well() -> None:

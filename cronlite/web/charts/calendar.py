@@ -25,31 +25,31 @@ def calendar(outlines: Sequence[Outline], zone: tzinfo, now: datetime) -> Chart 
     """
     today = now.astimezone(zone).date()
     by_day: dict[date, list[Outline]] = {}
-    for one in outlines:
-        day = one.due_at.astimezone(zone).date()
+    for outline in outlines:
+        day = outline.due_at.astimezone(zone).date()
         if today - timedelta(days=DAYS) < day <= today + timedelta(days=1):
-            by_day.setdefault(day, []).append(one)
+            by_day.setdefault(day, []).append(outline)
     if not by_day:
         return None
     days = [max(by_day) - timedelta(days=n) for n in range((max(by_day) - min(by_day)).days + 1)]
-    counts = {day: Counter(look(one.state) for one in by_day.get(day, ())) for day in days}
+    counts = {day: Counter(look(outline.state) for outline in by_day.get(day, ())) for day in days}
     total = sum(counts.values(), Counter[str]())
-    said = ", ".join(f"{total[kind]:,} {word}" for kind, word in _WORDS if total[kind])
-    told = f"{total.total():,} runs on {len(days)} days: {said}."
+    words = ", ".join(f"{total[kind]:,} {word}" for kind, word in _WORDS if total[kind])
+    summary = f"{total.total():,} runs on {len(days)} days: {words}."
     parts = []
     for place, day in enumerate(days):
         steps: dict[str, list[str]] = {kind: [] for kind in _HEIGHTS}
-        for one in by_day.get(day, ()):
-            steps[look(one.state)].append(_square(one, zone, place * _ROW))
-        said = ", ".join(f"{counts[day][kind]:,} {word}" for kind, word in _WORDS if counts[day][kind])
+        for outline in by_day.get(day, ()):
+            steps[look(outline.state)].append(_square(outline, zone, place * _ROW))
+        words = ", ".join(f"{counts[day][kind]:,} {word}" for kind, word in _WORDS if counts[day][kind])
         row = path("row", [box(0, place * _ROW + 4.5, _MINUTES, 1)])
-        parts.append(group(f"{day:%a %d %b}: {said or 'no run'}", [row, *(path(kind, steps[kind]) for kind in steps)]))
+        parts.append(group(f"{day:%a %d %b}: {words or 'no run'}", [row, *(path(kind, steps[kind]) for kind in steps)]))
     title = "Its last runs, day by day"
     return Chart(
         name="calendar",
         title=title,
-        told=told,
-        drawing=drawn("calendar", _MINUTES, len(days) * _ROW, title, told, parts, pixels=18 * len(days)),
+        summary=summary,
+        drawing=drawn("calendar", _MINUTES, len(days) * _ROW, title, summary, parts, pixels=18 * len(days)),
         axis=("00:00", "06:00", "12:00", "18:00", "24:00"),
         rows=[f"{day:%a %d %b}" for day in days],
         legend=list(_WORDS),
@@ -58,10 +58,10 @@ def calendar(outlines: Sequence[Outline], zone: tzinfo, now: datetime) -> Chart 
     )
 
 
-def _square(one: Outline, zone: tzinfo, top: float) -> str:
-    shown = one.due_at.astimezone(zone)
+def _square(outline: Outline, zone: tzinfo, top: float) -> str:
+    shown = outline.due_at.astimezone(zone)
     begin = shown.hour * 60 + shown.minute + shown.second / 60
-    width = max(_LEAST, (one.seconds or 0.0) / 60)
+    width = max(_LEAST, (outline.seconds or 0.0) / 60)
     begin = min(begin, _MINUTES - _LEAST)
-    offset, height = _HEIGHTS[look(one.state)]
+    offset, height = _HEIGHTS[look(outline.state)]
     return box(begin, top + offset, min(width, _MINUTES - begin), height)

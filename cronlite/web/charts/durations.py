@@ -38,39 +38,45 @@ def percentile(seconds: Sequence[float], of_hundred: int) -> float:
 
 def took(outlines: Sequence[Outline]) -> list[Took]:
     """Cut the runs that were timed into groups of equally many, the oldest first, and measure each."""
-    timed = sorted((one for one in outlines if one.seconds is not None), key=lambda one: (one.due_at, one.id))
+    timed = sorted(
+        (outline for outline in outlines if outline.seconds is not None),
+        key=lambda outline: (outline.due_at, outline.id),
+    )
     groups = max(1, min(_GROUPS, len(timed) // _FEWEST))
     cuts = [len(timed) * place // groups for place in range(groups + 1)]
-    found = []
+    taken = []
     for begin, end in pairwise(cuts):
         if part := timed[begin:end]:
-            seconds = [one.seconds or 0.0 for one in part]
-            found.append(
+            seconds = [outline.seconds or 0.0 for outline in part]
+            taken.append(
                 Took(part[0].due_at, part[-1].due_at, len(part), percentile(seconds, 50), percentile(seconds, 95))
             )
-    return found
+    return taken
 
 
 def durations(outlines: Sequence[Outline]) -> Chart | None:
     """Draw each run that was timed as a dot, and the lines of p50 and p95; None without such a run."""
-    timed = [one for one in outlines if one.seconds is not None]
+    timed = [outline for outline in outlines if outline.seconds is not None]
     if not timed:
         return None
-    seconds = [one.seconds or 0.0 for one in timed]
+    seconds = [outline.seconds or 0.0 for outline in timed]
     p50, p95, most = _span(percentile(seconds, 50)), _span(percentile(seconds, 95)), _span(max(seconds))
     sheet, groups = _Sheet.of(timed), took(timed)
-    dots = {is_bad: [sheet.dot(one) for one in timed if (look(one.state) == BAD) == is_bad] for is_bad in (False, True)}
+    dots = {
+        is_bad: [sheet.dot(outline) for outline in timed if (look(outline.state) == BAD) == is_bad]
+        for is_bad in (False, True)
+    }
     parts = [path("dot good", dots[False]), path("dot bad", dots[True])]
     parts.append(path("line p95", [sheet.line([(at, each.p95) for each in groups for at in each[:2]])]))
     parts.append(path("line p50", [sheet.line([(at, each.p50) for each in groups for at in each[:2]])]))
     first, last = f"{sheet.first:%d %b %H:%M}", f"{sheet.last:%d %b %H:%M}"
-    told = f"{len(timed):,} runs from {first} to {last} UTC: half took up to {p50}, 95 of 100 up to {p95}"
-    told, title = f"{told}, the longest {most}.", "How long it takes"
+    summary = f"{len(timed):,} runs from {first} to {last} UTC: half took up to {p50}, 95 of 100 up to {p95}"
+    summary, title = f"{summary}, the longest {most}.", "How long it takes"
     return Chart(
         name="durations",
         title=title,
-        told=told,
-        drawing=drawn("durations", _WIDTH, _HEIGHT, title, told, parts),
+        summary=summary,
+        drawing=drawn("durations", _WIDTH, _HEIGHT, title, summary, parts),
         axis=(first, last),
         scale=f"up to {most}{', on a logarithmic scale' if sheet.low else ''}",
         legend=[("p50", f"p50 {p50}"), ("p95", f"p95 {p95}"), (GOOD, "a run"), (BAD, "one that went wrong")],
@@ -103,13 +109,13 @@ class _Sheet:
 
     @classmethod
     def of(cls, timed: Sequence[Outline]) -> _Sheet:
-        seconds = [one.seconds or 0.0 for one in timed]
+        seconds = [outline.seconds or 0.0 for outline in timed]
         most, typical = max(seconds), percentile(seconds, 50)
         low = max(min(seconds), most / 10_000) if most > _SPREAD * max(typical, 0.001) else None
-        return cls(min(one.due_at for one in timed), max(one.due_at for one in timed), most, low)
+        return cls(min(outline.due_at for outline in timed), max(outline.due_at for outline in timed), most, low)
 
-    def dot(self, one: Outline) -> str:
-        return dot(self._x(one.due_at), self._y(one.seconds or 0.0))
+    def dot(self, outline: Outline) -> str:
+        return dot(self._x(outline.due_at), self._y(outline.seconds or 0.0))
 
     def line(self, points: Sequence[tuple[datetime, float]]) -> str:
         return line((self._x(at), self._y(value)) for at, value in points)

@@ -32,14 +32,14 @@ def day_heat(first: datetime, runs: Sequence[int]) -> Chart:
     rows = [list(runs[place : place + 60]) for place in range(0, len(runs), 60)]
     hours = [first + place * _HOUR for place in range(len(rows))]
     worst = first + list(runs).index(most) * MINUTE if most else None
-    told = f"{_due(sum(runs))} in {len(rows)} hours."
-    told += f" The worst minute is {worst:%H:%M} UTC with {most:,}." if worst else ""
+    summary = f"{_due(sum(runs))} in {len(rows)} hours."
+    summary += f" The worst minute is {worst:%H:%M} UTC with {most:,}." if worst else ""
     title = "The coming day, minute by minute"
     return Chart(
         name="day",
         title=title,
-        told=told,
-        drawing=drawn("day", 60, len(rows), title, told, _rows(rows, list(map(_of_hour, hours, rows)))),
+        summary=summary,
+        drawing=drawn("day", 60, len(rows), title, summary, _rows(rows, list(map(_of_hour, hours, rows)))),
         axis=(":00", ":15", ":30", ":45", ":59"),
         rows=[f"{hour:%H}" for hour in hours],
         legend=_legend(most, "a minute"),
@@ -62,15 +62,15 @@ def week_heat(first: datetime, runs: Sequence[int]) -> Chart:
         days.setdefault(midnight, [0] * 24)[at.hour] = max(minutes)
         totals[midnight] = totals.get(midnight, 0) + sum(minutes)
     most = max(runs, default=0)
-    told = f"{_due(sum(runs))} in {len(hours)} hours, at most {most:,} in one minute."
+    summary = f"{_due(sum(runs))} in {len(hours)} hours, at most {most:,} in one minute."
     title = "The coming week, hour by hour"
     rows = list(days.values())
     titles = [f"{day:%a %d %b}: {totals[day]:,} runs, at most {max(row):,} in a minute" for day, row in days.items()]
     return Chart(
         name="week",
         title=title,
-        told=told,
-        drawing=drawn("week", 24, len(rows), title, told, _rows(rows, titles)),
+        summary=summary,
+        drawing=drawn("week", 24, len(rows), title, summary, _rows(rows, titles)),
         axis=("00", "06", "12", "18", "23"),
         rows=[f"{day:%a %d}" for day in days],
         legend=_legend(most, "in the worst minute of an hour"),
@@ -100,8 +100,8 @@ def _rows(rows: Sequence[Sequence[int]], titles: Sequence[str]) -> Iterator[Mark
 
 def _of_hour(hour: datetime, row: Sequence[int]) -> str:
     worst = max(row)
-    told = f", at most {worst:,} at {hour + row.index(worst) * MINUTE:%H:%M}" if worst else ""
-    return f"{hour:%H:%M} to {hour + _HOUR:%H:%M} UTC: {sum(row):,} runs{told}"
+    most = f", at most {worst:,} at {hour + row.index(worst) * MINUTE:%H:%M}" if worst else ""
+    return f"{hour:%H:%M} to {hour + _HOUR:%H:%M} UTC: {sum(row):,} runs{most}"
 
 
 def _legend(most: int, what: str) -> list[tuple[str, str]]:
@@ -110,5 +110,5 @@ def _legend(most: int, what: str) -> list[tuple[str, str]]:
     least: dict[int, int] = {}
     for count in sorted(edge for edge in edges if 1 <= edge <= most):
         least.setdefault(level(count, most), count)
-    told = [(f"heat-{shade}", f"{count:,} or more") for shade, count in least.items()]
-    return [*told[:-1], *((shade, f"{count} {what}") for shade, count in told[-1:])]
+    shades = [(f"heat-{shade}", f"{count:,} or more") for shade, count in least.items()]
+    return [*shades[:-1], *((shade, f"{count} {what}") for shade, count in shades[-1:])]

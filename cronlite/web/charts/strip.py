@@ -36,9 +36,9 @@ def strip(now: datetime, tally: Mapping[tuple[int, str], int], gaps: Sequence[Ti
     most = max([sum(counts.values()) for counts in behind] + coming, default=0)
     bad, done = sum(counts[BAD] for counts in behind), sum(map(Counter.total, behind))
     ran = f"{counted(done, 'run', thousands=',')} in the last 24 hours, of which {bad:,} went wrong"
-    told = f"{ran}; {sum(coming):,} due in the next 24."
+    summary = f"{ran}; {sum(coming):,} due in the next 24."
     if gaps:
-        told += f" In {counted(len(gaps), 'stretch', 'stretches', thousands=',')} no daemon ticked."
+        summary += f" In {counted(len(gaps), 'stretch', 'stretches', thousands=',')} no daemon ticked."
     begin = now - STEPS * STEP
     parts = [*_gaps(begin, now, gaps), *_behind(behind, most), *_ahead(coming, most), *_titles(begin, behind, coming)]
     parts.append(path("now", [f"M{STEPS} 0v{_HEIGHT + _FOOT:g}"]))
@@ -46,8 +46,8 @@ def strip(now: datetime, tally: Mapping[tuple[int, str], int], gaps: Sequence[Ti
     return Chart(
         name="strip",
         title=title,
-        told=told,
-        drawing=drawn("strip", 2 * STEPS, _HEIGHT + _FOOT, title, told, parts),
+        summary=summary,
+        drawing=drawn("strip", 2 * STEPS, _HEIGHT + _FOOT, title, summary, parts),
         axis=("24 h ago", "18 h", "12 h", "6 h", "now", "6 h", "12 h", "18 h", "in 24 h"),
         scale=f"up to {most:,} in 15 min" if most else "",
         legend=[(GOOD, "succeeded"), (BAD, "went wrong"), (WORK, "at work"), (REST, "not run"), ("ahead", "due")]
@@ -95,11 +95,11 @@ def _titles(begin: datetime, behind: Sequence[Counter[str]], coming: Sequence[in
         first = begin + place * STEP
         if place < STEPS:
             counts = sum(behind[place : place + _HOUR], Counter[str]())
-            told = ", ".join(f"{counts[kind]:,} {word}" for kind, word in _WORDS if counts[kind]) or "nothing ran"
+            words = ", ".join(f"{counts[kind]:,} {word}" for kind, word in _WORDS if counts[kind]) or "nothing ran"
         else:
-            told = f"{sum(coming[place - STEPS : place - STEPS + _HOUR]):,} due"
+            words = f"{sum(coming[place - STEPS : place - STEPS + _HOUR]):,} due"
         yield group(
-            f"{first:%H:%M} to {first + _HOUR * STEP:%H:%M} UTC: {told}",
+            f"{first:%H:%M} to {first + _HOUR * STEP:%H:%M} UTC: {words}",
             [path("hit", [box(place, 0, _HOUR, _HEIGHT + _FOOT)])],
         )
 

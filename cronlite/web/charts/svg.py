@@ -24,7 +24,7 @@ class Chart:
 
     name: str
     title: str
-    told: str
+    summary: str
     drawing: Markup
     axis: Sequence[str] = ()
     rows: Sequence[str] = ()
@@ -35,7 +35,7 @@ class Chart:
 
 
 def drawn(
-    name: str, width: float, height: float, title: str, told: str, parts: Iterable[Markup], pixels: int | None = None
+    name: str, width: float, height: float, title: str, summary: str, parts: Iterable[Markup], pixels: int | None = None
 ) -> Markup:
     """Return the drawing, with its title and its description; `pixels` high, if the style sheet does not say it."""
     return Markup(
@@ -50,7 +50,7 @@ def drawn(
         name,
         title,
         name,
-        told,
+        summary,
         Markup("").join(parts),
     )
 
@@ -60,8 +60,8 @@ def path(look: str, steps: Iterable[str], title: str = "") -> Markup:
     way = "".join(steps)
     if not way:
         return Markup("")
-    told = Markup("<title>{}</title>").format(title) if title else Markup("")
-    return Markup('<path class="{}" d="{}">{}</path>').format(look, way, told)
+    described = Markup("<title>{}</title>").format(title) if title else Markup("")
+    return Markup('<path class="{}" d="{}">{}</path>').format(look, way, described)
 
 
 def group(title: str, parts: Iterable[Markup]) -> Markup:

@@ -159,15 +159,15 @@ def added(visit: Visit) -> Answer:
     """Store a new schedule, or show what it would be."""
     texts = _typed(visit)
     try:
-        given = {name: value for name, value in fields_of(texts, visit.now).items() if value is not None}
-        new = schedules.new(now=visit.cron.now(), **given)
+        fields = {name: value for name, value in fields_of(texts, visit.now).items() if value is not None}
+        new = schedules.new(now=visit.cron.now(), **fields)
         if visit.given("do") == "preview":
             return _form(visit, texts, drafted=new)
         visit.cron.add(new, actor=visit.actor)
     except (InvalidInput, Conflict) as refused:
         return _form(visit, texts, wrong=_complaints(refused), status=400)
-    told = f"{labels.called(new.name, new.id)} is added: {new.describe()}."
-    return visit.see("/schedule", told, Undo("/schedule/remove", {"id": [new.id]}), id=new.id)
+    news = f"{labels.called(new.name, new.id)} is added: {new.describe()}."
+    return visit.see("/schedule", news, Undo("/schedule/remove", {"id": [new.id]}), id=new.id)
 
 
 def asked_to_edit(visit: Visit) -> Answer:
@@ -199,8 +199,8 @@ def edited(visit: Visit) -> Answer:
         if newest.get("updated_at") != document.get("updated_at"):
             return _form(visit, texts, document=newest, theirs=texts_of(schedules.read(newest)), status=409)
         return _form(visit, texts, document=document, wrong=_complaints(refused), status=400)
-    told = f"{labels.called(changed.name, changed.id)} is changed: {changed.describe()}."
-    return visit.see("/schedule", told, Undo("/schedule/undo", {"id": [changed.id]}), id=changed.id)
+    news = f"{labels.called(changed.name, changed.id)} is changed: {changed.describe()}."
+    return visit.see("/schedule", news, Undo("/schedule/undo", {"id": [changed.id]}), id=changed.id)
 
 
 def previewed(visit: Visit) -> Answer:
@@ -210,8 +210,10 @@ def previewed(visit: Visit) -> Answer:
             document = visit.cron.document(id_)
             drafted = _drafted(document, _changes(schedules.read(document), _typed(visit), visit.now))
         else:
-            given = fields_of(_typed(visit), visit.now)
-            drafted = schedules.new(now=visit.now, **{name: one for name, one in given.items() if one is not None})
+            fields = fields_of(_typed(visit), visit.now)
+            drafted = schedules.new(
+                now=visit.now, **{name: value for name, value in fields.items() if value is not None}
+            )
     except InvalidInput as refused:
         return visit.page("preview.html", preview=None, wrong=_complaints(refused))
     return visit.page("preview.html", preview=_preview(drafted, visit.now), wrong=[])

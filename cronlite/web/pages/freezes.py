@@ -16,12 +16,12 @@ _MOST = 100_000
 
 def freezes(visit: Visit) -> Answer:
     """List freezes and limits."""
-    found = visit.cron.freezes.list(ended=True)
+    known = visit.cron.freezes.list(ended=True)
     return visit.page(
         "freezes.html",
-        in_force=[one for one in found if one.covers(visit.now)],
-        coming=[one for one in found if one.from_at > visit.now and not one.has_ended(visit.now)],
-        ended=[one for one in found if one.has_ended(visit.now)],
+        in_force=[freeze for freeze in known if freeze.covers(visit.now)],
+        coming=[freeze for freeze in known if freeze.from_at > visit.now and not freeze.has_ended(visit.now)],
+        ended=[freeze for freeze in known if freeze.has_ended(visit.now)],
         limits=visit.cron.limits.list(),
     )
 

@@ -53,9 +53,9 @@ def listed(visit: Visit) -> Answer:
     until, skip = _place(visit.asked("from"))
     if until is not None:
         query = replace(query, until=min(until, query.until or until), skip=skip)
-    found = list(visit.cron.store.runs(replace(query, limit=SHOWN + 1, brief=True)))
-    page, following = found[:SHOWN], None
-    if len(found) > SHOWN:
+    fetched = list(visit.cron.store.runs(replace(query, limit=SHOWN + 1, brief=True)))
+    page, following = fetched[:SHOWN], None
+    if len(fetched) > SHOWN:
         following = visit.url("/runs", **filters.query(), **{"from": _behind(page, until, skip)})
     filtered = any(filters.query().values())
     return visit.page(
@@ -123,9 +123,9 @@ def _behind(page: Sequence[Run], until: datetime | None, skip: int) -> str:
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-def names_of(cron: Cronlite, found: Iterable[Run]) -> dict[str | None, str]:
+def names_of(cron: Cronlite, listed: Iterable[Run]) -> dict[str | None, str]:
     """Look up what the schedules of some runs are called now."""
-    ids = {run.schedule for run in found if run.schedule}
+    ids = {run.schedule for run in listed if run.schedule}
     documents = cron.store.schedules(ScheduleQuery(ids=ids)) if ids else ()
     return {each["_id"]: called(each["name"], each["_id"]) for each in documents if isinstance(each.get("name"), str)}
 
@@ -138,8 +138,8 @@ def done(visit: Visit) -> Answer:
         raise InvalidInput(
             Fault("do", visit.given("do"), "is nothing that is done with runs", "use the page's buttons")
         )
-    told = each(visit.cron, act, picked, what)
-    return visit.back(told or "No run was picked.")
+    news = each(visit.cron, act, picked, what)
+    return visit.back(news or "No run was picked.")
 
 
 def _retried(cron: Cronlite, id_: str) -> None:
@@ -165,5 +165,5 @@ def each(cron: Cronlite, act: Callable[[Cronlite, str], None], picked: Sequence[
         except CronliteError as wrong:
             refused.append(str(wrong))
     count = len(picked) - len(refused)
-    told = f"{count} {what}." if count else ""
-    return f"{told} {len(refused)} not: {refused[0]}".strip() if refused else told
+    news = f"{count} {what}." if count else ""
+    return f"{news} {len(refused)} not: {refused[0]}".strip() if refused else news

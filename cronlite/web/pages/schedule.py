@@ -149,8 +149,8 @@ def removed(visit: Visit) -> Answer:
     """Remove a schedule."""
     document = visit.cron.document(visit.given("id"))
     id_ = visit.cron.remove(visit.given("id"), actor=visit.actor)
-    told = f"{schedules.label(document)} is removed; its runs that are queued already still run."
-    return visit.see("/schedules", told, Undo("/schedule/restore", {"id": [id_]}))
+    news = f"{schedules.label(document)} is removed; its runs that are queued already still run."
+    return visit.see("/schedules", news, Undo("/schedule/restore", {"id": [id_]}))
 
 
 def restored(visit: Visit) -> Answer:
@@ -163,8 +163,8 @@ def undone(visit: Visit) -> Answer:
     """Take the last change of a schedule back, or all since one of its changes."""
     id_, to = visit.given("id"), visit.given("to") or None
     schedule = visit.cron.history.undo(id_, to, actor=visit.actor)
-    told = f"{labels.called(schedule.name, schedule.id)} is as it was before."
-    return visit.see("/schedule", told, Undo("/schedule/undo", {"id": [id_]}), id=schedule.id)
+    news = f"{labels.called(schedule.name, schedule.id)} is as it was before."
+    return visit.see("/schedule", news, Undo("/schedule/undo", {"id": [id_]}), id=schedule.id)
 
 
 def backfilled(visit: Visit) -> Answer:
@@ -177,5 +177,5 @@ def backfilled(visit: Visit) -> Answer:
     if start is None:
         raise InvalidInput(Fault("start", "", "is missing", "say from when on, such as 2h or 2026-11-21 02:30"))
     made = visit.cron.backfill(schedule.id, start, end)
-    told = f"{made.asked} runs are queued for the past; {sum(made.left_out.values())} times have one already."
-    return visit.see("/schedule", told, id=schedule.id)
+    news = f"{made.asked} runs are queued for the past; {sum(made.left_out.values())} times have one already."
+    return visit.see("/schedule", news, id=schedule.id)

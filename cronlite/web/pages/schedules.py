@@ -151,12 +151,12 @@ def done(visit: Visit) -> Answer:
     if asked == "pause":
         return _paused(visit, picked)
     if asked == "resume":
-        made, told = each(visit, picked, lambda cron, id_, actor: cron.resume(id_, actor=actor), "resumed")
-        return visit.back(told, Undo("/schedules", {"do": ["pause"], "id": made}) if made else None)
+        made, news = each(visit, picked, lambda cron, id_, actor: cron.resume(id_, actor=actor), "resumed")
+        return visit.back(news, Undo("/schedules", {"do": ["pause"], "id": made}) if made else None)
     if asked == "run":
         queued: list[str] = []
-        made, told = each(visit, picked, lambda cron, id_, _: queued.append(cron.trigger(id_).id), "queued, to run now")
-        return visit.back(told, Undo("/runs", {"do": ["cancel"], "id": queued}) if made else None)
+        made, news = each(visit, picked, lambda cron, id_, _: queued.append(cron.trigger(id_).id), "queued, to run now")
+        return visit.back(news, Undo("/runs", {"do": ["cancel"], "id": queued}) if made else None)
     raise InvalidInput(Fault("do", asked, "is nothing that is done with schedules", "use the buttons of the page"))
 
 
@@ -167,8 +167,8 @@ def _paused(visit: Visit, picked: Sequence[str]) -> Answer:
     def pause(cron: Cronlite, id_: str, actor: Actor) -> None:
         cron.pause(id_, until=end, reason=reason, actor=actor)
 
-    made, told = each(visit, picked, pause, "paused")
-    return visit.back(told, Undo("/schedules", {"do": ["resume"], "id": made}) if made else None)
+    made, news = each(visit, picked, pause, "paused")
+    return visit.back(news, Undo("/schedules", {"do": ["resume"], "id": made}) if made else None)
 
 
 def each(visit: Visit, picked: Sequence[str], act: Act, what: str) -> tuple[list[str], str]:
@@ -181,8 +181,8 @@ def each(visit: Visit, picked: Sequence[str], act: Act, what: str) -> tuple[list
         except CronliteError as wrong:
             refused.append(str(wrong))
     names = f"{len(made)} schedules are" if len(made) != 1 else f"{_called(visit, made[0])} is"
-    told = f"{names} {what}." if made else ""
-    return made, f"{told} {len(refused)} not: {refused[0]}".strip() if refused else told
+    news = f"{names} {what}." if made else ""
+    return made, f"{news} {len(refused)} not: {refused[0]}".strip() if refused else news
 
 
 def _called(visit: Visit, id_: str) -> str:
