@@ -42,8 +42,8 @@ class Fault:
     def __str__(self) -> str:
         # A document from elsewhere may call its field anything.
         field = self.field if len(self.field) <= 60 and self.field.isprintable() else shown(self.field)
-        told = f"{field}: {shown(self.value)} {self.problem}"
-        return f"{told}; {self.remedy}" if self.remedy else told
+        problem = f"{field}: {shown(self.value)} {self.problem}"
+        return f"{problem}; {self.remedy}" if self.remedy else problem
 
 
 class InvalidInput(CronliteError, ValueError):
@@ -135,7 +135,7 @@ def visible(text: str) -> str:
     """Write out the control characters of a text from outside, but its line breaks and tabs."""
     if text.isprintable():
         return text
-    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return CONTROL.sub(lambda control: control[0].encode("unicode_escape").decode(), text)
 
 
 _LONGEST_WORD = 300

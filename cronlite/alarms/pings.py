@@ -91,14 +91,14 @@ class Pinger:
         for lane in self._lanes:
             lane.join(max(0.0, until - self._steady()))
 
-    def send(self, one: Ping) -> None:
+    def send(self, ping: Ping) -> None:
         """Call a URL now, in this thread; whatever comes of it is told, and raises nothing."""
-        host, now = urlsplit(one.url).netloc, self._steady()
+        host, now = urlsplit(ping.url).netloc, self._steady()
         if self._resting.get(host, 0.0) > now:
             return
         self._resting.pop(host, None)
         try:
-            self._call(one.url, one.body)
+            self._call(ping.url, ping.body)
             problem = ""
         except CallFailed as failed:
             problem = str(failed)
@@ -108,8 +108,8 @@ class Pinger:
         except Exception as broken:
             problem = type(broken).__name__
             log.error("a fault of cronlite itself in a ping", exc_info=broken)
-        if one.done:
-            one.done(problem)
+        if ping.done:
+            ping.done(problem)
 
     @staticmethod
     def _is_dead(problem: str) -> bool:
@@ -147,7 +147,7 @@ class _Lane:
     def _main(self) -> None:
         while True:
             try:
-                one = self._queue.get(timeout=_IDLE_SECONDS)
+                ping = self._queue.get(timeout=_IDLE_SECONDS)
             except queue.Empty:
                 with self._lock:
                     if self._queue.empty():
@@ -155,6 +155,6 @@ class _Lane:
                         return
                 continue
             try:
-                self._pinger.send(one)
+                self._pinger.send(ping)
             finally:
                 self._queue.task_done()

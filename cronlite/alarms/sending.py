@@ -33,8 +33,8 @@ def sender(channel: Channel) -> Send:
     with hearing.heard():
         service: Any = apprise.Apprise.instantiate(channel.to, suppress_exceptions=True)
     if service is None:
-        told = f"[[alarms]] {channel.name}: Apprise cannot read its URL; see https://github.com/caronc/apprise/wiki"
-        raise ConfigurationError(told)
+        problem = f"[[alarms]] {channel.name}: Apprise cannot read its URL; see https://github.com/caronc/apprise/wiki"
+        raise ConfigurationError(problem)
     # Stored text is text: never HTML nor Markdown to the service, and never cut into many messages.
     service.notify_format = apprise.NotifyFormat.TEXT
     service.overflow_mode = apprise.OverflowMode.TRUNCATE
@@ -68,7 +68,7 @@ def _pieces(text: str) -> set[str]:
         text = text.replace(sign, " ")
     pieces = set(text.split())
     # Short ones are in every text, as ports and "to" are, and no secret.
-    return {piece for one in pieces for piece in (one, unquote(one)) if len(piece) > 4}
+    return {piece for whole in pieces for piece in (whole, unquote(whole)) if len(piece) > 4}
 
 
 # Of Apprise and of what it calls: a filter counts for no logger but its own.

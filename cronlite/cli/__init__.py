@@ -138,8 +138,8 @@ class CommandLine(click.Group):
         from click.shell_completion import CompletionItem
 
         known = [(name, summary) for commands in COMMANDS.values() for name, (_, summary) in commands.items()]
-        found = [CompletionItem(name, help=summary) for name, summary in known if name.startswith(incomplete)]
-        return found + click.Command.shell_complete(self, ctx, incomplete)
+        fitting = [CompletionItem(name, help=summary) for name, summary in known if name.startswith(incomplete)]
+        return fitting + click.Command.shell_complete(self, ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

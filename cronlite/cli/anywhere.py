@@ -67,5 +67,5 @@ def _of(context: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a file that is about a command."""
     if context.parent is None:
         return dict(values)
-    found = _of(context.parent, values).get(context.info_name or "", {})
-    return dict(found) if isinstance(found, Mapping) else {}
+    table = _of(context.parent, values).get(context.info_name or "", {})
+    return dict(table) if isinstance(table, Mapping) else {}

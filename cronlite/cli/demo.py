@@ -119,9 +119,9 @@ def _awaited(cron: Cronlite, schedule: Schedule) -> Run:
     say(f"{_heading('A daemon wakes one second after each minute')}: next at {wake:%H:%M:%S} UTC\n")
     limit = time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < limit:
-        found = cron.runs(schedule=schedule.id, limit=1)
-        if found and found[0].state in runs.FINAL:
-            return found[0]
+        last = cron.runs(schedule=schedule.id, limit=1)
+        if last and last[0].state in runs.FINAL:
+            return last[0]
         _count_down((wake - datetime.now(timezone.utc)).total_seconds())
         time.sleep(_LOOK_SECONDS)
     raise CronliteError(f"the demo's run did not end within {LIMIT_SECONDS:g} s")
@@ -129,10 +129,10 @@ def _awaited(cron: Cronlite, schedule: Schedule) -> Run:
 
 def _count_down(seconds: float) -> None:
     if sys.stdout.isatty():
-        told = f"    in {seconds:.0f} s" if seconds >= 1 else ""
+        left = f"    in {seconds:.0f} s" if seconds >= 1 else ""
         # A line that is wiped each time; once the minute has come, it is left to what the handler prints.
         if seconds > 0:
-            click.echo(f"\r\033[K{told}", nl=False)
+            click.echo(f"\r\033[K{left}", nl=False)
 
 
 def _heading(text: str) -> str:

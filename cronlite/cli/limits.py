@@ -37,14 +37,14 @@ def limits_(session: Session, as_json: bool) -> None:
     --json prints a list with name, most (null where it is not set), at_work, waiting, changed_at and changed_by.
     """
     cron = session.cron
-    found = cron.limits.list()
+    listed = cron.limits.list()
     if as_json:
-        render.print_json_list(map(_json, found))
+        render.print_json_list(map(_json, listed))
         return
-    if not found:
+    if not listed:
         render.note("no limit is set; 'cronlite limit NAME 3' sets one")
         return
-    say(_table(found, cron.now()))
+    say(_table(listed, cron.now()))
 
 
 @click.command("limit")
@@ -86,13 +86,13 @@ def limit(session: Session, /, name: str, most: int | None, remove: bool, dry_ru
 
 def _found(get: Any, name: str) -> LimitInUse | None:
     try:
-        found: LimitInUse = get(name)
+        limit: LimitInUse = get(name)
     except NotFound:
         return None
-    return found
+    return limit
 
 
-def _table(found: Sequence[LimitInUse], now: Any) -> str:
+def _table(listed: Sequence[LimitInUse], now: Any) -> str:
     return render.table(
         _COLUMNS,
         [
@@ -104,7 +104,7 @@ def _table(found: Sequence[LimitInUse], now: Any) -> str:
                 render.relative(limit.changed_at, now),
                 render.one_line(limit.changed_by or ""),
             ]
-            for limit in found
+            for limit in listed
         ],
     )
 

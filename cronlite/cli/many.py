@@ -26,7 +26,7 @@ _INSTANTS = ("run_at", "deadline")
 
 
 @dataclass
-class Told:
+class Report:
     """What came of the lines: the ids of the runs, and of each line that was refused its number and why."""
 
     runs: list[str] = field(default_factory=list)
@@ -36,24 +36,24 @@ class Told:
 
 def queue_lines(cron: Cronlite, path: str, defaults: Mapping[str, Any], *, dry_run: bool, as_json: bool) -> None:
     """Queue the call of each line of a file, or of stdin (`-`), and say what came of them; exit 1 if one is refused."""
-    told = Told()
+    report = Report()
     with _opened(path) as lines:
-        for batch in batches(_calls(lines, defaults, told), BATCH):
+        for batch in batches(_calls(lines, defaults, report), BATCH):
             queued = cron.enqueue_many([call for _, call in batch], dry_run=dry_run)
-            told.runs += [handle.id for handle in queued.queued]
-            told.refused += [(batch[refused.place][0], str(refused.error)) for refused in queued.refused]
-            told.fit += len(batch) - len(queued.refused)
-    told.refused.sort()
+            report.runs += [handle.id for handle in queued.queued]
+            report.refused += [(batch[refused.place][0], str(refused.error)) for refused in queued.refused]
+            report.fit += len(batch) - len(queued.refused)
+    report.refused.sort()
     if as_json:
-        refused = [{"line": line, "reason": reason} for line, reason in told.refused]
-        render.print_json({"queued": told.fit, "runs": told.runs, "refused": refused})
+        refused = [{"line": line, "reason": reason} for line, reason in report.refused]
+        render.print_json({"queued": report.fit, "runs": report.runs, "refused": refused})
     else:
-        say(f"would queue {told.fit}" if dry_run else f"queued {len(told.runs)}")
-        for line, reason in told.refused[:_NAMED]:
+        say(f"would queue {report.fit}" if dry_run else f"queued {len(report.runs)}")
+        for line, reason in report.refused[:_NAMED]:
             render.note(f"line {line}: {reason}", "error")
-        if len(told.refused) > _NAMED:
-            render.note(f"and {len(told.refused) - _NAMED} more were refused; --json lists them", "error")
-    if told.refused:
+        if len(report.refused) > _NAMED:
+            render.note(f"and {len(report.refused) - _NAMED} more were refused; --json lists them", "error")
+    if report.refused:
         raise click.exceptions.Exit(1)
 
 
@@ -70,7 +70,7 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _calls(lines: IO[bytes], defaults: Mapping[str, Any], told: Told) -> Iterator[tuple[int, Any]]:
+def _calls(lines: IO[bytes], defaults: Mapping[str, Any], report: Report) -> Iterator[tuple[int, Any]]:
     """Yield the call of each line with the line's number; what is none is told."""
     number = 0
     while line := lines.readline(LONGEST_LINE):
@@ -80,7 +80,7 @@ def _calls(lines: IO[bytes], defaults: Mapping[str, Any], told: Told) -> Iterato
         try:
             yield number, {**defaults, **_call(line)}
         except InvalidInput as refused:
-            told.refused.append((number, str(refused)))
+            report.refused.append((number, str(refused)))
 
 
 def _call(line: bytes) -> dict[str, Any]:

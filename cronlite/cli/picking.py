@@ -70,8 +70,8 @@ class Picked:
         """Say on stderr which of those gone through cannot be read."""
         if self.broken:
             named = ", ".join(self.broken[:_NAMED])
-            told = f"{len(self.broken)} cannot be read ({named}); 'cronlite doctor' tells why"
-            render.note(told, "warning")
+            problem = f"{len(self.broken)} cannot be read ({named}); 'cronlite doctor' tells why"
+            render.note(problem, "warning")
 
 
 def _fits(document: Document, glob: str) -> bool:

@@ -28,9 +28,9 @@ def schedule_document(cron: Cronlite, ref: str) -> Document:
 
     The digits that stand for a line of an imported crontab will do, too.
     """
-    found = _schedule(cron, ref)
-    if found is not None:
-        return found
+    schedule = _schedule(cron, ref)
+    if schedule is not None:
+        return schedule
     if ref and cron.history.knows(ref):
         raise NotFound(f"schedule {shown(ref)} was removed; 'cronlite removed' lists it, and 'restore' stores it again")
     some = cron.store.schedules(ScheduleQuery(limit=_NAMES_LOOKED_AT))

@@ -85,11 +85,11 @@ def _width(texts: Sequence[str], before: tuple[int, int] | None, column: Column)
 
 def pairs(rows: Iterable[tuple[str, str]], indent: str = "  ") -> str:
     """Align labels and texts; a text of several lines keeps them, under each other."""
-    told = [(label, text) for label, text in rows if text]
-    width = max((len(label) for label, _ in told), default=0)
+    kept = [(label, text) for label, text in rows if text]
+    width = max((len(label) for label, _ in kept), default=0)
     room = max(terminal_width() - len(indent) - width - len(GAP), 20)
     lines = []
-    for label, text in told:
+    for label, text in kept:
         first, *more = (part for line in text.split("\n") for part in _wrapped(line, room))
         lines.append(f"{indent}{click.style(label.ljust(width), dim=True)}{GAP}{coloured(first)}")
         lines += [f"{indent}{' ' * width}{GAP}{line}" for line in more]

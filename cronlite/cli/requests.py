@@ -108,7 +108,7 @@ def enqueue(
         render.note(hint, "warning")
     start = at.coming(session.cron.now()) if at else None
     tell_clock(at=(at, start))
-    given = {
+    named = {
         "run_at": start or later,
         "retry_delay_seconds": retry_delay.total_seconds() if retry_delay else None,
         "timeout_seconds": timeout.total_seconds() if timeout else None,
@@ -117,7 +117,7 @@ def enqueue(
         "limit": limit or None,
         "priority": priority,
     }
-    options |= {name: value for name, value in given.items() if value is not None}
+    options |= {name: value for name, value in named.items() if value is not None}
     if many:
         defaults = {**options, **({"handler": handler} if handler else {})}
         queue_lines(session.cron, many, defaults, dry_run=dry_run, as_json=as_json)

@@ -144,7 +144,7 @@ def _shown(schedule: Schedule, now: datetime, frozen: Frozen) -> str:
         ("id", schedule.id),
         ("name", render.one_line(schedule.name or "")),
         ("state", render.one_line(labels.paused(schedule, now))),
-        ("frozen", "; ".join(render.one_line(one.told()) for one in frozen.covering(now, schedule))),
+        ("frozen", "; ".join(render.one_line(freeze.told()) for freeze in frozen.covering(now, schedule))),
         ("when", schedule.describe()),
         ("fields", expression(schedule)),
         ("handler", schedule.handler),

@@ -90,11 +90,11 @@ class Session:
 def _only_cronlite(module: ModuleType) -> Any:
     from cronlite.client.app import Cronlite
 
-    found = {id(value): name for name, value in vars(module).items() if isinstance(value, Cronlite)}
-    if len(found) > 1:
-        choice = " or ".join(f"{module.__name__}:{name}" for name in found.values())
+    named = {id(value): name for name, value in vars(module).items() if isinstance(value, Cronlite)}
+    if len(named) > 1:
+        choice = " or ".join(f"{module.__name__}:{name}" for name in named.values())
         raise ConfigurationError(f"module {module.__name__!r} has several Cronlites; say -A {choice}")
-    return getattr(module, next(iter(found.values()))) if found else None
+    return getattr(module, next(iter(named.values()))) if named else None
 
 
 pass_session = click.make_pass_decorator(Session)
@@ -110,7 +110,7 @@ def schedule_names(context: click.Context) -> list[str]:
 
 def removed_names(context: click.Context) -> list[str]:
     """List names and ids of schedules that were removed, for a shell that completes."""
-    return _in_time(lambda cron: [one.name or one.schedule for one in cron.history.removed(1_000)], context)
+    return _in_time(lambda cron: [change.name or change.schedule for change in cron.history.removed(1_000)], context)
 
 
 def run_ids(context: click.Context) -> list[str]:

@@ -49,9 +49,9 @@ def say(text: str = "", *, end: str = "\n") -> None:
     except BrokenPipeError:
         raise
     except (OSError, ValueError) as refused:  # a full disk, or a stream that the application has closed
-        told = (refused.strerror if isinstance(refused, OSError) else None) or str(refused)
+        reason = (refused.strerror if isinstance(refused, OSError) else None) or str(refused)
         raise Unwritable(
-            f"the answer cannot be written: {told}; what the command had to change is changed all the same"
+            f"the answer cannot be written: {reason}; what the command had to change is changed all the same"
         ) from None
 
 

@@ -81,7 +81,9 @@ def next_(
     if zone is None:
         tell_clock(**{"from": (start, begin), "until": (until, end)})
     limit = count or (LISTED if until else DEFAULT_COUNT)
-    coming = (one for one in chosen if ref is not None or not one.is_paused(now) or one.paused_until)
+    coming = (
+        schedule for schedule in chosen if ref is not None or not schedule.is_paused(now) or schedule.paused_until
+    )
     ticks = nearest(coming, begin, end, limit)
     frozen = Frozen(cron.store.freezes(begin))
     if as_json:

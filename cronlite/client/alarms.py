@@ -36,10 +36,10 @@ class Alarms:
 
     def get(self, id: str) -> Alarm:
         """Fetch one by its id, such as "failed:nightly". Raises NotFound."""
-        found = self._opened.store.alarm(text(id, "id"))
-        if found is None:
+        alarm = self._opened.store.alarm(text(id, "id"))
+        if alarm is None:
             raise NotFound(f"no alarm has the id {shown(id)}; 'cronlite alarms --all' lists them")
-        return found
+        return alarm
 
     def ack(self, id: str, *, actor: Actor | str | None = None) -> Alarm:
         """Let an open alarm stay quiet from now on, because somebody looks after it. Raises NotFound and Conflict.

@@ -132,12 +132,12 @@ class Cronlite:
         Raises Conflict when the name is that of another user's schedule.
         """
         fields = {"minute": minute, "hour": hour, "day": day, "month": month, "weekday": weekday}
-        given = {"user": _for_whom(user), "params": {} if params is None else params, **fields, **options}
+        wanted = {"user": _for_whom(user), "params": {} if params is None else params, **fields, **options}
         if cron is not None:
-            given |= timing.from_line(cron, fields)
+            wanted |= timing.from_line(cron, fields)
         if name is not None:
-            given["name"] = name
-        schedule = requests.declare(self._opened, requests.settled(self._with_handler(given)), actor_of(actor))
+            wanted["name"] = name
+        schedule = requests.declare(self._opened, requests.settled(self._with_handler(wanted)), actor_of(actor))
         self._warn_of(schedule.handler, schedule.limit)
         return schedule
 
@@ -164,7 +164,7 @@ class Cronlite:
         removed. Raises InvalidInput with all that is wrong, and Conflict where a name is another owner's, or that of a
         schedule that somebody made, which `adopt` takes over; then nothing is written.
         """
-        wish = of_list(owner, [self._with_handler(one) if isinstance(one, Mapping) else one for one in wanted])
+        wish = of_list(owner, [self._with_handler(each) if isinstance(each, Mapping) else each for each in wanted])
         return plans.declare(self._opened, wish, actor_of(actor), adopt=adopt, prune=prune)
 
     def current_schedules(self, at: datetime | None = None) -> list[Schedule]:
@@ -489,8 +489,8 @@ class Cronlite:
     ) -> Run:
         """Make the run that `enqueue` queues."""
         name = self.registry.name_of(handler) if callable(handler) else handler
-        given = {} if params is None else params
-        return run_requests.on_demand(self.now(), name, given, _for_whom(user), **options)
+        plain = {} if params is None else params
+        return run_requests.on_demand(self.now(), name, plain, _for_whom(user), **options)
 
     def _queued(self, run: Run) -> Handle:
         id_ = run_requests.queue(self._opened, run)

@@ -65,10 +65,10 @@ def instant(now: datetime, value: object, field: str) -> datetime:
 
 def coming(now: datetime, value: object, field: str) -> datetime:
     """Return an instant that is still to come, given as such or as a timedelta from now."""
-    found = whole_milliseconds(instant(now, value, field))
-    if found <= now:
+    at = whole_milliseconds(instant(now, value, field))
+    if at <= now:
         raise InvalidInput(Fault(field, value, "is not to come", f"give an instant after {utc_second(now)}"))
-    return found
+    return at
 
 
 def count_or_none(value: Any, field: str) -> int | None:
@@ -85,10 +85,10 @@ def states_or_none(state: object) -> Collection[str] | None:
     states = [state] if isinstance(state, str) else state
     if not isinstance(states, (list, tuple, set, frozenset)):
         raise InvalidInput(Fault("state", state, "is no state of a run", "give one, or a list of them"))
-    for one in states:
-        if one not in STATES:
-            remedy = suggestion(one if isinstance(one, str) else "", STATES)
-            raise InvalidInput(Fault("state", one, "is no state of a run", remedy))
+    for name in states:
+        if name not in STATES:
+            remedy = suggestion(name if isinstance(name, str) else "", STATES)
+            raise InvalidInput(Fault("state", name, "is no state of a run", remedy))
     return states
 
 

@@ -40,9 +40,9 @@ def channels_of(path: str, configuration: dict[str, Any]) -> tuple[Channel, ...]
     """Return the [[alarms]] of a configuration. Raises ConfigurationError, whose text holds no URL."""
     from cronlite.alarms.channels import read_channels
 
-    given = configuration.get("alarms")
+    tables = configuration.get("alarms")
     try:
-        return read_channels(given) if isinstance(given, list) else ()
+        return read_channels(tables) if isinstance(tables, list) else ()
     except InvalidInput as refused:
         raise ConfigurationError(f"{path}: {refused}") from None
 

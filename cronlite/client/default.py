@@ -39,8 +39,8 @@ def default() -> Cronlite:
 def _at(uri: str, quota: str) -> Cronlite:
     """Return the Cronlite of a child process, whose daemon has told it the URI of its store, and the quota."""
     if uri.startswith("memory"):
-        told = "the store of this run is in the memory of its daemon, where no child process reaches it"
-        raise ConfigurationError(f"{told}; keep it in a file, sqlite:PATH, or leave isolation='process' out")
+        problem = "the store of this run is in the memory of its daemon, where no child process reaches it"
+        raise ConfigurationError(f"{problem}; keep it in a file, sqlite:PATH, or leave isolation='process' out")
     return Cronlite(uri, quota=json.loads(quota))
 
 

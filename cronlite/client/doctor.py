@@ -168,9 +168,9 @@ def _failing(seen: Status) -> Iterator[Finding]:
 def _channels(seen: Status) -> Iterator[Finding]:
     for duty in seen.failing_channels:
         since = utc_second(duty.failing_since) if duty.failing_since else "some time"
-        told = f"takes no alarms since {since}, tried {counted(duty.failures, 'time')}: {duty.error}"
+        problem = f"takes no alarms since {since}, tried {counted(duty.failures, 'time')}: {duty.error}"
         remedy = "mend its URL in the configuration file, or its service; 'cronlite alarms test' tries it"
-        yield Finding("warning", f"channel {duty.id.removeprefix('channel:')}", told, remedy)
+        yield Finding("warning", f"channel {duty.id.removeprefix('channel:')}", problem, remedy)
 
 
 def _documents(store: Store, seen: Status) -> Iterator[Finding]:

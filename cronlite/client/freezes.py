@@ -78,8 +78,8 @@ class Freezes:
 
     def list(self, *, ended: bool = False) -> Collection[Freeze]:
         """List the freezes in force and to come, the one that begins last first; also those of late that `ended`."""
-        found = self._opened.store.freezes()
-        return [one for one in found if ended or not one.has_ended(self._opened.now())]
+        known = self._opened.store.freezes()
+        return [freeze for freeze in known if ended or not freeze.has_ended(self._opened.now())]
 
     def in_force(self, now: datetime | None = None) -> Collection[Freeze]:
         """List the freezes that an instant is in (default: now)."""

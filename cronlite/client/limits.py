@@ -73,10 +73,10 @@ class Limits:
 
     def get(self, name: str) -> LimitInUse:
         """Fetch one limit with what counts under it. Raises NotFound."""
-        found = [] if limits.check_name(name) else in_use(self._opened.store, [name])
-        if not found or found[0].most is None:
+        named = [] if limits.check_name(name) else in_use(self._opened.store, [name])
+        if not named or named[0].most is None:
             raise NotFound(f"no limit is called {shown(name)}; 'cronlite limits' lists them")
-        return found[0]
+        return named[0]
 
     def doubt(self, name: str | None) -> str | None:
         """Say that a limit is not set, where it is not; None at a second time, and for a name that is no name."""

@@ -51,22 +51,22 @@ def enqueue_many(
     """
     if isinstance(calls, (str, bytes, Mapping)):
         raise InvalidInput(Fault("calls", calls, "is no list of calls", 'give some like {"handler": "extract"}'))
-    told = Enqueued()
+    enqueued = Enqueued()
     with ThreadPoolExecutor(1, "cronlite-enqueue") as writer:  # which has no thread before there is a second thousand
         writing: Future[None] | None = None
         for batch in batches(calls, BATCH):
-            first = len(told.handles)
-            told.handles += [None] * len(batch)
-            made = dict(_made(make, batch, first, told.refused))
+            first = len(enqueued.handles)
+            enqueued.handles += [None] * len(batch)
+            made = dict(_made(make, batch, first, enqueued.refused))
             if writing:
                 writing.result()
             if dry_run:
                 continue
-            writing = _begun(partial(_write, opened, made, told, wake), writer if len(batch) == BATCH else None)
+            writing = _begun(partial(_write, opened, made, enqueued, wake), writer if len(batch) == BATCH else None)
         if writing:
             writing.result()
-    told.refused.sort(key=lambda refused: refused.place)
-    return told
+    enqueued.refused.sort(key=lambda refused: refused.place)
+    return enqueued
 
 
 def _begun(write: Callable[[], None], writer: ThreadPoolExecutor | None) -> Future[None]:
@@ -80,17 +80,17 @@ def _begun(write: Callable[[], None], writer: ThreadPoolExecutor | None) -> Futu
     return done
 
 
-def _write(opened: Opened, made: Mapping[int, Run], told: Enqueued, wake: Callable[[], None]) -> None:
+def _write(opened: Opened, made: Mapping[int, Run], enqueued: Enqueued, wake: Callable[[], None]) -> None:
     """Queue a thousand, unless the store has failed before: it may take as long to fail, each time."""
     try:
-        if told.broken:
-            raise told.broken
-        _queue(opened, made, told)
+        if enqueued.broken:
+            raise enqueued.broken
+        _queue(opened, made, enqueued)
     except StoreError as error:
-        if not any(told.handles):
+        if not any(enqueued.handles):
             raise
-        told.broken = error
-        told.refused += [Refused(place, error) for place in made if told.handles[place] is None]
+        enqueued.broken = error
+        enqueued.refused += [Refused(place, error) for place in made if enqueued.handles[place] is None]
     wake()
 
 
@@ -105,14 +105,14 @@ def _made(
             refused.append(Refused(place, error))
 
 
-def _queue(opened: Opened, made: Mapping[int, Run], told: Enqueued) -> None:
+def _queue(opened: Opened, made: Mapping[int, Run], enqueued: Enqueued) -> None:
     """Add runs to the queue, those of each user as far as the quota has room."""
     of_users: dict[str, list[int]] = {}
     for place, run in made.items():
         try:
             opened.door.params(run.user, run.params)
         except QuotaExceeded as error:
-            told.refused.append(Refused(place, error))
+            enqueued.refused.append(Refused(place, error))
         else:
             of_users.setdefault(run.user, []).append(place)
     with opened.door.some("queued", of_users, opened.prepared_store.count_queued) as admitted:
@@ -122,13 +122,13 @@ def _queue(opened: Opened, made: Mapping[int, Run], told: Enqueued) -> None:
     store = opened.store
     for place in places:
         if made[place].id not in refused:
-            told.handles[place] = Handle(store, made[place].id)
+            enqueued.handles[place] = Handle(store, made[place].id)
     beyond = [place for user, places in of_users.items() for place in places[admitted[user] :]]
     # One by one: their key is taken, or the quota is, and each is told why.
     for place in sorted([*beyond, *(place for place in places if made[place].id in refused)]):
         try:
-            told.handles[place] = Handle(store, requests.queue(opened, made[place]))
+            enqueued.handles[place] = Handle(store, requests.queue(opened, made[place]))
         except StoreError:
             raise
         except CronliteError as error:
-            told.refused.append(Refused(place, error))
+            enqueued.refused.append(Refused(place, error))

@@ -54,13 +54,13 @@ def declare(opened: Opened, wish: Wish, actor: Actor, *, adopt: bool, prune: boo
     done = apply(opened, wish, actor, adopt=adopt, prune=prune)
     if done.refusals:
         raise refused(done)
-    there = {one["name"]: one for one in _stored(opened, wish) if "name" in one}
-    return [schedules.read(there[one.name]) for one in wish.schedules if one.name in there]
+    there = {document["name"]: document for document in _stored(opened, wish) if "name" in document}
+    return [schedules.read(there[schedule.name]) for schedule in wish.schedules if schedule.name in there]
 
 
 def refused(plan: Plan) -> Conflict:
     """Return the error that tells of all that is refused."""
-    return Conflict("; ".join(f"{one.name}: {one.reason}; {one.remedy}" for one in plan.refusals))
+    return Conflict("; ".join(f"{refusal.name}: {refusal.reason}; {refusal.remedy}" for refusal in plan.refusals))
 
 
 def _stored(opened: Opened, wish: Wish) -> Iterator[Document]:

@@ -39,14 +39,14 @@ class Quota:
     users: Mapping[str, Limits] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, given: object, place: str = "quota") -> Quota:
+    def read(cls, settings: object, place: str = "quota") -> Quota:
         """Read the table of a configuration: schedules, queued, params_bytes, and `users`, a table of these for each.
 
         Raises InvalidInput with all that is wrong with it. None is no quota.
         """
-        if given is None:
+        if settings is None:
             return cls()
-        table = _table(given, place)
+        table = _table(settings, place)
         of_users = _table(table.pop("users", {}), f"{place}.users")
         each = _limits(table, place, Limits())
         own = {user: _table(limits, f"{place}.users.{user}") for user, limits in of_users.items()}

@@ -36,7 +36,10 @@ def on_demand(
     """Make the run of one call of a handler. Raises InvalidInput."""
     unknown = [name for name in policies if name not in POLICIES]
     if unknown:
-        faults = [Fault(one, policies[one], "is no option of enqueue", word_of_runs(one, OPTIONS)) for one in unknown]
+        faults = [
+            Fault(option, policies[option], "is no option of enqueue", word_of_runs(option, OPTIONS))
+            for option in unknown
+        ]
         raise InvalidInput(*faults)
     due_at = now if run_at is None else instant(now, run_at, "run_at")
     run = Run(

@@ -23,9 +23,9 @@ from cronlite.when import clock
 log = logger("cronlite")
 
 
-def declare(opened: Opened, given: Mapping[str, Any], actor: Actor) -> Schedule:
+def declare(opened: Opened, fields: Mapping[str, Any], actor: Actor) -> Schedule:
     """Store a schedule; with the name of one of the same user, change that one. Raises Conflict for another user's."""
-    new = schedules.new(now=opened.now(), **given)
+    new = schedules.new(now=opened.now(), **fields)
     existing = None if new.name is None else named(opened, new.name)
     if existing is None:
         try:
@@ -35,10 +35,10 @@ def declare(opened: Opened, given: Mapping[str, Any], actor: Actor) -> Schedule:
             existing = None if new.name is None else named(opened, new.name)
             if existing is None:
                 raise
-    if given.get("owner") is not None and existing.get("owner") not in (None, given["owner"]):
-        told = f"the name {shown(new.name)} is that of a schedule of {shown(existing['owner'])}"
-        raise Conflict(f"{told}, and not of {shown(given['owner'])}; choose another")
-    return change(opened, existing, declare_over(new, given), actor, of_user=new.user)
+    if fields.get("owner") is not None and existing.get("owner") not in (None, fields["owner"]):
+        problem = f"the name {shown(new.name)} is that of a schedule of {shown(existing['owner'])}"
+        raise Conflict(f"{problem}, and not of {shown(fields['owner'])}; choose another")
+    return change(opened, existing, declare_over(new, fields), actor, of_user=new.user)
 
 
 def declare_handlers(opened: Opened, registry: Registry) -> None:
@@ -74,10 +74,10 @@ def remove(opened: Opened, document: Document, actor: Actor) -> None:
         at = after(document, max(opened.now(), at))
         if not opened.prepared_store.write_schedules([Write.of(of_write(actor, at, document, None), document)]):
             return
-        found = opened.store.schedule(id_)
-        if found is None:
+        newest = opened.store.schedule(id_)
+        if newest is None:
             raise NotFound(f"schedule {id_} is gone already")
-        document, at = found, at + clock.MILLISECOND
+        document, at = newest, at + clock.MILLISECOND
 
 
 def find(opened: Opened, ref: str) -> Document:

@@ -149,8 +149,8 @@ def _by_the_ledger(store: Store, schedule: Schedule, tick: datetime, now: dateti
         )
     if schedule.updated_at and entry.done_at < schedule.updated_at:
         return "changed_since", f"it was changed at {utc_second(schedule.updated_at)}, and was not due before that"
-    told = f"the minute was done at {utc_second(entry.done_at)} without it; was it written later, or its run deleted?"
-    return "unknown", told
+    reason = f"the minute was done at {utc_second(entry.done_at)} without it; was it written later, or its run deleted?"
+    return "unknown", reason
 
 
 def _of_run(store: Store, run: Run) -> Iterator[str]:
@@ -182,7 +182,7 @@ def _waiting(store: Store, run: Run) -> Iterator[str]:
         yield f"it waits for the end of freeze {run.freeze}; 'cronlite thaw {run.freeze}' ends that"
     elif run.run_at > seen.now:
         yield f"attempt {run.attempt + 1} is to start at {utc_second(run.run_at)}"
-    elif told := waits_for(store, [run], seen.now).get(run.id):
-        yield f"it {told}; 'cronlite limits' shows them, 'cronlite limit {run.limit} N' raises it"
+    elif reason := waits_for(store, [run], seen.now).get(run.id):
+        yield f"it {reason}; 'cronlite limits' shows them, 'cronlite limit {run.limit} N' raises it"
     elif run.handler in seen.handlers:
         yield "it is about to be claimed, or all seats are taken"

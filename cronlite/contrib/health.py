@@ -31,5 +31,5 @@ def health(cron: Cronlite) -> dict[str, Any]:
         return report | {"store": "unreachable"}
     age = now - max(done) if done else None
     report |= {"store": "reachable", "last_tick_seconds_ago": None if age is None else round(age.total_seconds(), 1)}
-    report |= {"troubles": {one.id: wrong for one in daemons if (wrong := one.what_is_wrong(now))}}
+    report |= {"troubles": {each.id: wrong for each in daemons if (wrong := each.what_is_wrong(now))}}
     return report | {"healthy": age is not None and age <= LONGEST_WITHOUT_TICK and not cron.stalled}

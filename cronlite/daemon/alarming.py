@@ -61,7 +61,9 @@ class Alarming:
         self._store, self._clock = store, clock
         self._me = secrets.token_hex(8)  # a daemon may be marked dead and change its name, and goes on telling
         known = senders or {}
-        self._tellers = [Teller(one, known.get(one.name) or sender(one), store, self._me) for one in channels]
+        self._tellers = [
+            Teller(channel, known.get(channel.name) or sender(channel), store, self._me) for channel in channels
+        ]
         self._watch = Watch(store, late_after_seconds)
         self._ended: deque[Run] = deque(maxlen=MOST_NOTED)
         self._set_aside: deque[Callable[[datetime], Alarm]] = deque(maxlen=MOST_NOTED)
@@ -185,9 +187,9 @@ class Alarming:
             return
         if self._gone is None:
             host, pid = host_and_pid()
-            told = f"the store {self._store.address} is out of reach of {host} (pid {pid})"
+            title = f"the store {self._store.address} is out of reach of {host} (pid {pid})"
             more = "Nothing can be claimed, ticked or recorded while it is; minutes are made up for as catch_up has it."
-            self._gone = alarms.new(alarms.STORE, "store", told, now=now, since_at=self._gone_since, detail=more)
+            self._gone = alarms.new(alarms.STORE, "store", title, now=now, since_at=self._gone_since, detail=more)
         self._tell_of_store(self._gone, now)
 
     def _store_is_back(self, now: datetime) -> None:
@@ -201,8 +203,8 @@ class Alarming:
             self._gone = None
 
     def _tell_of_store(self, gone: Alarm, now: datetime) -> bool:
-        told = [teller.tell_directly(gone, now) for teller in self._tellers]
-        return all(told)
+        by_each = [teller.tell_directly(gone, now) for teller in self._tellers]
+        return all(by_each)
 
 
 def _as_it_ended(run: Run, change: Changes) -> Run:

@@ -57,7 +57,7 @@ class Holds:
         if not claimed:
             return claimed
         if steady() - self._asked >= self._every:
-            self._frozen = Frozen(one for one in self._store.freezes(now) if one.hold)
+            self._frozen = Frozen(freeze for freeze in self._store.freezes(now) if freeze.hold)
             self._asked = steady()
         if not self._frozen:
             return claimed
@@ -74,8 +74,8 @@ class Holds:
 
     def _tags(self, claimed: Sequence[Run]) -> dict[str, Sequence[str]]:
         ids = {run.schedule for run in claimed if run.schedule}
-        found = filter(None, map(self._store.schedule, ids))
-        return {schedule.id: schedule.tags for document in found if (schedule := schedules.read_or_none(document))}
+        documents = filter(None, map(self._store.schedule, ids))
+        return {schedule.id: schedule.tags for document in documents if (schedule := schedules.read_or_none(document))}
 
 
 def hold_queued(store: Store, freeze: Freeze, now: datetime) -> int:

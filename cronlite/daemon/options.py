@@ -110,14 +110,14 @@ _CHECKS = {
 }
 
 
-def read_options(given: Mapping[str, Any]) -> Options:
+def read_options(asked: Mapping[str, Any]) -> Options:
     """Make Options of keyword arguments. Raises InvalidInput for one that does not exist."""
     known = [option.name for option in fields(Options)]
     faults = [
         Fault(name, value, "is no option of the daemon", suggestion(name, known))
-        for name, value in given.items()
+        for name, value in asked.items()
         if name not in known
     ]
     if faults:
         raise InvalidInput(*faults)
-    return Options(**given)
+    return Options(**asked)

@@ -47,10 +47,10 @@ def _received(line: socket.socket) -> bytes:
 
 def find_parent(environ: MutableMapping[str, str]) -> Parent | None:
     """Return the parent of a process that is one of several; what it prints is from now on printed by whole lines."""
-    told = environ.pop(VARIABLE, None)
-    if told is None:
+    text = environ.pop(VARIABLE, None)
+    if text is None:
         return None
-    number, line, lock = map(int, told.split(","))
+    number, line, lock = map(int, text.split(","))
     for descriptor in (line, lock):
         os.set_inheritable(descriptor, False)
     sys.stdout, sys.stderr = one_at_a_time(sys.stdout, lock), one_at_a_time(sys.stderr, lock)

@@ -271,8 +271,8 @@ class Child:
 def _ended() -> Iterator[tuple[int, int]]:
     """Yield pid and exit code of each child that has ended, -N for signal N."""
     with suppress(ChildProcessError):  # there are none
-        while (found := os.waitpid(-1, os.WNOHANG))[0]:
-            yield found[0], os.waitstatus_to_exitcode(found[1])
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            yield ended[0], os.waitstatus_to_exitcode(ended[1])
 
 
 def _how(code: int) -> str:

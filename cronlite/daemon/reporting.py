@@ -87,6 +87,6 @@ class Reporting(Reports):
             self._of_runs.add(ping(url, pings.SUCCESS, run.id, body))
         elif state in BAD:
             error = change.get("error") or {}
-            said = f"{error.get('type', '')}: {error.get('message', '')}".strip(": ") or change.get("reason", "")
-            body = detail([f"run {run.id} {state}", said, tail(change.get("output"), 100, 8_000)])
+            message = f"{error.get('type', '')}: {error.get('message', '')}".strip(": ") or change.get("reason", "")
+            body = detail([f"run {run.id} {state}", message, tail(change.get("output"), 100, 8_000)])
             self._of_runs.add(ping(url, pings.FAIL, run.id, body))

@@ -138,8 +138,8 @@ def ending() -> list[signal.Signals]:
     return [*AT_ONCE, signal.SIGHUP]
 
 
-def _in_thread(work: Callable[..., None], *given: object) -> None:
-    threading.Thread(target=work, args=given, name="cronlite-signals", daemon=True).start()
+def _in_thread(work: Callable[..., None], *arguments: object) -> None:
+    threading.Thread(target=work, args=arguments, name="cronlite-signals", daemon=True).start()
 
 
 def _pass_on_end(wait_for_end: Callable[[], None], telling: socket.socket) -> None:

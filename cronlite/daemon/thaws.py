@@ -33,9 +33,9 @@ class Thaws:
         """End the freezes that are over, and let what is queued wait for those that hold it; return how many runs were
         queued. Raises StoreError.
         """
-        found = self._store.freezes(now)
-        still = Frozen(in_force(found, now))
-        ended = to_end(found, now)
+        frozen = self._store.freezes(now)
+        still = Frozen(in_force(frozen, now))
+        ended = to_end(frozen, now)
         for freeze in still.freezes:
             if freeze.hold:
                 hold_queued(self._store, freeze, now)
@@ -46,7 +46,7 @@ class Thaws:
         if freeze.afterwards == "run":
             waits_for = self._waiting.pop(freeze.id, ())
             if not (waits_for and ids(still.freezes).issuperset(waits_for)):
-                making = [one.id for one in ended if one.afterwards == "run"]
+                making = [each.id for each in ended if each.afterwards == "run"]
                 queued, waits_for = self._make_up(freeze, making, still, now, earliest)
             if waits_for:
                 self._waiting[freeze.id] = waits_for
@@ -67,8 +67,12 @@ class Thaws:
         queued, waits_for = 0, set[str]()
         query = ScheduleQuery(tag=freeze.tag, user=freeze.user, handler=freeze.handler)
         for page in pages(self._store.schedules(query), _PAGE):
-            picked = [one for one in schedules.readable(page)[0] if freeze.fits(one) and not one.is_paused(now)]
-            last = self._store.held_back(making, [one.id for one in picked])
+            picked = [
+                schedule
+                for schedule in schedules.readable(page)[0]
+                if freeze.fits(schedule) and not schedule.is_paused(now)
+            ]
+            last = self._store.held_back(making, [schedule.id for schedule in picked])
             wanted: list[Run] = []
             for schedule in picked:
                 run = last.get(schedule.id)

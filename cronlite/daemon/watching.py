@@ -124,10 +124,10 @@ class Watch:
 
     def _put_right(self, standing: dict[str, Alarm]) -> Iterator[Alarm]:
         """Yield the alarms of schedules that failed and succeeded since, and of those that can be read again."""
-        failed = [one for one in standing.values() if one.kind in alarms.OF_RUNS and one.schedule]
+        failed = [each for each in standing.values() if each.kind in alarms.OF_RUNS and each.schedule]
         some = (failed[self._next :] + failed[: self._next])[:LOOKED_AT]
         self._next = (self._next + LOOKED_AT) % len(failed) if len(failed) > LOOKED_AT else 0
-        last = self._store.last_runs({one.schedule for one in some if one.schedule}) if some else {}
+        last = self._store.last_runs({each.schedule for each in some if each.schedule}) if some else {}
         for alarm in some:
             newest = last.get(alarm.schedule or "")
             if newest is not None and newest.id != alarm.run and self._has_succeeded(newest, alarm):

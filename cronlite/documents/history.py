@@ -31,16 +31,16 @@ def happened(changes: Sequence[Change], document: Document | None) -> list[Chang
     """
     at: Any = _GONE if document is None else document.get("updated_at")
     there = digests(document or {})
-    found: list[Change] = []
+    listed: list[Change] = []
     for place, change in enumerate(changes):
         if change.made or _leads_to(change, at):
-            found.append(change)
+            listed.append(change)
         elif not _never_came(change, at, there, changes[place + 1 :]):
-            found.append(change if at is not _GONE and _shows(change, there) else replace(change, certain=False))
+            listed.append(change if at is not _GONE and _shows(change, there) else replace(change, certain=False))
         else:
             continue
         at, there = (_GONE, {}) if change.before is None else (change.found_at, dict(change.found))
-    return found
+    return listed
 
 
 def _shows(change: Change, there: Digests) -> bool:
@@ -81,16 +81,16 @@ def with_others(changes: Sequence[Change], document: Document | None, now: datet
 
 def _values(changes: Sequence[Change], document: Document | None) -> Values:
     seen = [document, *chain.from_iterable((change.before, change.after) for change in changes)]
-    return {(name, one): part[name] for part in seen if part for name, one in digests(part).items()}
+    return {(name, digest): part[name] for part in seen if part for name, digest in digests(part).items()}
 
 
 def _known(digests_: Digests, values: Values, names: Iterable[str]) -> Document:
     """Return the fields of a schedule that had some digests, as far as their values are known."""
-    found = {name: digests_.get(name) for name in names}
+    wanted = {name: digests_.get(name) for name in names}
     return {
-        name: None if one is None else values[name, one]
-        for name, one in found.items()
-        if one is None or (name, one) in values
+        name: None if digest is None else values[name, digest]
+        for name, digest in wanted.items()
+        if digest is None or (name, digest) in values
     }
 
 

@@ -42,8 +42,10 @@ class Limit:
 
 def new(name: object, most: object, now: datetime, by: str | None = None) -> Limit:
     """Make a limit. Raises InvalidInput."""
-    given = {"name": (name, check_name), "most": (most, _MOST)}
-    faults = [Fault(field, value, *complaint) for field, (value, check) in given.items() if (complaint := check(value))]
+    checked = {"name": (name, check_name), "most": (most, _MOST)}
+    faults = [
+        Fault(field, value, *complaint) for field, (value, check) in checked.items() if (complaint := check(value))
+    ]
     if faults:
         raise InvalidInput(*faults)
     return Limit(name=str(name), most=int(str(most)), changed_at=now, changed_by=by)
@@ -60,8 +62,8 @@ def read(document: Mapping[str, Any]) -> Limit | None:
 
 def document(limit: Limit) -> dict[str, Any]:
     """Return the document to store."""
-    told = {"most": limit.most, "changed_at": limit.changed_at, "changed_by": limit.changed_by}
-    return {"_id": limit.name} | {name: value for name, value in told.items() if value is not None}
+    fields = {"most": limit.most, "changed_at": limit.changed_at, "changed_by": limit.changed_by}
+    return {"_id": limit.name} | {name: value for name, value in fields.items() if value is not None}
 
 
 def check_name(value: object) -> Complaint:

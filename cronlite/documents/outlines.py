@@ -37,14 +37,14 @@ _INSTANTS = ("due_at", "queued_at", "started_at", "finished_at")
 
 def read(document: Mapping[str, Any]) -> Outline | None:
     """Read what a store selected of a run; None where somebody edited it into nonsense."""
-    found = {name: document.get(name) for name in NAMES}
-    id_, schedule = document.get("_id"), found["schedule"]
-    instants = [found[name] for name in _INSTANTS]
-    if None in instants[:2] or any(map(checks.instant, instants)) or found["state"] not in STATES:
+    fields = {name: document.get(name) for name in NAMES}
+    id_, schedule = document.get("_id"), fields["schedule"]
+    instants = [fields[name] for name in _INSTANTS]
+    if None in instants[:2] or any(map(checks.instant, instants)) or fields["state"] not in STATES:
         return None
     if not isinstance(id_, str) or not (schedule is None or isinstance(schedule, str)):
         return None
-    return Outline(id=id_, **found)  # type: ignore[arg-type]
+    return Outline(id=id_, **fields)  # type: ignore[arg-type]
 
 
 def by_schedule(outlines: Iterable[Outline]) -> dict[str, list[Outline]]:

@@ -98,7 +98,7 @@ def printable(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), lines)
+    return _UNPRINTABLE.sub(lambda control: control[0].encode("unicode_escape").decode(), lines)
 
 
 def leads_to_journal(stream: TextIO) -> bool:

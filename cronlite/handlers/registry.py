@@ -88,7 +88,7 @@ class Registry:
     def declared(self) -> list[dict[str, Any]]:
         """List the schedules that stand in the code beside their handlers, as fields to store."""
         handlers = filter(None, map(self.get, self.names()))
-        return [{**one.schedule, "name": one.name, "handler": one.name} for one in handlers if one.schedule]
+        return [{**each.schedule, "name": each.name, "handler": each.name} for each in handlers if each.schedule]
 
     def name_of(self, function: Function) -> str:
         """Return the name under which a function is registered. Raises InvalidInput unless there is just one."""
@@ -243,7 +243,7 @@ def _declared(name: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the fields of a schedule that stands in the code. Raises InvalidInput with all that is wrong with them."""
     if not any(fields.get(when) is not None for when in _SAYS_WHEN):
         raise InvalidInput(Fault("cron", None, "is missing", "say when it is due: cron='30 2 * * *', or every='90m'"))
-    schedules.refuse_unknown({one: value for one, value in fields.items() if one != "cron"})
+    schedules.refuse_unknown({key: value for key, value in fields.items() if key != "cron"})
     schedules.Schedule(**{**fields, "name": name, "handler": name})
     if "params" in fields:
         checks.check_params(fields["params"])

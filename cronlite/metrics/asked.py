@@ -119,9 +119,9 @@ def _daemons(answer: Answer, store: Store, now: datetime) -> None:
 
 
 def _queues(answer: Answer, store: Store, now: datetime) -> None:
-    found = sorted(store.backlog().items(), key=lambda item: (-item[1].runs, item[0]))
+    ranked = sorted(store.backlog().items(), key=lambda item: (-item[1].runs, item[0]))
     queues: dict[str, tuple[int, float]] = {}
-    for place, (queue, waiting) in enumerate(found):
+    for place, (queue, waiting) in enumerate(ranked):
         label = clean(queue) if place < MAX_QUEUES else OTHER
         runs, oldest = queues.get(label, (0, 0.0))
         since = waiting.since and (now - waiting.since).total_seconds()

@@ -86,12 +86,12 @@ def _toml_lines(text: str, loads: Any) -> Iterator[tuple[Path, int]]:
 def _path(dotted: str, loads: Any) -> Path | None:
     """Return the parts of a dotted key."""
     try:
-        found = loads(f"{dotted} = 0")
+        loaded = loads(f"{dotted} = 0")
     except ValueError:
         return None
     parts: list[str] = []
-    while isinstance(found, dict) and found:
-        ((part, found),) = found.items()
+    while isinstance(loaded, dict) and loaded:
+        ((part, loaded),) = loaded.items()
         parts.append(part)
     return tuple(parts)
 

@@ -108,17 +108,17 @@ def _over(defaults: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, A
     return {**defaults, **fields}
 
 
-def _wanted(name: str, given: Mapping[str, Any], parsed: Parsed, path: Path) -> Wanted:
+def _wanted(name: str, table: Mapping[str, Any], parsed: Parsed, path: Path) -> Wanted:
     """Make one of the schedules. Raises InvalidInput with all that is wrong with it."""
-    faults = list(_unknown(given, parsed, path, _OWN))
-    fields = {key: value for key, value in given.items() if key in FIELDS or key == "cron"}
+    faults = list(_unknown(table, parsed, path, _OWN))
+    fields = {key: value for key, value in table.items() if key in FIELDS or key == "cron"}
     try:
         if "params" in fields:
             fields["params"] = _params(fields["params"])
     except InvalidInput as refused:
         faults += _placed(refused, parsed, path)
         del fields["params"]
-    if (was := given.get("was")) is not None and (complaint := checks.line(200)(was)):
+    if (was := table.get("was")) is not None and (complaint := checks.line(200)(was)):
         faults.append(Fault(_where(parsed, (*path, "was")), was, *complaint))
     try:
         if (line := fields.pop("cron", None)) is not None:
@@ -129,7 +129,7 @@ def _wanted(name: str, given: Mapping[str, Any], parsed: Parsed, path: Path) -> 
         schedule = Schedule(**{**fields, "name": name, "id": _NO_ID})
     except InvalidInput as refused:
         faults += _placed(refused, parsed, path)
-    if not any(key in given for key in ("cron", "every", *timing.TIME_FIELDS[:5])):
+    if not any(key in table for key in ("cron", "every", *timing.TIME_FIELDS[:5])):
         remedy = "say when it is due: cron = '30 2 * * *', or every = '90m'"
         faults.append(Fault(_where(parsed, path), name, "is never said to be due", remedy))
     if faults:

@@ -21,9 +21,9 @@ _DEFAULTS = schedules.Schedule(id="none", params={})
 _WHEN = (*pattern.FIELDS, "every", "either_day")
 
 
-def write(owner: str, given: Sequence[Schedule], name: str, now: datetime) -> str:
+def write(owner: str, chosen: Sequence[Schedule], name: str, now: datetime) -> str:
     """Write schedules, each of which has a name, as the text of a file of that name: YAML or else TOML."""
-    parts = {schedule.name or schedule.id: fields(schedule, now) for schedule in given}
+    parts = {schedule.name or schedule.id: fields(schedule, now) for schedule in chosen}
     if not name.lower().endswith(YAML_ENDINGS):
         return _toml(owner, parts)
     try:
@@ -37,16 +37,16 @@ def write(owner: str, given: Sequence[Schedule], name: str, now: datetime) -> st
 def fields(schedule: Schedule, now: datetime) -> dict[str, Any]:
     """Return the fields of a schedule that are not the default: what a file says of it."""
     document = schedule.document()
-    told = {
+    plain = {
         name: document[name]
         for name in FIELDS
         if name in document and name not in _WHEN and getattr(schedule, name) != getattr(_DEFAULTS, name)
     }
     if schedule.active_from is None or schedule.active_from <= now:
-        told.pop("active_from", None)  # since when it counts
-    if "params" in told and _has_null(told["params"]):
-        told["params"] = json.dumps(told["params"], ensure_ascii=False)
-    return {**_when(schedule), **told}
+        plain.pop("active_from", None)  # since when it counts
+    if "params" in plain and _has_null(plain["params"]):
+        plain["params"] = json.dumps(plain["params"], ensure_ascii=False)
+    return {**_when(schedule), **plain}
 
 
 def _when(schedule: Schedule) -> dict[str, Any]:
@@ -59,8 +59,8 @@ def _when(schedule: Schedule) -> dict[str, Any]:
             return {"cron": line}
     except InvalidInput:  # what a document says that no line of a crontab does
         pass
-    said = {name: value for name, value in own.items() if value != "*"} or {"minute": "*"}
-    return {**said, **({"either_day": True} if schedule.either_day else {})}
+    spelled = {name: value for name, value in own.items() if value != "*"} or {"minute": "*"}
+    return {**spelled, **({"either_day": True} if schedule.either_day else {})}
 
 
 def _has_null(value: Any) -> bool:
@@ -72,8 +72,8 @@ def _has_null(value: Any) -> bool:
 
 def _toml(owner: str, parts: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [f"owner = {_text(owner)}"]
-    for name, given in parts.items():
-        lines += ["", f"[schedules.{_key(name)}]", *(f"{field} = {_value(value)}" for field, value in given.items())]
+    for name, values in parts.items():
+        lines += ["", f"[schedules.{_key(name)}]", *(f"{field} = {_value(value)}" for field, value in values.items())]
     return "\n".join([*lines, ""])
 
 

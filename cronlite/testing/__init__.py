@@ -159,8 +159,8 @@ class Rehearsal:
         schedule: str | None = None,
     ) -> list[Run]:
         """List runs in the order in which they were due; `schedule` is an id or a name."""
-        found = self.cron.runs(handler=handler, state=state, user=user, schedule=schedule, limit=None)
-        return sorted(found, key=lambda run: (run.due_at, run.queued_at, run.id))
+        listed = self.cron.runs(handler=handler, state=state, user=user, schedule=schedule, limit=None)
+        return sorted(listed, key=lambda run: (run.due_at, run.queued_at, run.id))
 
     def assert_scheduled(
         self,
@@ -178,9 +178,9 @@ class Rehearsal:
         fields = {"name": name, "handler": handler, "params": params, "user": user}
         tick = None if at is None else floor_minute(at)
         there = self.cron.schedules()
-        for one in there:
-            if fits(one, fields) and (tick is None or one.is_due(tick)):
-                return one
+        for stored in there:
+            if fits(stored, fields) and (tick is None or stored.is_due(tick)):
+                return stored
         raise AssertionError(f"no schedule has {wanted(fields, at)}; {listed(map(schedule_told, there))}")
 
     def assert_enqueued(
@@ -302,7 +302,7 @@ class _Registries(Registry):
         self._all.append(registry)
 
     def get(self, name: str) -> Handler | None:
-        return next((found for registry in self._all if (found := registry.get(name))), None)
+        return next((handler for registry in self._all if (handler := registry.get(name))), None)
 
     def names(self) -> list[str]:
         return sorted({name for registry in self._all for name in registry.names()})

@@ -13,18 +13,18 @@ from cronlite.errors import shown
 MOST = 20
 
 
-def fits(found: Schedule | Run, fields: Mapping[str, Any]) -> bool:
+def fits(stored: Schedule | Run, fields: Mapping[str, Any]) -> bool:
     """Tell whether something has the fields that are not None; of params, it may have more."""
     return all(
-        value is None or (_has(found.params, value) if name == "params" else getattr(found, name) == value)
+        value is None or (_has(stored.params, value) if name == "params" else getattr(stored, name) == value)
         for name, value in fields.items()
     )
 
 
 def wanted(fields: Mapping[str, Any], at: datetime | None) -> str:
     """Name what was looked for."""
-    told = [f"{name}={shown(value, 200)}" for name, value in fields.items() if value is not None]
-    return ", ".join([*told, *([f"at={at.isoformat()}"] if at else [])]) or "any fields at all"
+    parts = [f"{name}={shown(value, 200)}" for name, value in fields.items() if value is not None]
+    return ", ".join([*parts, *([f"at={at.isoformat()}"] if at else [])]) or "any fields at all"
 
 
 def listed(there: Iterable[str]) -> str:
@@ -50,9 +50,9 @@ def run_told(run: Run) -> str:
     return f"{_call_told(run)}, due at {run.due_at:%Y-%m-%d %H:%M:%S}Z{key}, {run.state}{attempt}{ended}{why}"
 
 
-def _call_told(found: Schedule | Run) -> str:
-    whose = f" for {found.user!r}" if found.user else ""
-    return f"{found.handler} with {shown(dict(found.params), 200)}{whose}"
+def _call_told(call: Schedule | Run) -> str:
+    whose = f" for {call.user!r}" if call.user else ""
+    return f"{call.handler} with {shown(dict(call.params), 200)}{whose}"
 
 
 def _has(params: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

@@ -21,8 +21,8 @@ __all__ = ["site"]
 
 def incomplete(missing: ModuleNotFoundError) -> ConfigurationError:
     """Return the error for a package of the extra that is not installed."""
-    told = "the site needs packages that are not installed; pip install 'cronlite[web]'"
-    return ConfigurationError(f"{told} ({missing.name} is missing)")
+    problem = "the site needs packages that are not installed; pip install 'cronlite[web]'"
+    return ConfigurationError(f"{problem} ({missing.name} is missing)")
 
 
 def site(

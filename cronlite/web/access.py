@@ -65,10 +65,10 @@ class Tokens:
 
     def visitor(self, cookie: str | None) -> Visitor | None:
         """Return whose cookie it is; None where it is nobody's, or was not made here, or is too old."""
-        told = unsigned(self._key, cookie)
-        if not isinstance(told, list) or len(told) != 3 or told[2] <= self._clock():
+        session = unsigned(self._key, cookie)
+        if not isinstance(session, list) or len(session) != 3 or session[2] <= self._clock():
             return None
-        return Visitor(told[1], told[0] == "operate")
+        return Visitor(session[1], session[0] == "operate")
 
 
 def signed(key: bytes, value: object) -> str:
@@ -83,10 +83,10 @@ def unsigned(key: bytes, text: str | None) -> object:
     if not hmac.compare_digest(signature.encode(), _signature(key, value).encode()):
         return None
     try:
-        told: object = json.loads(base64.urlsafe_b64decode(value))
+        content: object = json.loads(base64.urlsafe_b64decode(value))
     except (binascii.Error, ValueError):
         return None
-    return told
+    return content
 
 
 def _signature(key: bytes, text: str) -> str:

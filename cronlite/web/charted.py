@@ -49,8 +49,8 @@ class Forecasts:
         cron, now = visit.cron, visit.now
         if kept := self._known(cron, now, minutes):
             if now - kept[0] >= FRESH and self._counting.acquire(blocking=False):
-                given = cron, now, len(kept[1].runs)
-                threading.Thread(target=self._count_beside, args=given, name="cronlite-ahead", daemon=True).start()
+                asked = cron, now, len(kept[1].runs)
+                threading.Thread(target=self._count_beside, args=asked, name="cronlite-ahead", daemon=True).start()
             return kept[1]
         with self._counting:  # whoever comes meanwhile gets the same
             kept = self._known(cron, now, minutes)
@@ -93,8 +93,8 @@ def the_strip(visit: Visit) -> Chart | None:
 
 def of_schedule(visit: Visit, schedule: Schedule) -> Sequence[Chart]:
     """Draw when a schedule ran of late, and how long that took."""
-    found = visit.cron.store.outlines(RunQuery(schedule=schedule.id, limit=MOST_RUNS))
-    charts = calendar(found, schedule.timetable.zone, visit.now), durations(found)
+    outlines = visit.cron.store.outlines(RunQuery(schedule=schedule.id, limit=MOST_RUNS))
+    charts = calendar(outlines, schedule.timetable.zone, visit.now), durations(outlines)
     return [chart for chart in charts if chart is not None]
 
 

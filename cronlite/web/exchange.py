@@ -77,6 +77,6 @@ class Answer:
 
 def fields_of(encoded: bytes) -> Fields:
     """Read a query, or the body of a form. Raises ValueError for one with too many fields."""
-    found = parse_qs(encoded.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+    parsed = parse_qs(encoded.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     # Browsers end the lines of a text area so; stored texts have line feeds only.
-    return {name: [value.replace("\r\n", "\n") for value in values] for name, values in found.items()}
+    return {name: [value.replace("\r\n", "\n") for value in values] for name, values in parsed.items()}

@@ -24,12 +24,12 @@ class File(NamedTuple):
 @lru_cache(maxsize=1)
 def static_files() -> dict[str, File]:
     """Read all of them, by their names."""
-    found = {}
+    by_name = {}
     for file in (files("cronlite.web") / "static").iterdir():
         if kind := _KINDS.get(file.name.rpartition(".")[2]):
             body = file.read_bytes()
-            found[file.name] = File(body, kind, hashlib.sha256(body).hexdigest()[:12])
-    return found
+            by_name[file.name] = File(body, kind, hashlib.sha256(body).hexdigest()[:12])
+    return by_name
 
 
 def static(name: str) -> Answer:

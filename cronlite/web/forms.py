@@ -39,8 +39,8 @@ def refusal(request: Request) -> str | None:
     if origin is not None and not _same(origin, request.headers.get("host", "")):
         return "it was sent from another site"
     secret = request.cookies.get(COOKIE, "")
-    given = (request.form.get(FIELD) or [""])[-1]
-    salt, _, mark = given.partition(".")
+    token = (request.form.get(FIELD) or [""])[-1]
+    salt, _, mark = token.partition(".")
     if not secret or not hmac.compare_digest(mark.encode(), _mark(secret, salt).encode()):
         return "its page is too old, or this browser keeps no cookies: open the page again, and send it from there"
     return None
@@ -49,13 +49,13 @@ def refusal(request: Request) -> str | None:
 def _same(origin: str, host: str) -> bool:
     try:
         parts = urlsplit(origin)
-        given = (parts.hostname or "", parts.port)
+        named = (parts.hostname or "", parts.port)
         wanted = (name_of(host), urlsplit(f"//{host}").port)
     except ValueError:
         return False
     # Behind a proxy that ends TLS the scheme is another here than there, and so is the port that goes without saying.
     usual = (None, 80, 443)
-    return given[0].lower() == wanted[0] and (given[1] == wanted[1] or {given[1], wanted[1]} <= set(usual))
+    return named[0].lower() == wanted[0] and (named[1] == wanted[1] or {named[1], wanted[1]} <= set(usual))
 
 
 def _mark(secret: str, salt: str) -> str:

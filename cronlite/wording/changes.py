@@ -23,8 +23,8 @@ def by(change: Change) -> str:
 
 def what(change: Change) -> str:
     """Say what a change did: `hour 2 → 3`, or that it added, removed, paused, resumed or restored."""
-    said = _what(change)
-    return said if change.certain else f"{said}, perhaps: its process ended before it could tell"
+    words = _what(change)
+    return words if change.certain else f"{words}, perhaps: its process ended before it could tell"
 
 
 def _what(change: Change) -> str:

@@ -58,7 +58,7 @@ def frozen(schedule: Schedule, now: datetime, freezes: Frozen) -> str:
 def does(handler: str, params: Mapping[str, Any]) -> str:
     """Say what is called: the handler, or the command line where that is the shell's."""
     command = params.get("command")
-    if handler != SHELL or not isinstance(command, (list, tuple)) or not all(isinstance(one, str) for one in command):
+    if handler != SHELL or not isinstance(command, (list, tuple)) or not all(isinstance(word, str) for word in command):
         return handler
     return command[2] if len(command) == 3 and command[1] == "-c" else shlex.join(command)
 

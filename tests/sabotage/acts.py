@@ -423,7 +423,7 @@ _LIMITS = [
     Sabotage("no more at work than the limit", LIMITS, "max(0, most - len(taken))", "most", OF_LIMITS),
     Sabotage("all daemons want the first free slot", LIMITS, "in range(most)", "in range(most)[::-1]", OF_LIMITS),
     Sabotage("the higher priority comes first", LIMITS, "return run_at - _STEP", "return run_at + _STEP", OF_LIMITS),
-    Sabotage("a run takes a slot", "store/sqlite/lots.py", "self.slots[found.rowid] = slot", "pass", OF_LIMITS),
+    Sabotage("a run takes a slot", "store/sqlite/lots.py", "self.slots[candidate.rowid] = slot", "pass", OF_LIMITS),
     Sabotage(
         "a run takes a slot in MongoDB",
         "store/mongo/lots.py",

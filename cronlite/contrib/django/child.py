@@ -19,10 +19,10 @@ django.setup()
 class _Handlers:
     def __getattr__(self, digits: str) -> Callable[[Any], Any]:
         name = bytes.fromhex(digits).decode()
-        found = default_registry.get(name)
-        if found is None:
+        handler = default_registry.get(name)
+        if handler is None:
             raise LookupError(f"no handler is called {name!r} in the child process: does an app's handlers.py have it?")
-        return connected(found.function)
+        return connected(handler.function)
 
 
 handlers = _Handlers()

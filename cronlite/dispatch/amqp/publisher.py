@@ -79,7 +79,7 @@ class Publisher(link.Link):
             raise ConnectionError(self._refused)
 
     def _confirmed(self, tag: int, multiple: bool) -> None:
-        self._unconfirmed -= {one for one in self._unconfirmed if one <= tag} if multiple else {tag}
+        self._unconfirmed -= {each for each in self._unconfirmed if each <= tag} if multiple else {tag}
 
     def _nacked(self, *_: object) -> None:
         self._refused = "the broker refused a message"

@@ -45,8 +45,8 @@ class Alarms(Collections):
         cleared: Document = {"cleared_at": None}
         if query.cleared_since is not None:
             cleared = {"$or": [cleared, {"cleared_at": {"$gte": query.cleared_since}}]}
-        found = self._alarms.find(cleared).sort([("raised_at", -1), ("_id", 1)]).limit(query.limit)
-        return [alarm for document in found if (alarm := alarms.read(document))]
+        documents = self._alarms.find(cleared).sort([("raised_at", -1), ("_id", 1)]).limit(query.limit)
+        return [alarm for document in documents if (alarm := alarms.read(document))]
 
     @translated
     def change_alarm(self, alarm: Alarm, changes: Changes) -> bool:

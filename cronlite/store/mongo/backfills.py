@@ -16,8 +16,8 @@ class Backfills(Collections):
 
     @translated
     def known_runs(self, ids: Collection[str]) -> dict[str, str]:
-        found = self._runs.find({"_id": {"$in": list(ids)}}, {"state": True})
-        return {document["_id"]: str(document.get("state")) for document in found}
+        documents = self._runs.find({"_id": {"$in": list(ids)}}, {"state": True})
+        return {document["_id"]: str(document.get("state")) for document in documents}
 
     @translated_search
     def count_backfill(self, backfill: str) -> dict[str, int]:

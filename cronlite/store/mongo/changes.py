@@ -117,8 +117,8 @@ class Changes(Collections):
         wanted = {name: value for name, value in asked.items() if value is not None}
         if query.limit == 0:  # which MongoDB takes for no limit
             return []
-        found = self._changes.find(wanted, limit=query.limit or 0).sort([("at", -1), ("_id", -1)])
-        return [change for document in found if (change := changes.read(_from_store(document)))]
+        documents = self._changes.find(wanted, limit=query.limit or 0).sort([("at", -1), ("_id", -1)])
+        return [change for document in documents if (change := changes.read(_from_store(document)))]
 
     @translated
     def prune_changes(self, now: datetime) -> int:  # noqa: ARG002 - the contract's signature

@@ -149,14 +149,14 @@ def one_line(error: Exception) -> str:
 def refusals(error: BulkWriteError, *expected: int) -> dict[int, str]:
     """Return the places of the writes that were refused, and why; raise the error again unless all were expected."""
     refused = error.details["writeErrors"]
-    if error.details.get("writeConcernErrors") or any(one["code"] not in expected for one in refused):
+    if error.details.get("writeConcernErrors") or any(each["code"] not in expected for each in refused):
         raise error
-    return {one["index"]: "" if one["code"] == DUPLICATE_KEY else str(one["errmsg"]) for one in refused}
+    return {each["index"]: "" if each["code"] == DUPLICATE_KEY else str(each["errmsg"]) for each in refused}
 
 
 def _first_of_many(error: BulkWriteError) -> Mapping[str, Any]:
-    told = error.details.get("writeErrors") or error.details.get("writeConcernErrors") or [{}]
-    first: Mapping[str, Any] = told[0]
+    errors = error.details.get("writeErrors") or error.details.get("writeConcernErrors") or [{}]
+    first: Mapping[str, Any] = errors[0]
     return first
 
 
@@ -179,6 +179,6 @@ def _may_pass(error: Exception) -> bool:
 def _unauthorized(text: str, address: str) -> StoreError:
     if "requires authentication" in text:
         return StoreUnavailable(f"{address} lets nobody in without a user: {text}; put user:password@ into the URI")
-    found = _COMMAND.search(text)
-    command = f"{found[1]} in {found[2]}" if found else text
+    named = _COMMAND.search(text)
+    command = f"{named[1]} in {named[2]}" if named else text
     return StoreError(f"{address} does not allow this user: {command}; grant the role readWrite on that database")

@@ -33,8 +33,8 @@ class Freezes(Collections):
 
     @translated
     def change_freeze(self, freeze: Freeze, changes: Changes) -> bool:
-        found = {"_id": freeze.id, "until_at": freeze.until_at, "done_at": freeze.done_at}
-        return self._freezes.update_one(found, update(changes)).matched_count == 1
+        unchanged = {"_id": freeze.id, "until_at": freeze.until_at, "done_at": freeze.done_at}
+        return self._freezes.update_one(unchanged, update(changes)).matched_count == 1
 
     @translated
     def remove_freeze(self, id: str) -> bool:
@@ -43,8 +43,8 @@ class Freezes(Collections):
     @translated
     def freezes(self, since: datetime | None = None) -> list[Freeze]:
         still = {"$or": [{"until_at": None}, {"until_at": {"$gt": since}}, {"done_at": None}]}
-        found = self._freezes.find({} if since is None else still).sort([("from_at", -1), ("_id", -1)])
-        return [freeze for document in found if (freeze := freezes.read(document))]
+        documents = self._freezes.find({} if since is None else still).sort([("from_at", -1), ("_id", -1)])
+        return [freeze for document in documents if (freeze := freezes.read(document))]
 
     @translated
     def broken_freezes(self) -> list[str]:
@@ -62,11 +62,11 @@ class Freezes(Collections):
             ],
             allowDiskUse=True,
         )
-        found: dict[str, Run] = {}
+        latest: dict[str, Run] = {}
         for run in readable(group["run"] for group in last):
-            if run.schedule and (run.schedule not in found or found[run.schedule].due_at < run.due_at):
-                found[run.schedule] = run
-        return found
+            if run.schedule and (run.schedule not in latest or latest[run.schedule].due_at < run.due_at):
+                latest[run.schedule] = run
+        return latest
 
     @translated
     def hold_runs(self, freeze: Freeze, now: datetime, until: datetime, schedules: Collection[str] | None) -> int:

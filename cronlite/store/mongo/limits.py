@@ -52,7 +52,7 @@ class Limits(Collections):
 
     def _set_limits(self, names: Collection[str] | None) -> list[Limit]:
         asked = {} if names is None else {"_id": {"$in": list(names)}}
-        return [limit for found in self._limits.find(asked).sort("_id", 1) if (limit := limits.read(found))]
+        return [limit for document in self._limits.find(asked).sort("_id", 1) if (limit := limits.read(document))]
 
     def _taken(self, names: Collection[str]) -> defaultdict[str, list[Any]]:
         """List the slots that are taken under some names; None stands for a run that has none."""

@@ -82,8 +82,8 @@ class Schedules(Collections):
             )
             without = _all([*asked, *begins, {"name": {"$not": text}}, *behind])
             nameless = self._schedules.find(without, batch_size=_PAGE, limit=limit).sort("_id")
-            found = chain(nameless) if behind else chain(named, nameless)
-            yield from map(schedule_from_store, islice(found, query.limit))
+            documents = chain(nameless) if behind else chain(named, nameless)
+            yield from map(schedule_from_store, islice(documents, query.limit))
             return
         behind = [] if id_ is None else [_behind(id_)]
         by_id = self._schedules.find(_all([*asked, *behind]), batch_size=_PAGE, limit=limit).sort("_id")

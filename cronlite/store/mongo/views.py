@@ -40,14 +40,14 @@ class Views(Listing):
     def last_outlines(
         self, schedules: Collection[str], count: int, states: Collection[str] | None = None
     ) -> dict[str, list[Outline]]:
-        found: list[Outline] = []
+        outlines: list[Outline] = []
         for batch in batches(schedules, _PARTS):
             first, *others = (_last_of(id_to_store(id), count, states) for id in batch)
             unions: list[Document] = [{"$unionWith": {"coll": self._runs.name, "pipeline": part}} for part in others]
             with pymongo.timeout(LOOK_SECONDS):
                 documents = list(self._runs.aggregate([*first, *unions]))
-            found += (outline for document in documents if (outline := read(run_from_store(document))))
-        return by_schedule(found)
+            outlines += (outline for document in documents if (outline := read(run_from_store(document))))
+        return by_schedule(outlines)
 
     @translated_search
     def tally(self, since: datetime, until: datetime, step: timedelta) -> dict[tuple[int, str], int]:
@@ -77,13 +77,13 @@ class Views(Listing):
         # Each of these by an index of its own; were they asked whether they are enabled, the planner might read all.
         begins, ends = {"active_from": {"$gt": now}}, {"active_until": {"$gt": _EPOCH}}
         wanted = {"$or": [begins, ends, {"enabled": False, "paused_until": {"$exists": True}}]}
-        found = map(schedule_from_store, self._schedules.find(wanted, limit=limit))
-        return [each for each in found if each.get("enabled") is not False or "paused_until" in each]
+        picked = map(schedule_from_store, self._schedules.find(wanted, limit=limit))
+        return [each for each in picked if each.get("enabled") is not False or "paused_until" in each]
 
     def _outlined(self, wanted: Document, limit: int) -> list[Outline]:
         with pymongo.timeout(LOOK_SECONDS):
-            found = list(self._runs.find(wanted, _SELECTED, limit=limit).sort([("queued_at", -1)]))
-        return [outline for document in found if (outline := read(run_from_store(document)))]
+            documents = list(self._runs.find(wanted, _SELECTED, limit=limit).sort([("queued_at", -1)]))
+        return [outline for document in documents if (outline := read(run_from_store(document)))]
 
 
 def _last_of(schedule: Any, count: int, states: Collection[str] | None) -> list[Document]:

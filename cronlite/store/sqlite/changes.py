@@ -63,9 +63,9 @@ def _refusal(connection: sqlite3.Connection, write: Write) -> Refusal | None:
     if refusal := _refused(connection, write):
         connection.execute("DELETE FROM changes WHERE _id = ?", [change.id])
         return refusal
-    found = connection.execute(_OLDEST_KEPT, [change.schedule, MOST - 1]).fetchone()
-    if found:
-        connection.execute("DELETE FROM changes WHERE schedule = ? AND at < ?", [change.schedule, *found])
+    oldest = connection.execute(_OLDEST_KEPT, [change.schedule, MOST - 1]).fetchone()
+    if oldest:
+        connection.execute("DELETE FROM changes WHERE schedule = ? AND at < ?", [change.schedule, *oldest])
     return None
 
 

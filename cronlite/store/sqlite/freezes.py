@@ -26,9 +26,9 @@ class Freezes(Tables):
         self._change(FREEZES.insert(), FREEZES.row(freeze.document()))
 
     def change_freeze(self, freeze: Freeze, changes: Changes) -> bool:
-        found = [freeze.id, milliseconds(freeze.until_at), milliseconds(freeze.done_at)]
+        unchanged = [freeze.id, milliseconds(freeze.until_at), milliseconds(freeze.done_at)]
         statement = f"{FREEZES.update(changes)} WHERE _id = ? AND until_at IS ? AND done_at IS ?"
-        return self._change(statement, [*FREEZES.values(changes), *found]) == 1
+        return self._change(statement, [*FREEZES.values(changes), *unchanged]) == 1
 
     def remove_freeze(self, id: str) -> bool:
         return self._change("DELETE FROM freezes WHERE _id = ?", [id]) == 1

@@ -87,8 +87,8 @@ class Listing(Tables):
         return int(count)
 
 
-def _cut(found: Iterator[Run], query: RunQuery) -> Iterator[Run]:
-    return islice(found, query.skip, None if query.limit is None else query.skip + query.limit)
+def _cut(listed: Iterator[Run], query: RunQuery) -> Iterator[Run]:
+    return islice(listed, query.skip, None if query.limit is None else query.skip + query.limit)
 
 
 def apart(query: RunQuery) -> list[Collection[str] | None]:

@@ -32,7 +32,7 @@ _PUT = "UPDATE runs SET lot = ifnull(priority, 5) || ':' || \"limit\" WHERE rowi
 _PUT += " (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)"
 
 
-class Found(NamedTuple):
+class Candidate(NamedTuple):
     """A queued run, as far as its place in the queue goes."""
 
     run_at: Any
@@ -61,25 +61,25 @@ class Next:
     def oldest(self) -> list[tuple[int, Document]]:
         """Return what comes next, each with its row's number."""
         rowids: dict[int, None] = {}
-        for found in self._in_order():
+        for candidate in self._in_order():
             if len(rowids) == self._limit:
                 break
-            if found.rowid not in rowids and self._has_slot(found):
-                rowids[found.rowid] = None
+            if candidate.rowid not in rowids and self._has_slot(candidate):
+                rowids[candidate.rowid] = None
         rows = {row[0]: row[1:] for row in self._connection.execute(RUNS.select_rows, [listed(rowids)])}
         return [(rowid, RUNS.document(rows[rowid])) for rowid in rowids]
 
-    def _in_order(self) -> Iterator[Found]:
+    def _in_order(self) -> Iterator[Candidate]:
         query = self._query
         if query.ids is not None:
             values = [listed(query.ids), listed(query.handlers), self._until, *self._queues, self._limit]
-            yield from map(Found._make, self._connection.execute(_NAMED.format(self._of_queues), values).fetchall())
+            yield from map(Candidate._make, self._connection.execute(_NAMED.format(self._of_queues), values).fetchall())
             return
         lots = self._open_lots()
         if query.users:
             size = share(self._limit, query.users)
             of_each = (self._of_lots(lots, size, user) for user in query.users)
-            yield from in_turns([list(found)[:size] for found in of_each], size * len(query.users))
+            yield from in_turns([list(part)[:size] for part in of_each], size * len(query.users))
         yield from self._of_lots(lots, self._limit)
 
     def _open_lots(self) -> list[str | None]:
@@ -92,7 +92,7 @@ class Next:
         self._slots.look_up({name for lot in lots if (name := limits.limit_of(lot))})
         return [lot for lot in lots if (name := limits.limit_of(lot)) is None or self._slots.left(name) != 0]
 
-    def _of_lots(self, lots: Sequence[str | None], limit: int, user: str | None = None) -> Iterable[Found]:
+    def _of_lots(self, lots: Sequence[str | None], limit: int, user: str | None = None) -> Iterable[Candidate]:
         """Merge what is ready of some lots, and of one user where one is named."""
         parts = []
         of_user, users = ("", []) if user is None else (" AND user = ?", [user])
@@ -101,19 +101,19 @@ class Next:
             statement = _OF_LOT.format(of_user + of_lot, self._of_queues)
             for handler in self._query.handlers:  # one by one, the index gives them in order; together, all are sorted
                 values = [*users, *lot_values, handler, self._until, *self._queues, limit]
-                parts.append(list(map(Found._make, self._connection.execute(statement, values))))
-        return merge(*parts, key=lambda found: found.place)
+                parts.append(list(map(Candidate._make, self._connection.execute(statement, values))))
+        return merge(*parts, key=lambda candidate: candidate.place)
 
-    def _has_slot(self, found: Found) -> bool:
+    def _has_slot(self, candidate: Candidate) -> bool:
         """Take a slot for a run that needs one; tell whether it may go."""
-        if not isinstance(found.limit, str):
+        if not isinstance(candidate.limit, str):
             return True
-        slot = self._slots.take(found.limit, str(found.id))
+        slot = self._slots.take(candidate.limit, str(candidate.id))
         if slot is None:
-            if limits.limit_of(found.lot) != found.limit:  # another program wrote it
-                self._connection.execute(_PUT, [found.rowid])
+            if limits.limit_of(candidate.lot) != candidate.limit:  # another program wrote it
+                self._connection.execute(_PUT, [candidate.rowid])
             return False
-        self.slots[found.rowid] = slot
+        self.slots[candidate.rowid] = slot
         return True
 
 

@@ -137,10 +137,10 @@ class Runs(Limits, Turns):
     def backlog(self) -> dict[str, Backlog]:
         of_queue = f"SELECT ifnull(queue, '{DEFAULT_QUEUE}') AS its, count(*), min(run_at) FROM runs"
         rows = self._read_aside(f"{of_queue} WHERE state = 'queued' GROUP BY its")
-        found = {queue: (count, instant(since)) for queue, count, since in rows if isinstance(queue, str)}
+        queues = {queue: (count, instant(since)) for queue, count, since in rows if isinstance(queue, str)}
         return {
             queue: Backlog(count, since if isinstance(since, datetime) else None)
-            for queue, (count, since) in found.items()
+            for queue, (count, since) in queues.items()
         }
 
     def next_run_at(self, handlers: Collection[str]) -> datetime | None:

@@ -74,12 +74,12 @@ class Schedules(Tables):
         return islice(tagged, query.limit)
 
     def expressions(self) -> dict[str, list[Any]]:
-        found = {column: [value for (value,) in self._read(expressions_query(column))] for column in EXPRESSIONS}
+        texts = {column: [value for (value,) in self._read(expressions_query(column))] for column in EXPRESSIONS}
         if self._read(f"SELECT 1 FROM schedules WHERE {PAUSED_FOR_A_TIME} LIMIT 1"):
-            for column, values in found.items():
+            for column, values in texts.items():
                 of_paused = self._read(expressions_query(column, PAUSED_FOR_A_TIME))
-                found[column] = in_order([*values, *(value for (value,) in of_paused)], MAX_TEXTS)
-        return found
+                texts[column] = in_order([*values, *(value for (value,) in of_paused)], MAX_TEXTS)
+        return texts
 
     def candidates(
         self, clauses: Sequence[Clause], uncommon: Sequence[Uncommon] = (), lifted_at: datetime | None = None

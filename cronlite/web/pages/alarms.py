@@ -11,11 +11,11 @@ SHOWN = 200
 
 def alarms(visit: Visit) -> Answer:
     """List the open alarms, those that are over of late, and how the channels fare."""
-    found = visit.cron.alarms.list(cleared=True, limit=SHOWN)
-    over = sorted((alarm for alarm in found if alarm.cleared_at), key=_cleared_at, reverse=True)
+    known = visit.cron.alarms.list(cleared=True, limit=SHOWN)
+    over = sorted((alarm for alarm in known if alarm.cleared_at), key=_cleared_at, reverse=True)
     return visit.page(
         "alarms.html",
-        open=[alarm for alarm in found if alarm.is_open],
+        open=[alarm for alarm in known if alarm.is_open],
         over=over[:50],
         channels=visit.cron.alarms.channels(),
     )

@@ -18,12 +18,12 @@ _QUIET = ("updated_at", "created_at", "active_from")
 def changes(visit: Visit) -> Answer:
     """List the last changes of all actors, and the schedules that were removed."""
     limit = MOST if visit.asked("more") else SHOWN
-    found = visit.cron.history.latest(limit + 1)
+    latest = visit.cron.history.latest(limit + 1)
     return visit.page(
         "changes.html",
-        changes=[(change, _differences(change)) for change in found[:limit]],
+        changes=[(change, _differences(change)) for change in latest[:limit]],
         removed=visit.cron.history.removed(REMOVED),
-        more=len(found) > limit and limit < MOST,
+        more=len(latest) > limit and limit < MOST,
     )
 
 

@@ -19,13 +19,13 @@ OWN_RUNS = 100
 def daemons(visit: Visit) -> Answer:
     """List those that are alive, and those that died of late."""
     now, store = visit.now, visit.cron.store
-    found = sorted(store.daemons(), key=lambda daemon: (not daemon.what_is_wrong(now), daemon.host, daemon.pid))
-    alive = [daemon for daemon in found if daemon.is_alive(now)]
+    known = sorted(store.daemons(), key=lambda daemon: (not daemon.what_is_wrong(now), daemon.host, daemon.pid))
+    alive = [daemon for daemon in known if daemon.is_alive(now)]
     entries = store.ledger(now - DAY, now)
     return visit.page(
         "daemons.html",
         alive=[(daemon, _look(daemon, visit), daemon.what_is_wrong(now)) for daemon in alive],
-        dead=[daemon for daemon in found if daemon not in alive][:DEAD_SHOWN],
+        dead=[daemon for daemon in known if daemon not in alive][:DEAD_SHOWN],
         seats=sum(daemon.seats for daemon in alive),
         running=sum(daemon.running for daemon in alive),
         stuck=sum(daemon.stuck for daemon in alive),
@@ -37,10 +37,10 @@ def daemons(visit: Visit) -> Answer:
 def daemon(visit: Visit) -> Answer:
     """Show one daemon, and what it has at work."""
     asked = visit.asked("id")
-    found = next((each for each in visit.cron.store.daemons() if each.id == asked), None)
+    known = next((each for each in visit.cron.store.daemons() if each.id == asked), None)
     own = RunQuery(daemon=asked, states=[RUNNING], limit=OWN_RUNS, brief=True)
     return visit.page(
-        "daemon.html", asked=asked, daemon=found, at_work=list(visit.cron.store.runs(own)) if asked else []
+        "daemon.html", asked=asked, daemon=known, at_work=list(visit.cron.store.runs(own)) if asked else []
     )
 
 

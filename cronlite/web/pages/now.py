@@ -82,11 +82,11 @@ def now(visit: Visit) -> Answer:
 
 def ages(store: Store, at: datetime) -> list[Age]:
     """Count the queued runs by how long ago they were queued."""
-    found = []
+    listed = []
     for called, least, most in _AGES:
         query = RunQuery(states=[runs.QUEUED], until=at - least if least else None, limit=COUNTED)
-        found.append(Age(called, store.count_listed(replace(query, since=None if most is None else at - most))))
-    return found
+        listed.append(Age(called, store.count_listed(replace(query, since=None if most is None else at - most))))
+    return listed
 
 
 def _strangers(store: Store, alive: Sequence[DaemonRecord]) -> Mapping[str, int]:

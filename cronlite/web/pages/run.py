@@ -44,4 +44,4 @@ def _printed(visit: Visit, run: Run) -> str | None:
 
 def _earlier(run: Run) -> list[Attempt]:
     """List each attempt but the one that the run's own fields tell of, the last one first."""
-    return [one for one in run.attempts if one.number < run.attempt or run.state == runs.QUEUED][::-1]
+    return [attempt for attempt in run.attempts if attempt.number < run.attempt or run.state == runs.QUEUED][::-1]
