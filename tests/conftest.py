@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import signal
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -25,9 +26,15 @@ MARKED_BY_FIXTURE = {
 SHARED_BY_ALL = {"rabbitmq", "replica_set"}
 
 
+def pytest_configure() -> None:
+    """Heed SIGINT also in the background of a shell, which ignores it, and with it whatever the tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """Tests wait most of their time, so more of them than processors run at once."""
-    return min(2 * (os.cpu_count() or 1), 8)
+    return min(3 * (os.cpu_count() or 1), 8)
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects

@@ -16,6 +16,7 @@ import pytest
 import cronlite
 
 PACKAGE = Path(cronlite.__file__).parent
+pytestmark = pytest.mark.xdist_group("architecture")  # every module is parsed once
 
 # A room may import those of its own floor and of the floors below it.
 FLOORS = [

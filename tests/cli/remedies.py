@@ -33,7 +33,10 @@ def remedies() -> dict[str, str]:
 
 
 def _of(path: Path) -> Iterator[tuple[str, str]]:
-    tree = ast.parse(path.read_text())
+    source = path.read_text()
+    if "cronlite " not in source:
+        return
+    tree = ast.parse(source)
     inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
     docstrings = {id(node.body[0].value) for node in ast.walk(tree) if _is_documented(node)}  # type: ignore[attr-defined]
     for node in ast.walk(tree):

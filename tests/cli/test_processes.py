@@ -17,9 +17,7 @@ from cronlite.client.app import Cronlite
 from tests.cli.conftest import Typed
 from tests.waiting import wait_until
 
-# Where the tests themselves run in the background of a shell, SIGINT is ignored, and so it is in what they start.
-HEEDFUL = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-CRONLITE = [sys.executable, "-c", f"{HEEDFUL}\nfrom cronlite.cli import main\nmain()"]
+CRONLITE = [sys.executable, "-m", "cronlite"]
 HANDLERS = """
 import time
 import cronlite

@@ -85,9 +85,9 @@ def test_a_child_that_closes_its_channel_is_dead(watched: Watched) -> None:
 
 def test_the_status_of_a_child_is_its_own_however_often_one_dies(make_pool: Callable[[int], Watched]) -> None:
     watched = make_pool(4)
-    watched.pool.submit([apart("_exit", status=7) for _ in range(40)])
+    watched.pool.submit([apart("_exit", status=7) for _ in range(12)])
     messages = {
-        outcome.error["message"] for _, outcome in (watched.next() for _ in range(40)) if outcome and outcome.error
+        outcome.error["message"] for _, outcome in (watched.next() for _ in range(12)) if outcome and outcome.error
     }
     assert messages == {"its process exited with status 7 before the handler was done"}
 

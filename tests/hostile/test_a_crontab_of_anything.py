@@ -62,9 +62,9 @@ def test_any_bytes_are_read_and_what_is_taken_can_be_written_back(seed: random.R
     "part", [b"x", b"%", b"\\", b"\\%", b"* ", b"1,", b"\t", b"a=", b"'", b"#", b"\0", b"\xff", b"@every 1m "]
 )
 @pytest.mark.parametrize("start", [b"* * * * * ", b"", b"@daily ", b"A=", b"#"])
-def test_a_line_of_ten_million_bytes_is_read_in_seconds(start: bytes, part: bytes) -> None:
+def test_a_line_of_a_million_bytes_is_read_in_seconds(start: bytes, part: bytes) -> None:
     started = time.process_time()
-    read(start + part * (10_000_000 // len(part)), source="x")
+    read(start + part * (1_000_000 // len(part)), source="x")
     read(start + part * (60_000 // len(part)), source="x")  # short enough to be looked at as a whole
     assert time.process_time() - started < 20
 

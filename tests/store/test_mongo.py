@@ -336,15 +336,15 @@ print(store.prepare())
 """
 
 
-def test_twenty_processes_prepare_an_empty_database_at_once(mongo_uri: str, raw_new: Database[Document]) -> None:
+def test_eight_processes_prepare_an_empty_database_at_once(mongo_uri: str, raw_new: Database[Document]) -> None:
     command = [sys.executable, "-c", PREPARE, mongo_uri]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    processes = [subprocess.Popen(command, text=True, **pipes) for _ in range(20)]
+    processes = [subprocess.Popen(command, text=True, **pipes) for _ in range(8)]
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    assert [process.communicate(timeout=60)[0] for process in processes] == ["[]\n"] * 20
+    assert [process.communicate(timeout=60)[0] for process in processes] == ["[]\n"] * 8
     assert len(names_of(raw_new.schedules)) == 1 + len(wanted("schedules"))
     assert len(names_of(raw_new.runs)) == 1 + len(wanted("runs"))
 

@@ -99,7 +99,9 @@ def check_stopped(cron: cronlite.Cronlite, server: Server) -> None:
     assert cron.store.owners() == set()
 
 
-@pytest.mark.parametrize("setup", SETUPS)
+@pytest.mark.parametrize(
+    "setup", [pytest.param(setup, marks=[pytest.mark.slow] * ("at import" in setup)) for setup in SETUPS]
+)
 def test_the_minutes_of_the_grace_are_done_once_by_all_web_processes_together(
     setup: str, cron: cronlite.Cronlite, tmp_path: Path
 ) -> None:
