@@ -165,7 +165,9 @@ def test_whoever_runs_a_daemon_or_a_worker_says_when_a_run_is_overdue(
     words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served: list[Options] = []
-    monkeypatch.setattr("cronlite.daemon.service.run", lambda _, __, options, **___: served.append(options))
+    # What serves makes the whole process a daemon's: its logs, and where its handlers are at home.
+    monkeypatch.setattr("cronlite.cli.service._serve_one", lambda _, options, **__: served.append(options))
+    monkeypatch.setattr("cronlite.daemon.logs.configure", lambda *_, **__: None)
     for asked in (["--late-after", "10m"], ["--late-after", "none"], []):
         done = CliRunner().invoke(cli, ["--uri", "memory:", *words, *asked])
         assert done.exit_code == 0, done.output
