@@ -189,7 +189,7 @@ def _less(idle: Iterable[Schedule]) -> Iterator[Kind]:
 
 
 def _corrections(schedule: Schedule, first: datetime, last: datetime) -> Iterator[tuple[datetime, int]]:
-    """Yield what its bounds, or the end of its pause, take from a minute or add to what was counted of a schedule."""
+    """Yield what the bounds of a schedule, or the end of its pause, change in the runs counted for a minute."""
     for tick in _ticks(schedule.timetable, first, (last - first) // MINUTE + 1):
         counted = sum(1 for _ in schedule.timetable.instants(tick)) if schedule.enabled else 0
         made = sum(1 for _ in schedule.instants(tick)) if schedule.is_due(tick) else 0

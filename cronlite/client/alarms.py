@@ -53,7 +53,7 @@ class Alarms:
         return self.get(id)
 
     def channels(self) -> Sequence[Duty]:
-        """List the channels that were told by since a month, each with its name as id, and how it fares."""
+        """List the channels that told something in the last month, each with its name as id, and how it fares."""
         duties = [duty for duty in self._opened.store.duties() if duty.id.startswith(CHANNEL)]
         for duty in duties:
             duty.id = duty.id.removeprefix(CHANNEL)
@@ -70,14 +70,14 @@ class Alarms:
 
 
 class _Asked(StoreClock):
-    """The store's clock, asked for now and then, for a process without a beat that would bring it."""
+    """The store's clock for a process that writes no beat, which would bring it: it is asked for now and then."""
 
     def __init__(self, opened: Opened) -> None:
         super().__init__()
         self._opened = opened
 
     def now(self) -> datetime:
-        """Return the store's time; while the store is away, as it goes on from what it said last."""
+        """Return the store's time; while the store is away, carry on from its last answer."""
         with suppress(StoreError):
             self.set(self._opened.now())
         return super().now()

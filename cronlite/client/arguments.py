@@ -17,7 +17,7 @@ LONGEST = 1_000
 
 
 def text(value: object, field: str) -> str:
-    """Return a text to look for. What is not stored, because it cannot be, is just not found."""
+    """Return a text to look for. One that could not have been stored is simply not found."""
     if not isinstance(value, str):
         raise InvalidInput(Fault(field, value, "is not text", "give a string"))
     if len(value) > LONGEST:
@@ -30,7 +30,7 @@ def text(value: object, field: str) -> str:
 
 
 def uri_or_none(value: object) -> str | None:
-    """Return a URI. What is none is not repeated: it may hold a password all the same."""
+    """Return a URI. The error for something else does not repeat it, since it may hold a password all the same."""
     if value is None or isinstance(value, str):
         return value
     remedy = "give mongodb://host/database, sqlite:PATH or memory:"

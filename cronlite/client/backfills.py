@@ -109,7 +109,7 @@ def backfill(
 
 
 def _queue(opened: Opened, schedule: Schedule, missing: list[datetime], asked: Backfill, parallel: int) -> None:
-    """Add the runs in order, so that what is repeated after it was cut off goes on where it ended."""
+    """Add the runs in order: a backfill that was cut off and is asked for again goes on where it ended."""
     store, now = opened.prepared_store, opened.now()
     lanes = [schedule.id] if parallel == 1 else [f"{asked.id}/{number}" for number in range(parallel)]
     made = (
@@ -132,7 +132,7 @@ def _take_up(store: Store, again: list[Run]) -> None:
 
 
 def _was_called_off(run: Run | None) -> TypeGuard[Run]:
-    """Tell whether a run was cancelled with its backfill before it began, so that it still is to be asked for."""
+    """Tell whether a run was cancelled with its backfill before it began; then it may be asked for again."""
     return run is not None and run.state == runs.CANCELLED and run.attempt == 0 and run.backfill is not None
 
 
@@ -160,7 +160,7 @@ def _missing(
 
 
 def _until(now: datetime, end: datetime | None) -> datetime:
-    """Return where it ends: no minute that a tick has not had its turn at is in it."""
+    """Return where it ends: before the first minute whose tick may still come."""
     latest = clock.floor_minute(now)
     return latest if end is None else min(aware(end, "end"), latest)
 
@@ -178,6 +178,6 @@ def _refuse(begin: datetime, until: datetime, parallel: int, most: int | None) -
 
 
 def _id(schedule: Schedule, begin: datetime, end: datetime | None) -> str:
-    """Name it by what it is of, so that one that is asked for again is the same."""
+    """Name a backfill after what it covers, so that the same one has the same id when it is asked for again."""
     whole = f"{schedule.id} {begin.isoformat()} {end.astimezone(timezone.utc).isoformat() if end else 'now'}"
     return f"backfill-{hashlib.sha256(whole.encode()).hexdigest()[:16]}"

@@ -32,9 +32,9 @@ Fields = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of many schedules, by their ids: those that it was done to, and why it was not done to others.
+    """What became of many schedules, by their ids: those in `done` were changed, each in `failed` has its error.
 
-    Those that were as wanted already are in neither. Of runs that were queued, `runs` has the ids.
+    A schedule that was as wanted already is in neither. `runs` has the ids of the runs that were queued.
     """
 
     done: list[str] = field(default_factory=list)
@@ -123,7 +123,7 @@ class Many:
                     outcome.failed[str(document["_id"])] = refused
                     continue
                 if write is not None and write.change.user != (document.get("user") or ""):
-                    singly.append(document)  # its new user may have no room for one more
+                    singly.append(document)  # the quota of its new user may be used up
                 elif write is not None:
                     writes.append((document, write))
             singly += self._written(writes, outcome)

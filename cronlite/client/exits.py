@@ -18,11 +18,11 @@ _lock = threading.Lock()
 
 
 def drain_at_exit(embedded: Embedded) -> None:
-    """Have a daemon drained as the first thing at the end of the process, and ended as one of the last.
+    """Drain a daemon as the first thing at the end of the process, and end it as one of the last.
 
-    First, because handlers still need what ends early: `concurrent.futures` takes no more work from the moment on in
-    which the main thread ends, well before `atexit`, and asyncio.to_thread none with it. Late, because from then on
-    another daemon may run what this one has cut off.
+    It is drained first because running handlers still need what Python shuts down early: `concurrent.futures`, and with
+    it asyncio.to_thread, takes no more work once the main thread has ended, well before `atexit`. It is ended late
+    because from then on another daemon may run what this one has cut off.
     """
     with _lock:
         if not _at_work:
@@ -40,8 +40,9 @@ def forget(embedded: Embedded) -> None:
 
 
 def _drain_before_futures_end() -> None:
-    # What threading calls at its end it calls in the opposite order, and concurrent.futures registers at its import.
-    # Python has no public way to come before that; without this one it is atexit, and too late for some handlers.
+    # What was registered last is called first, and concurrent.futures registers when it is imported: this imports it,
+    # and registers after it. Python has no public way to do that. Without this one, draining begins at `atexit`, which
+    # is too late for some handlers.
     import concurrent.futures.thread  # noqa: F401
 
     if "drain" not in _registered and (register := getattr(threading, "_register_atexit", None)):

@@ -14,7 +14,7 @@ from cronlite.store.contract import RunQuery, Store
 
 BAD = (runs.FAILED, runs.TIMED_OUT, runs.ABANDONED)
 IN_A_ROW = 3
-# How far back, and at how many failed runs and schedules, one looks: what fails again and again is among the last ones.
+# How far back to look, and at how many failed runs: what fails again and again is among the last ones.
 LOOKED_BACK = timedelta(days=8)
 LOOKED_AT = 1_000
 NAMED = 20

@@ -27,7 +27,8 @@ _PAGE = 500
 class History:
     """The changes of schedules that were made through cronlite; kept for a year, at most 1,000 of each schedule.
 
-    What somebody else changes is seen by what the last change left: such entries have no actor, and no id.
+    What somebody else has changed shows because a schedule differs from what its last change left. Such entries have no
+    actor and no id.
     """
 
     def __init__(self, opened: Opened) -> None:
@@ -107,7 +108,7 @@ class History:
         return document, _from_now_on(fields, document, self._opened.now())
 
     def _as_removed(self, id: str, changes: Sequence[Change]) -> Document:
-        """Return the document of a schedule as it was when it was removed, but due from now on only."""
+        """Return the document of a schedule as it was when it was removed, but active only from now on."""
         last = next((change for change in changes if change.kind == "removed"), None)
         if last is None or last.before is None:
             raise NotFound(f"no removed schedule has the id or name {shown(id)}")
@@ -145,7 +146,7 @@ class History:
             change.id: change
             for id_, changes in by_schedule.items()
             for change in history.happened(changes, there.get(id_))
-            if change.certain or len(changes) > 1  # most likely it was never stored: that of a process cut off
+            if change.certain or len(changes) > 1  # most likely it was never stored, because its process was cut off
         }
         return [happened[change.id] for change in noted if change.id in happened]
 
@@ -193,7 +194,7 @@ def _require_whole(fields: Mapping[str, Any]) -> None:
 
 
 def _from_now_on(fields: dict[str, Any], document: Document, now: datetime) -> dict[str, Any]:
-    """Let no minute that is past become due because a schedule is again what it was."""
+    """Keep minutes of the past from becoming due when a schedule gets back what it had."""
     if fields.get("enabled") is False or not any(name in fields for name in ("enabled", *TIME_FIELDS)):
         return fields
     active_from = fields.get("active_from") or document.get("active_from")

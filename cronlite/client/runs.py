@@ -15,9 +15,9 @@ from cronlite.documents.schedules import Schedule
 from cronlite.documents.words import word_of_runs
 from cronlite.errors import Conflict, Fault, InvalidInput, NotFound, QuotaExceeded, shown
 
-# No daemon's idea of the store's time may hold back what was asked for at once.
+# What is to start at once is dated back a little: a daemon whose clock is behind the store's must not wait with it.
 AT_ONCE = timedelta(milliseconds=250)
-# What enqueue can be told besides handler, params and user.
+# The options of enqueue besides handler, params and user.
 POLICIES = ("queue", "limit", "priority", "retries", "retry_delay_seconds", "timeout_seconds", "on_crash")
 OPTIONS = ("run_at", "key", "deadline", *POLICIES)
 
@@ -85,9 +85,9 @@ def queue(opened: Opened, run: Run) -> str:
             raise Conflict(f"a run of schedule {run.schedule} is still at work, and its overlap is skip")
         run.run_at = None
     opened.door.params(run.user, run.params)
-    # One round trip, the write. It waits for the majority's journals, or a server that is killed would forget what was
-    # asked for. Nothing is asked before: the unique index alone keeps two queued runs from one key, and the look for
-    # who holds it is for those that it refused.
+    # This takes one round trip: the write, which waits for the majority's journals, so that no server that is killed
+    # forgets what was asked for. There is no look for the key before it: the unique index keeps a second run from the
+    # key, and only a run that it refused asks for the one that holds it.
     while True:
         try:
             if not _refused(opened, run):

@@ -42,9 +42,9 @@ def declare(opened: Opened, fields: Mapping[str, Any], actor: Actor) -> Schedule
 
 
 def declare_handlers(opened: Opened, registry: Registry) -> None:
-    """Store the schedules that stand in the code beside their handlers; one that cannot be is told and left out.
+    """Store the schedules that stand in the code beside their handlers; log those that cannot be stored.
 
-    Said at each start by any number of processes: where nothing has changed, nothing is written.
+    Any number of processes may do this at every start: a schedule that has not changed is not written.
     """
     for fields in registry.declared():
         try:
@@ -110,10 +110,10 @@ def change(
     of_user: str | None = None,
     once: bool = False,
 ) -> Schedule:
-    """Change a document as a whole, again from its newest form when somebody else was faster, unless it is for `once`.
+    """Change a document as a whole; where somebody else was faster, change what they left, unless it is for `once`.
 
-    Raises Conflict then, when it is no schedule `of_user`, and when its new name is another's. What has all of the
-    changes already is not written.
+    Raises Conflict where somebody else was faster than a change for `once`, where the schedule is none `of_user`, and
+    where its new name is taken. A document that has all of the changes already is not written.
     """
     schedules.refuse_unknown(changes)
     asked, at = changes, opened.now()
@@ -162,11 +162,11 @@ def changed(document: Document, changes: Mapping[str, Any], now: datetime) -> tu
 
 
 def after(document: Document, now: datetime) -> datetime:
-    """Return now, or, where a document was changed at that very instant or later, the first one after that."""
+    """Return `now`, or the first instant after the last change of a document, if that is later."""
     updated = document.get("updated_at")
     try:
         return max(now, updated + clock.MILLISECOND) if isinstance(updated, datetime) else now
-    except OverflowError:  # somebody else says that it was changed at the end of time
+    except OverflowError:  # another program wrote an `updated_at` at the end of time
         return now
 
 

@@ -66,7 +66,7 @@ def why(store: Store, schedule: Schedule, tick: datetime) -> Answer:
     return Answer(against[0][0], tuple(reasons))
 
 
-# What somebody has changed who keeps it from being due.
+# By what keeps it from being due: the fields of which somebody may have changed one.
 _TOUCHED = {"not_due": timing.TIME_FIELDS, "paused": ("enabled",)}
 
 

@@ -22,7 +22,7 @@ MAX_AHEAD_BYTES = 16 * 1024 * 1024
 
 
 class Writing(Generic[T]):
-    """A batch that is written once: by a writer, or by who waits for it, if no writer has begun."""
+    """A batch that is written once: by a writer thread, or, where none has begun with it, by whoever waits for it."""
 
     def __init__(self, write: Callable[[], T]) -> None:
         self._write, self._turn, self._written = write, threading.Lock(), Future[T]()

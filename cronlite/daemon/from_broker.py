@@ -63,7 +63,7 @@ class Feeding:
     def feed(self) -> float:
         """Claim what one round of messages tells of; return the seconds to wait until the next round."""
         try:
-            self._claimer.claim_named((), self._clock.now())  # settles a claim that went without an answer
+            self._claimer.claim_named((), self._clock.now())  # this settles a claim whose answer was lost
             room = self._claimer.free_seats()
             if room > 0 and (self._claimer.slot_is_free or steady() >= self._limited_at):
                 self._limited_at = steady() + LIMITED_POLL_SECONDS
@@ -137,7 +137,7 @@ class Feeding:
             self._tell_unknown(handler, message.queue)
             if message.again:
                 return ""
-            self._consumer.requeue([message])  # once: perhaps it comes to a worker that has the handler
+            self._consumer.requeue([message])  # offer it once: it may come to a worker that has the handler
             return None
         return id
 

@@ -26,7 +26,7 @@ ASKED_EVERY_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _OfRun:
-    """What a freeze goes by, of a run: its own fields, and the tags that its schedule has now."""
+    """What a freeze picks a run by: the run's own fields, and the tags that its schedule has now."""
 
     run: Run
     tags: Sequence[str]
@@ -45,7 +45,7 @@ class _OfRun:
 
 
 class Holds:
-    """Keeps back what a claim brings though a freeze with a hold picks it: runs that were queued since it began."""
+    """Keeps claimed runs back that a freeze with a hold picks: they were queued after it had begun."""
 
     def __init__(self, store: Store, handover: Handover, asked_every_seconds: float = ASKED_EVERY_SECONDS) -> None:
         self._store, self._handover, self._every = store, handover, asked_every_seconds

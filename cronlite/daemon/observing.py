@@ -116,7 +116,7 @@ def silence(entries: Iterable[Tick], now: datetime) -> Iterator[Alarm]:
 
 
 def silences(entries: Iterable[Tick], since: datetime, now: datetime) -> Iterator[Alarm]:
-    """Yield the alarms of the times without a tick that have ended since, cleared as they are over."""
+    """Yield the alarms of silences that have ended since: no daemon had ticked, and by now they are over."""
     done = sorted(entry.done_at for entry in entries if entry.done_at is not None)
     for before, after in pairwise(done):
         if after > since and after - before > NO_TICK + SLACK:

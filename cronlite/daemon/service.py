@@ -94,9 +94,9 @@ def hearing(numbers: Collection[signal.Signals]) -> Iterator[tuple[socket.socket
 
 @contextmanager
 def seldom_collecting() -> Iterator[None]:
-    """Keep the cyclic garbage collector, for a process that is all a daemon's, from what it would look at in vain.
+    """Let the garbage collector of a daemon's process look at less, since it would find nothing.
 
-    A burst makes many objects that live for a second and no cycles; to look for some took a tenth of its time.
+    A burst makes many objects that live for a second and have no cycles; looking for cycles took a tenth of its time.
     """
     before = gc.get_threshold()
     gc.freeze()  # what has been imported stays
@@ -112,7 +112,7 @@ def seldom_collecting() -> Iterator[None]:
 def switching_often() -> Iterator[None]:
     """Let a thread that has an answer of the store wait for the interpreter for a millisecond at most, instead of five.
 
-    An answer is read in two steps: beside handlers that compute, the server idled for 10 ms after each of them.
+    An answer is read in two steps. Beside handlers that compute, the server was idle for 10 ms after each of them.
     """
     before = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_SECONDS)

@@ -42,8 +42,8 @@ class _Message:
 class Teller:
     """Tells one channel. `round` never waits: what takes long is looked at in the next round.
 
-    One daemon at a time has the duty to tell by a channel, for 90 seconds and ever again. It notes what was told once
-    the channel has taken it, so that whoever follows a daemon that died in between tells that once more.
+    One daemon at a time has the duty to tell a channel, for 90 seconds, and renews it. It notes what it has told once
+    the channel has taken it: where it dies in between, the next daemon tells that once more.
     """
 
     def __init__(self, channel: Channel, send: Send, store: Store, me: str) -> None:
@@ -165,6 +165,6 @@ class Teller:
 
 
 def _rests(duty: Duty, now: datetime) -> bool:
-    """Tell whether it is too early: the channel failed, or has just been told something."""
+    """Tell whether it is too early to tell something: the channel failed, or has just been told something."""
     failed = duty.next_at is not None and now < duty.next_at
     return failed or (duty.told_at is not None and now < duty.told_at + BETWEEN)

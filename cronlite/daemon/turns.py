@@ -16,7 +16,7 @@ ASKED_EVERY_SECONDS = 0.25
 class Turns:
     """The users who have runs in the queue, in the order in which they are served.
 
-    Where everything that is ready is claimed, nobody waits behind anybody, and nobody is asked.
+    While everything that is ready gets claimed, nobody waits behind anybody, and the store is not asked for users.
     """
 
     def __init__(self, store: Store) -> None:

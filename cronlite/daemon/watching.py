@@ -123,7 +123,7 @@ class Watch:
                 yield alarm
 
     def _put_right(self, standing: dict[str, Alarm]) -> Iterator[Alarm]:
-        """Yield the alarms of schedules that failed and succeeded since, and of those that can be read again."""
+        """Yield the alarms of schedules that have succeeded since they failed, and of those that can be read again."""
         failed = [each for each in standing.values() if each.kind in alarms.OF_RUNS and each.schedule]
         some = (failed[self._next :] + failed[: self._next])[:LOOKED_AT]
         self._next = (self._next + LOOKED_AT) % len(failed) if len(failed) > LOOKED_AT else 0
@@ -145,7 +145,7 @@ class Watch:
         return good is not None and good.finished_at is not None and good.finished_at > alarm.last_at
 
     def _look_thoroughly(self, now: datetime, since: datetime, standing: dict[str, Alarm]) -> None:
-        """Look for what a daemon that died could not tell any more, and for alarms whose subject is gone."""
+        """Look for what a daemon died too early to tell, and for alarms whose subject is gone."""
         bad = self._store.runs(RunQuery(states=BAD, since=now - LOOKED_BACK, limit=MOST_FAILED))
         self.ended((run for run in bad if run.finished_at and run.finished_at > since and self._is_new(run)), now)
         texts: set[str] | None = None

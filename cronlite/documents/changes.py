@@ -23,7 +23,7 @@ MOST = 1_000
 LARGEST_VALUE = 1_000_000
 """How many characters of JSON a value may take to be kept."""
 LONGEST_NAME = 200
-# The first two never change, and each change has the third.
+# What no change tells of: the first two stay the same, and every change sets the third.
 DATES = ("_id", "created_at", "updated_at")
 
 
@@ -162,7 +162,7 @@ def of_write(actor: Actor, at: datetime, before: Document | None, after: Documen
 
 
 def differing(before: Document | None, after: Document | None) -> tuple[Document | None, Document | None]:
-    """Return the fields of two documents that differ; a missing one is None. All of the one where there is no other."""
+    """Return the fields of two documents that differ, a missing one as None; of a single document, all its fields."""
     if before is None or after is None:
         return _kept(before), _kept(after)
     names = [name for name in dict.fromkeys((*before, *after)) if name not in DATES and not name.startswith("_")]
@@ -202,7 +202,7 @@ def _updated(document: Document | None) -> datetime | None:
 
 
 def digests(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return a short text for each field that has a value, by which another value of it shows."""
+    """Return a digest of each field that has a value: a short text, which is another one for another value."""
     return {
         name: str(value[_LEFT_OUT]) if is_left_out(value) else _digest(text)
         for name, value in document.items()

@@ -49,7 +49,7 @@ class DaemonRecord:
         return self.dead_at is None and now - seen < timedelta(seconds=self.silence)
 
     def is_ticking(self, now: datetime) -> bool:
-        """Tell whether it does its minutes; one that does not say when it last did is believed."""
+        """Tell whether it does its minutes; one that does not say when it did the last one is given credit."""
         return self.ticks and (self.ticked_at is None or now - self.ticked_at < NO_TICK)
 
     def what_is_wrong(self, now: datetime) -> str:

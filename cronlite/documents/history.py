@@ -25,9 +25,10 @@ _GONE = object()
 
 
 def happened(changes: Sequence[Change], document: Document | None) -> list[Change]:
-    """Return, of changes of one schedule, the newest first, those that happened, by the schedule as it is now.
+    """Return those of a schedule's changes that happened, judged by the schedule as it is now.
 
-    Where somebody else has broken the chain, what cannot be known any more is marked as not `certain`.
+    Changes are given and returned with the newest first. Where somebody else has written in between, a change that may
+    or may not have happened is marked as not `certain`.
     """
     at: Any = _GONE if document is None else document.get("updated_at")
     there = digests(document or {})
@@ -44,7 +45,7 @@ def happened(changes: Sequence[Change], document: Document | None) -> list[Chang
 
 
 def _shows(change: Change, there: Digests) -> bool:
-    """Tell whether a schedule that somebody else has written since is still as a change made it."""
+    """Tell whether a schedule still has what a change gave it, though somebody else has written it since."""
     if change.kind != "changed":
         return True  # only what was stored is there, under its id
     left = change.left
@@ -56,10 +57,10 @@ def _leads_to(change: Change, at: Any) -> bool:
 
 
 def _never_came(change: Change, at: Any, there: Digests, older: Sequence[Change]) -> bool:
-    """Tell whether a change is off the chain that goes on at an instant."""
+    """Tell whether a change did not happen: the schedule went on at an instant as if it had not been."""
     if at is _GONE:
         return False
-    # What another program stores may say nothing of when it was changed.
+    # Another program may store a schedule without an `updated_at`; then the values have to tell.
     is_as_found = change.before is not None and change.found_at == at and (at is not None or change.found == there)
     return change.kind == "removed" or is_as_found or any(_leads_to(other, at) for other in older)
 
@@ -67,7 +68,7 @@ def _never_came(change: Change, at: Any, there: Digests, older: Sequence[Change]
 def with_others(changes: Sequence[Change], document: Document | None, now: datetime) -> Iterator[Change]:
     """Yield the changes of one schedule, the newest first, and between them what somebody else has changed.
 
-    That shows where one change finds the schedule otherwise than the one before it left it.
+    Somebody else was there where a change found other values than the change before it had left.
     """
     values = _values(changes, document)
     there, at = None if document is None else digests(document), now
@@ -115,9 +116,9 @@ def _by_somebody_else(
 
 
 def back_to(change: Change, changes: Sequence[Change], document: Document) -> tuple[Document, list[str]]:
-    """Return the fields to set so that a schedule is as one of its changes left it (None removes one).
+    """Return the fields that make a schedule what one of its changes left (None removes one).
 
-    And the names of those of which that is not known any more.
+    Return also the names of the fields whose values at that time are not known any more.
     """
     left, now = change.left, digests(document)
     names = [name for name in dict.fromkeys((*left, *now)) if left.get(name) != now.get(name)]

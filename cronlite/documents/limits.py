@@ -114,8 +114,9 @@ _DIGITS = frozenset("0123456789")
 def free_slots(most: int, taken: Collection[object]) -> list[int]:
     """List the slots below a limit that may be given out, while some are taken.
 
-    After the limit was lowered, some of those taken are above it, and as many below it stay free. All daemons choose
-    from the first on, so that those that look at the same time want the same ones, and the store refuses all but one.
+    After a limit was lowered, runs may hold slots above it; as many slots below it stay free until those have ended.
+    All daemons choose from the first slot on: those that look at the same time want the same slot, and the store
+    refuses it to all but one.
     """
     below = {slot for slot in taken if type(slot) is int and 0 <= slot < most}
     free = (slot for slot in range(most) if slot not in below)
@@ -149,5 +150,5 @@ class Slots:
         self.look_up([name])
         free = self._free[name]
         if free is None:
-            return run  # unique as well, and counted once the limit is set
+            return run  # it only has to be unique; it counts from when the limit is set
         return free.pop(0) if free else None

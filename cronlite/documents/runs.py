@@ -107,8 +107,8 @@ class Run:
     def may_wait(self) -> bool:
         """Tell whether a daemon may claim it before there is a seat for it.
 
-        Were the daemon to die meanwhile, that would count as a crash of it: too much for a run that is not to be
-        repeated, or that has been at a death before.
+        If the daemon died while the run waited, that would count as one of its crashes. A run that must not be
+        repeated, or that a daemon has already died with, is not risked like that.
         """
         return not self.crashes and self.on_crash != "abandon"
 
@@ -132,7 +132,7 @@ class Run:
         """List the attempts at it, the last one at the end: at most ten, and what was kept of them."""
         known = attempts.read(self.earlier_attempts)
         if self.started_at is not None and self.state != QUEUED:
-            # While one is at work, these two are of the one before it.
+            # While an attempt is at work, `error` and `output` are still those of the attempt before it.
             last = (None, self.live_output) if self.state == RUNNING else (self.error, self.output)
             known.append(attempt_of(self, self.state, self.finished_at, *last))
         return known
@@ -183,7 +183,7 @@ def check(run: Run) -> Run:
     faults = [
         Fault(name, value, *complaint)
         for name, fits, default in _CHECKED
-        # What was left as it is needs no check, and that is most of it.
+        # A field that has its default needs no check, and most fields have it.
         if (value := getattr(run, name)) is not default and (complaint := fits(value))
     ]
     if run.state == RUNNING and run.daemon is None:

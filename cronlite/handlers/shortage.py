@@ -8,7 +8,7 @@ _SCARCE = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM
 
 
 class NotStarted(Exception):
-    """The system lacks what a run needs to begin: the run has not begun, is not at fault, and goes back."""
+    """The system lacks what a run needs to begin. The run has not begun, is not at fault, and is queued again."""
 
 
 def is_shortage(error: OSError) -> bool:

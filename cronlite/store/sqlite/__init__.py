@@ -31,7 +31,8 @@ from cronlite.store.sqlite.views import Views
 __all__ = ["SqliteStore"]
 
 _LOOK_SECONDS = 0.1
-# Where a bell rings, a look is for the rings that are lost; after one that found something, some more are expected.
+# Where a bell rings, looking only finds what a lost ring should have told. Once a look has found something, more rings
+# may be lost, and for a minute there are more looks.
 _LOOK_SECONDS_HEARING = 1.0
 _DOUBT_SECONDS = 60.0
 _RING_SECONDS = 0.01
@@ -104,10 +105,10 @@ class SqliteStore(Schedules, Changes, Freezes, Backfills, Runs, Lanes, Views, Ti
                 continue
             doubts = time.monotonic() < self._doubts_until
             if bell.wait(min(remaining, _LOOK_SECONDS if doubts else _LOOK_SECONDS_HEARING)):
-                # Each claim keeps a writer out for a moment: of many rings, some share one.
+                # A claim keeps writers out for a moment, so rings that come close together lead to one claim.
                 self._closed.wait(self._rung_at + _RING_SECONDS - time.monotonic())
                 self._rung_at = time.monotonic()
-                self._was_queued()  # or the next wait would find the same again
+                self._was_queued()  # take note of what rang, or the next look would find it again
                 break
         return not self._closed.is_set()
 

@@ -27,7 +27,8 @@ def or_default(column: str) -> str:
     return f"ifnull({column}, {DUE_DEFAULTS[column]!r})"
 
 
-# What lists are read by. Claims ask for handlers and states as well, but are not to take these indexes for theirs.
+# What lists are read by. Claims ask for handlers and states as well; the expressions keep SQLite from using these
+# indexes for them.
 LISTED = {
     "schedule": "schedule",
     "user": "user",
@@ -42,7 +43,7 @@ INDEXES = {
         f"schedules_enabled_{name}": f"INDEX schedules_enabled_{name} ON schedules ({or_default('enabled')}, {name})"
         for name in EXPRESSIONS
     },
-    # Of the paused ones with an end, which are as good as enabled from that on.
+    # These are of the paused schedules whose pause has an end: from then on they may be due like enabled ones.
     "schedules_paused_due": "INDEX schedules_paused_due ON schedules"
     f" ({', '.join([*map(or_default, _IN_TIME), 'paused_until'])}) WHERE {PAUSED_FOR_A_TIME}",
     "schedules_paused_until": f"INDEX schedules_paused_until ON schedules (paused_until) WHERE {PAUSED_FOR_A_TIME}",
@@ -69,7 +70,7 @@ INDEXES = {
     "runs_late": "INDEX runs_late ON runs (late_at, attempt, state) WHERE state = 'queued' AND late_at IS NOT NULL",
     "runs_daemon": "INDEX runs_daemon ON runs (daemon, handler, state) WHERE state = 'running'",
     "runs_expiry": "INDEX runs_expiry ON runs (expires_at) WHERE expires_at IS NOT NULL",
-    # Lists are wanted newest first, and few of millions. That of all runs is merged from those of the states.
+    # Lists show few of millions of runs, newest first. The list of all runs is merged from those of its states.
     "runs_state": f"INDEX runs_state ON runs ({LISTED['state']}, queued_at, _id)",
     "runs_handler": f"INDEX runs_handler ON runs ({LISTED['handler']}, queued_at, _id)",
     "runs_schedule": "INDEX runs_schedule ON runs (schedule, queued_at, _id)",
@@ -86,7 +87,7 @@ INDEXES = {
     "runs_backfill": "INDEX runs_backfill ON runs (backfill, state) WHERE backfill IS NOT NULL",
     "ticks_undone": "INDEX ticks_undone ON ticks (daemon) WHERE done_at IS NULL",
 }
-# Of versions before this one. They ask for schedules_due by its name, so that it stays where it is.
+# Indexes of earlier versions. `schedules_due` is not among them: those versions name it in their queries.
 OBSOLETE = ("runs_newest", "runs_claim", "runs_turns", "runs_unsent", *(f"schedules_{name}" for name in EXPRESSIONS))
 
 

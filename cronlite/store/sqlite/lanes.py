@@ -28,7 +28,7 @@ _AT_WORK = f"""
     )
     ORDER BY due_at, _id
 """
-# One look into the index for each lane, from behind the last one of the page before.
+# It takes one look into the index for each lane, and begins behind the last lane of the page before.
 _NEXT_LANE = "SELECT min(lane) FROM runs WHERE state = 'queued' AND run_at IS NULL AND lane >"
 WAITING_LANES = f"""
     WITH RECURSIVE lanes(value) AS (

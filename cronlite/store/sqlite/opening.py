@@ -113,7 +113,7 @@ def _set_up_patiently(connection: sqlite3.Connection, address: str) -> None:
 def _set_up(connection: sqlite3.Connection, address: str) -> None:
     empty = _is_empty(connection, address)
     connection.execute("PRAGMA journal_mode = WAL")
-    # NORMAL would lose the last claims and outcomes with the power.
+    # With NORMAL, a power failure would lose the last claims and outcomes.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
     if empty:

@@ -27,7 +27,7 @@ def readable(documents: Iterable[Document]) -> Iterator[Run]:
 def read_or_abandon(
     connection: sqlite3.Connection, rows: Sequence[tuple[int, Document]], now: datetime
 ) -> list[tuple[int, Run]]:
-    """Read runs, each with its row's number; close those that cannot be read, which would be found first for ever."""
+    """Read runs, each with its row's number; close unreadable ones, which every later claim would meet first."""
     whole = []
     for rowid, document in rows:
         try:

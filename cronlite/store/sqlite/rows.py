@@ -77,7 +77,10 @@ class Table:
         """Return the values to insert."""
         row: list[Any] = [None] * len(self.columns)
         try:
-            for name, value in document.items():  # which has half of the columns, or fewer
+            for (
+                name,
+                value,
+            ) in document.items():  # fewer steps than over the columns: a document has half of them at most
                 place, write = self._places[name]
                 row[place] = write(value) if write and value is not None else value
         except KeyError:

@@ -27,8 +27,9 @@ from cronlite.store.sqlite.rows import IN_LIST, listed
 from cronlite.store.sqlite.tables import SCHEDULES
 from cronlite.when.bits import LONGEST
 
-# SQLite looks into the index once for each combination of listed values. Behind a plus it compares a column of what it
-# finds by the rest, still in the index: always the days, and from the right on whatever would make too many looks.
+# SQLite looks into the index once for each combination of listed values. A plus before a column keeps it out of these:
+# SQLite then compares it in the entries that it finds by the others. The days always have a plus, and so have, from the
+# right on, the columns that would make too many combinations.
 _LOOKED_UP = ("every", "tz", "month", "minute", "hour")
 _LOOKS = 20_000
 _OTHERS = 100
@@ -85,7 +86,7 @@ class Schedules(Tables):
         self, clauses: Sequence[Clause], uncommon: Sequence[Uncommon] = (), lifted_at: datetime | None = None
     ) -> Iterator[Document]:
         lifted = milliseconds(lifted_at)
-        # Asked first, because the rest looks into an index for each combination of what is listed.
+        # Where no pause has ended, the queries for such schedules are left out: they look once for each combination.
         lifts = [lifted] if self._read(_ANY_LIFTED, [lifted]) else []
         queries = [query for end in (None, *lifts) for query in _queries(clauses, uncommon, end)]
         rowids = dict.fromkeys(rowid for query in queries for (rowid,) in self._read(*query))
