@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from cronlite.daemon.overdue import Overdue, Overdues
+from cronlite.daemon.overdue import LOOKED_BACK, Overdue, Overdues
 from cronlite.documents import runs
 from cronlite.documents.alarms import Alarm
 from cronlite.documents.daemons import NO_TICK, DaemonRecord
@@ -21,7 +21,6 @@ from cronlite.when.clock import utc_minute
 
 OK, WARNING, CRITICAL, UNKNOWN = 0, 1, 2, 3
 WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
-LOOKED_BACK = timedelta(days=1)
 NAMED = 3
 LONGEST = 500
 

@@ -20,6 +20,7 @@ from cronlite.client.limits import Limits
 from cronlite.client.opened import Opened
 from cronlite.daemon.handover import Handover
 from cronlite.daemon.holds import Holds
+from cronlite.daemon.options import CATCH_UP_WINDOW_SECONDS, GRACE_SECONDS
 from cronlite.daemon.store_clock import StoreClock
 from cronlite.daemon.ticking import Ticker
 from cronlite.documents import runs, transitions
@@ -38,8 +39,8 @@ __all__ = ["START", "HandlerFailed", "Rehearsal"]
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 """When a rehearsal begins unless told otherwise: on a Monday, at midnight UTC."""
 
-GRACE = timedelta(minutes=5)
-CATCH_UP_WINDOW = timedelta(days=1)
+GRACE = timedelta(seconds=GRACE_SECONDS)
+CATCH_UP_WINDOW = timedelta(seconds=CATCH_UP_WINDOW_SECONDS)
 MAX_RUNS_AT_ONCE = 10_000
 DAEMON = "rehearsal"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from cronlite.client.failing import not_put_right
+from cronlite.client.failing import LOOKED_BACK, not_put_right
 from cronlite.documents import runs
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.ticks import Tick
@@ -19,7 +19,6 @@ from cronlite.web.visit import Visit
 from cronlite.when import clock
 
 DAY = timedelta(days=1)
-LOOKED_BACK = timedelta(days=8)
 LOOKED_AT = 200
 SHOWN = 20
 COUNTED = 10_000
