@@ -92,14 +92,14 @@ def outcome(run: Run) -> str:
 
 
 def is_held(run: Run) -> bool:
-    """Tell whether a queued run waits for the end of a freeze: it may not start before that, though it was queued."""
+    """Tell whether a run is queued but waits for the end of a freeze."""
     return run.state == runs.QUEUED and run.freeze is not None and run.run_at is not None and run.run_at > run.queued_at
 
 
 def failure(error: Mapping[str, Any]) -> str:
-    """Say what an error was: its message, behind its class where that is part of what it says."""
+    """Say what an error was: its message, and before it its class where that tells something."""
     module, _, kind = str(error.get("type", "")).rpartition(".")
     message = str(error.get("message", ""))
-    # Cronlite's own classes tell nobody anything that their messages do not.
+    # The names of cronlite's own classes tell nobody more than their messages do.
     ours = module.split(".")[0] == "cronlite" or kind in ("TimedOut", "ProcessDied", "Crashed", "CutOff")
     return message if message and ours else f"{kind}: {message}".strip(": ")

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 
 def counted(count: int, what: str, many: str = "", *, thousands: str = "") -> str:
-    """Say how many there are of what has a name for one and, where an `s` does not make it, another for `many`."""
+    """Say how many there are of something; `many` is its plural, where more than an `s` is added to `what`."""
     return f"{count:{thousands}} {what if count == 1 else many or f'{what}s'}"

@@ -48,7 +48,7 @@ class Changes(Collections):
         return refused
 
     def _store_changes(self, writes: Sequence[Write]) -> Iterable[int]:
-        """Store the changes; return the places of those that leave a schedule at the same instant as another."""
+        """Store the changes; return the places of those that another change of the same instant kept out."""
         try:
             self._changes.insert_many([_to_store(write.change) for write in writes], ordered=False)
         except BulkWriteError as error:
@@ -76,7 +76,7 @@ class Changes(Collections):
         return refused, is_sure
 
     def _lost_to_others(self, announced: Sequence[Change]) -> list[Change]:
-        """Return those of some changes that did not come, because somebody else was faster."""
+        """Return those of some changes that were not made, because somebody else was faster."""
         if len(announced) == 1:
             return list(announced)
         ids = [id_to_store(change.schedule) for change in announced]
@@ -85,7 +85,7 @@ class Changes(Collections):
         return [change for change, id in zip(announced, ids, strict=True) if not _shows(updated, id, change)]
 
     def _settle(self, writes: Sequence[Write], refused: dict[str, Refusal], is_sure: bool) -> None:
-        """Delete the changes that did not come, and confirm the removals that did.
+        """Delete the changes that were not made, and confirm the removals that were.
 
         Where somebody else may have removed one of many first, none is confirmed.
         """
@@ -126,7 +126,7 @@ class Changes(Collections):
 
 
 def _operation(write: Write) -> InsertOne[Document] | UpdateOne | DeleteOne:
-    # None also finds one without the field; $eq lets nothing that somebody else stored be an operator.
+    # None also matches a missing field. With $eq, no value that somebody else stored is read as an operator.
     unchanged = {**_named(write.change), "updated_at": {"$eq": write.found_at}}
     if write.document is None:
         return DeleteOne(unchanged)

@@ -29,7 +29,7 @@ CODEC: CodecOptions[Document] = CodecOptions(
 # Schedules and runs come by the thousand, and pymongo takes longer for aware instants than for all the rest of them:
 # theirs are UTC without saying so, until `documents` adds that.
 NAIVE = CODEC.with_options(tz_aware=False)
-# With less, a server that is killed forgets what it acknowledged; the journal matters on a standalone server.
+# With a weaker concern, a server that is killed forgets what it acknowledged; on a standalone one the journal decides.
 _WRITE_CONCERN = WriteConcern(w="majority", j=True)
 _FILES = ("tlscafile", "tlscertificatekeyfile", "tlscrlfile")
 _ESCAPE = "a user or password with one of : / ? # [ ] @ % has to be percent-escaped"

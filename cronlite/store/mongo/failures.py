@@ -115,13 +115,13 @@ def translation(address: str) -> Iterator[None]:
 def in_our_words(error: Exception, address: str) -> StoreError:
     """Return the error to raise instead: StoreUnavailable if trying again later may help."""
     text, code = one_line(error), _code(error)
-    # The second time pymongo only says that it found no server to use, and repeats the words.
+    # From the second time on, pymongo only says that it found no server, and repeats the first reason.
     if code == AUTHENTICATION_FAILED or "Authentication failed" in text:
         return StoreUnavailable(f"{address} lets nobody in: {text}; check the user, the password and authSource")
     if code == UNAUTHORIZED:
         return _unauthorized(text, address)
     if code == OUT_OF_DISK_SPACE or "No space left on device" in text:
-        # Space may be made: an outcome that cannot be written now is to be kept, and written then.
+        # Somebody may make space: an outcome that cannot be written now is kept, and written then.
         return StoreUnavailable(f"{address} has no space left on its disk: {text}; free some")
     if isinstance(error, WaitQueueTimeoutError):
         return StoreUnavailable(

@@ -21,7 +21,7 @@ _AT_ONCE = 10_000
 _LANES = 3_000  # a quarter of a second where there are more
 _PAGE = 1_000
 _LEAST_OBJECT_ID = ObjectId(bytes(12))
-# The orders of the index of queued runs by lane, forward and backward: only so MongoDB skips from lane to lane.
+# Forward and backward, the order of the index of queued runs by lane: in no other does MongoDB skip from lane to lane.
 _LAST_WAITING_FIRST = {"lane": 1, "run_at": 1, "due_at": -1}
 _STARTABLE_FIRST = {"lane": -1, "run_at": -1, "due_at": 1}
 
@@ -43,7 +43,7 @@ class Lanes(Readable):
         return list(last.values())
 
     def _foremost(self, lane: Document) -> Iterator[Run]:
-        """Yield the runs at work of some lanes among which is the one that was due last."""
+        """Yield runs at work of some lanes; among them is, of each lane, the one that was due last."""
         for order in (_LAST_WAITING_FIRST, _STARTABLE_FIRST):
             heads = self._runs.aggregate(_heads(lane, order, run="$$ROOT"), allowDiskUse=True)
             yield from readable(head["run"] for head in heads)
@@ -65,7 +65,7 @@ class Lanes(Readable):
             below = {} if last is None else {"$lt": last}
             heads = list(
                 self._next_in({"$gte": least, **below}, _PAGE)
-            )  # to MongoDB, none but of the kind of the least
+            )  # MongoDB compares with values of the same kind only
             yield heads
             if len(heads) == _PAGE:
                 self._swept = least, heads[-1]["_id"]
@@ -75,7 +75,7 @@ class Lanes(Readable):
                 return
 
     def _something_waits(self) -> bool:
-        """Look for one waiting run by the index of claims: a sweep skips through the lanes of all that is queued."""
+        """Look for one waiting run by the index of claims; a sweep skips through the lanes of all queued runs."""
         queued: Document = {"state": QUEUED}
         for lot in (None, *(lot for lot in self._runs.distinct("lot", queued) if lot is not None)):
             handlers = self._runs.distinct("handler", {**queued, "lot": lot})
@@ -106,7 +106,7 @@ class Lanes(Readable):
         return self._runs.bulk_write(free, ordered=False).modified_count if free else 0
 
     def _abandon_nonsense(self, heads: Sequence[Document], now: datetime) -> None:
-        """Close runs that neither wait nor may ever start, for somebody edited them: their lane would stand still."""
+        """Close runs that neither wait nor may ever start, because somebody edited them and they block their lane."""
         edited = [head["run"] for head in heads if not isinstance(head["run_at"], (datetime, NoneType))]
         if edited:
             deque(self._read_or_abandon(self._runs.find({"_id": {"$in": edited}}), now), maxlen=0)

@@ -17,7 +17,7 @@ _log = logger("cronlite.store")
 
 
 class Readable(Collections):
-    """The runs that can be read; those at work that cannot would be found first for ever, so they are closed."""
+    """The runs that can be read. Those at work that cannot are closed, or every later look would meet them first."""
 
     def _read_or_abandon(self, documents: Iterable[Document], now: datetime) -> Iterator[Run]:
         for document in documents:

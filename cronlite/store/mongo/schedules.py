@@ -72,7 +72,7 @@ class Schedules(Collections):
         if query.limit == 0:  # which MongoDB takes for no limit
             return
         if query.by_name and query.name is None:
-            # Each by an index, where one sort of all would read them all into memory before the first is at hand.
+            # An index yields each part in its order. One sort of all would read all of them before it yields the first.
             text: Document = {"$type": "string"}
             has, begins = ([], []) if not query.search else ([_has(query.search)], [id_prefix(query.search)])
             later = text if name is None else {"$gt": name, **text}
@@ -101,7 +101,7 @@ class Schedules(Collections):
                 return texts
             self._crowded.add(field)
         if self._holds_arrays(field):
-            # An index with arrays in it lets nothing but a distinct over all of it skip.
+            # Through an index that holds arrays, MongoDB skips only for a distinct over all of it.
             texts = self._distinct(field)
             return self._grouped(field, _NOT_DISABLED, unwind=True) if texts is None else texts
         return [
@@ -156,7 +156,7 @@ class Schedules(Collections):
         queries = [({"$or": list(part)}, DUE.name) for part in _parts(map(_alternative, clauses))]
         queries += [(_of_uncommon(each), OF_ENABLED[each.field].name) for each in uncommon]
         if lifted_at is not None:
-            # By an index of its own, which has none but the paused ones with an end: most of the time, nothing.
+            # This has an index of its own, of the pauses with an end only: most of the time there is nothing in it.
             lifted: Document = {"enabled": False, "paused_until": {"$gt": _EPOCH, "$lte": lifted_at}}
             others = (_alternative(each, lifted) for each in clauses)
             queries += [({"$or": list(part)}, PAUSED.name) for part in _parts(others)]
@@ -187,7 +187,7 @@ def _restrictions(query: ScheduleQuery) -> list[Document]:
     """Return the conditions of a query, all of which have to hold."""
     asked: Document = {"user": query.user, "handler": query.handler, "tags": query.tag, "owner": query.owner}
     if query.name is not None:
-        # The type as in the index, or else it does not serve.
+        # With the type that the index is restricted to: without it, MongoDB does not use that index.
         asked["name"] = {"$eq": query.name, "$type": "string"}
     if query.names is not None:
         asked["name"] = {"$in": list(query.names), "$type": "string"}
@@ -277,5 +277,5 @@ def _multikey_paths(plan: Document) -> Document:
 
 
 def _plain(values: Sequence[Any]) -> list[Any]:
-    # Anything else could mean more than itself here: a regular expression within $in is a pattern.
+    # Other types could mean more than themselves here: a regular expression within $in is taken for a pattern.
     return [value for value in values if value is None or isinstance(value, (str, int, float))]
