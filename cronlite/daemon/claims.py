@@ -76,20 +76,13 @@ class Claimer:
 
         That saves most runs the way through the queue.
         """
-        owner, now = self._membership.id, self._clock.now()
+        now = self._clock.now()
         claimed = self._room.reserve(self._startable(new, now), now)
-        for run in claimed:
-            transitions.claim(run, owner, now)
-        self._hold(claimed)  # before the store has them, or they would look like claims without an answer
         try:
-            refused = self._store.add_runs(new)
-            blocked = [run for run in claimed if run.id in refused]
-            self._let_go(blocked)
-            for run in blocked:  # another run of its lane is at work, unless this one is in the store already
-                transitions.unclaim(run)
-            if blocked:
+            refused = self._write(new, claimed, now)
+            if blocked := [run for run in claimed if not run.daemon]:
                 refused = refused.difference(run.id for run in blocked) | self._store.add_runs(blocked)
-            self._begin([run for run in claimed if run.daemon])
+            self.begin([run for run in claimed if run.daemon])
         except StoreError:
             self._let_go(claimed)
             self._doubt()
@@ -99,6 +92,33 @@ class Claimer:
         if len(claimed) < len(new):
             self.claim_soon.set()
         return refused
+
+    def add_early(self, new: Sequence[Run], wake_at: datetime, kept: int) -> list[Run]:
+        """Write those runs of a tick that this daemon can start soon after its wake, beside so many kept for that.
+
+        Return what was written: it is to be begun, or given back.
+        """
+        claimed = self._room.for_wake(self._startable(new, wake_at), wake_at, kept)
+        try:
+            if claimed:
+                self._write(claimed, claimed, wake_at)
+        except StoreError:
+            self._let_go(claimed)
+            self._doubt()
+            raise
+        return [run for run in claimed if run.daemon]
+
+    def begin(self, claimed: Sequence[Run]) -> None:
+        """Hand claimed runs to the pool; when this daemon stops, give them back."""
+        if self._stopping:
+            self.give_back(claimed)
+        else:
+            self.pool.submit(claimed)
+
+    def give_back(self, claimed: Sequence[Run]) -> None:
+        """Put claimed runs that have not started back into the queue."""
+        self._let_go(claimed)
+        self._handover.give_back(claimed)
 
     def claim(self) -> int:
         """Claim what this daemon can start before long, and hand it to the pool."""
@@ -164,7 +184,7 @@ class Claimer:
             self._doubt()
             raise
         self._hold(claimed)
-        self._begin(claimed)
+        self.begin(claimed)
         return len(claimed)
 
     def _claimed(self, now: datetime, limit: int, ids: Collection[str] | None, limited: bool) -> list[Run]:
@@ -199,13 +219,6 @@ class Claimer:
         self._handover.give_back(later)
         return [run for run in claimed if run not in later]
 
-    def _begin(self, claimed: Sequence[Run]) -> None:
-        if self._stopping:
-            self._let_go(claimed)
-            self._handover.give_back(claimed)
-        else:
-            self.pool.submit(claimed)
-
     def _startable(self, new: Sequence[Run], now: datetime) -> list[Run]:
         """Pick those of the runs of a tick that this daemon may start now."""
         # One seat runs things in order: what is due now must not overtake what is queued.
@@ -219,6 +232,18 @@ class Claimer:
             and run.lot is None  # the others have their place in the queue
             and (run.handler in handlers and (not queues or run.queue in queues))
         ]
+
+    def _write(self, new: Sequence[Run], claimed: Sequence[Run], now: datetime) -> set[str]:
+        """Write the runs of a tick, some as claimed; return the ids refused. What is refused is claimed no more."""
+        for run in claimed:
+            transitions.claim(run, self._membership.id, now)
+        self._hold(claimed)  # before the store has them, or they would look like claims without an answer
+        refused = self._store.add_runs(new)
+        blocked = [run for run in claimed if run.id in refused]
+        self._let_go(blocked)
+        for run in blocked:  # another run of its lane is at work, unless this one is in the store already
+            transitions.unclaim(run)
+        return refused
 
     def _hold(self, claimed: Sequence[Run]) -> None:
         if claimed and not self._held:

@@ -12,6 +12,7 @@ from functools import partial
 from cronlite.alarms.channels import channels_of
 from cronlite.daemon.alarming import Alarming
 from cronlite.daemon.claims import Claimer
+from cronlite.daemon.early import Early
 from cronlite.daemon.from_broker import Feeding
 from cronlite.daemon.handover import Handover
 from cronlite.daemon.live import LiveOutput
@@ -95,6 +96,7 @@ class Daemon:
             timedelta(seconds=self.options.catch_up_window_seconds),
             figures,
             self.reports,
+            Early(store, self.claimer),
             None if told.late_after_seconds is None else timedelta(seconds=told.late_after_seconds),
         )
         self._minutes = Minutes(None if worker else self.ticker, self.clock)

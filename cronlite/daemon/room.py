@@ -70,6 +70,14 @@ class Room:
             self._reserved += len(kept)
         return kept
 
+    def for_wake(self, fitting: Sequence[Run], wake_at: datetime, kept: int) -> Sequence[Run]:
+        """Pick the first runs of a tick to come, as many as could start soon after its wake beside those kept for it.
+
+        No room is reserved for them: what is asked for until then starts first.
+        """
+        with self._lock:
+            return fitting[: max(0, self._for_tick(fitting, wake_at) - kept)] if fitting else fitting
+
     def release(self, kept: Sequence[Run]) -> None:
         """Give up the room that `reserve` kept: these runs are in the pool now, or will not come."""
         with self._lock:

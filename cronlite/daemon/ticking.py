@@ -16,6 +16,7 @@ from itertools import chain
 from cronlite.daemon import due
 from cronlite.daemon.batches import Writing, ahead, batches
 from cronlite.daemon.due import Expressions
+from cronlite.daemon.early import Early
 from cronlite.daemon.reporting import NOBODY as NOBODY_HEARS
 from cronlite.daemon.reporting import Reports
 from cronlite.daemon.store_clock import steady
@@ -69,11 +70,12 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A minute that was claimed before its wake, and its runs, of which some are made."""
+    """A minute that was claimed before its wake, and its runs, of which some are made. Others were written early."""
 
     entry: Tick
     runs: Iterator[Run]
     at: float
+    early: int = 0
 
 
 @dataclass(slots=True)
@@ -92,6 +94,7 @@ class Ticker:
     catch_up_window: timedelta
     figures: Figures = NOBODY
     reports: Reports = NOBODY_HEARS
+    early: Early | None = None
     late_after: timedelta | None = None
     """After which runs count as overdue whose schedules do not say so themselves."""
     _settled: datetime | None = None
@@ -113,7 +116,8 @@ class Ticker:
     def prepare(self, now: datetime, wake_at: datetime) -> None:
         """Claim the minute of a wake and read what is due, once that minute has begun and those before it are done.
 
-        A schedule stored since the minute began is not due in it anyway; other changes may count from the next one.
+        Runs that this daemon can start at the wake are written as well. A schedule stored since the minute began is not
+        due in it anyway; other changes may count from the next one.
         Raises StoreError; the step does then what is left.
         """
         minute = floor_minute(wake_at)
@@ -122,9 +126,12 @@ class Ticker:
         self._stepped = None  # once for each wake
         at = steady()
         if entry := self._claimed(Tick(minute=minute, daemon=self.daemon(), claimed_at=now)):
-            new = self._due(minute, wake_at)
-            made = ahead(new, at + (wake_at - now).total_seconds())
+            new, until = self._due(minute, wake_at), at + (wake_at - now).total_seconds()
+            made = ahead(new, until)
             self._prepared = _Prepared(entry, chain(made, new), at)
+            if self.early:
+                left = self.early.write(made, wake_at, until)
+                self._prepared = _Prepared(entry, chain(left, new), at, early=len(made) - len(left))
 
     def step(self, now: datetime) -> int:
         """Do every minute that is left to do at `now`; return how many runs were queued.
@@ -132,6 +139,8 @@ class Ticker:
         A minute that another live daemon has claimed is left to it. Raises StoreError; what was claimed and not done
         is then done by the next step.
         """
+        if self.early:
+            self.early.begin(now)
         done = self.is_prepared
         queued = self._do_prepared(now)
         since = max(self._settled, now - self.catch_up_window) if self._settled else now - self.catch_up_window
@@ -176,14 +185,15 @@ class Ticker:
             return 0
         if prepared.entry.daemon != self.daemon() or prepared.entry.minute > now:
             return 0
-        return self._do(prepared.entry, now, prepared.runs)
+        return self._do(prepared.entry, now, prepared.runs, early=prepared.early)
 
-    def _do(self, entry: Tick, now: datetime, new: Iterator[Run] | None = None) -> int:
+    def _do(self, entry: Tick, now: datetime, new: Iterator[Run] | None = None, *, early: int = 0) -> int:
         started = time.monotonic()
         if new is None and entry.last < oldest_in_grace(now, self.grace):
             count = self._make_up(entry, now)
         else:
             count = self._write(new or self._due(entry.minute, now), now)
+            count.queued += early
         done = replace(entry, due=count.due, skipped=count.left_out, frozen=count.frozen, done_at=now)
         if not self.store.finish_tick(done):
             log.warning("the tick of %s was taken over by another daemon meanwhile", _named(entry))

@@ -94,15 +94,17 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def report(setting: Setting, names: Sequence[str], given: argparse.Namespace) -> None:
     versions: dict[str, str] = {}
+    begun = time.monotonic()
     if given.peers and set(names) & set(WITH_PEERS):
         say("installing the peers")
         setting.peers, versions = peers.install(setting.folder)
     if given.peers and "queue" in names:
         say("installing the other queues")
         setting.queues, versions["queues"] = queues.install(setting.folder)
-    told, begun = machine.described(setting.server, versions), time.monotonic()
-    rows, failed = measured(setting, names)
-    told["took"] = f"{time.monotonic() - begun:.0f} s, load at the end {machine.load()}"
+    told, installed = machine.described(setting.server, versions), time.monotonic()
+    rows, failed, seconds = measured(setting, names)
+    told["installing"] = f"{installed - begun:.0f} s, which is not counted below"
+    told["took"] = f"{sum(seconds.values()):.0f} s: {_longest_first(seconds)}; load at the end {machine.load()}"
     told["sizes"] = "quick: smaller than those of the targets" if given.quick else "full"
     for name, what in told.items():
         print(f"{name + ':':<13} {what}")
@@ -119,11 +121,16 @@ def report(setting: Setting, names: Sequence[str], given: argparse.Namespace) ->
         given.json.write_text(json.dumps(everything, indent=1))
 
 
-def measured(setting: Setting, names: Sequence[str]) -> tuple[list[Row], dict[str, str]]:
-    """Measure one after the other; what one comes to is not lost when another fails, or when all are interrupted."""
+def measured(setting: Setting, names: Sequence[str]) -> tuple[list[Row], dict[str, str], dict[str, float]]:
+    """Measure one after the other; tell the rows, why any failed, and the seconds that each took.
+
+    What one comes to is not lost when another fails, or when all are interrupted.
+    """
     rows: list[Row] = []
     failed: dict[str, str] = {}
+    seconds: dict[str, float] = {}
     for name in names:
+        begun = time.monotonic()
         try:
             rows += BENCHMARKS[name](setting)
         except KeyboardInterrupt:
@@ -131,7 +138,13 @@ def measured(setting: Setting, names: Sequence[str]) -> tuple[list[Row], dict[st
             break
         except Exception as error:
             failed[name] = f"{type(error).__name__}: {error}"
-    return rows, failed
+        finally:
+            seconds[name] = time.monotonic() - begun
+    return rows, failed, seconds
+
+
+def _longest_first(seconds: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {seconds[name]:.0f}" for name in sorted(seconds, key=lambda name: -seconds[name]))
 
 
 def _interrupt(*_: object) -> None:

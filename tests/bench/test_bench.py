@@ -88,10 +88,10 @@ def test_the_profile_of_a_burst_tells_of_each_seam(setting: Setting) -> None:
 def test_one_benchmark_that_fails_costs_only_itself(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     row = Row(benchmark="start", what="", side="", values=[1], unit="/s")
     monkeypatch.setattr(main, "BENCHMARKS", {"scale": _fail, "start": lambda _: [row], "idle": _interrupt})
-    assert main.measured(setting, ["scale", "start", "idle", "start"]) == (
-        [row],
-        {"scale": "ChildFailed: no answer", "idle": "interrupted", "start": "interrupted"},
-    )
+    rows, failed, seconds = main.measured(setting, ["scale", "start", "idle", "start"])
+    assert rows == [row]
+    assert failed == {"scale": "ChildFailed: no answer", "idle": "interrupted", "start": "interrupted"}
+    assert list(seconds) == ["scale", "start", "idle"]
 
 
 def _fail(_: Setting) -> list[Row]:
