@@ -101,6 +101,37 @@ def test_two_batches_at_a_time_share_the_room(
     assert Counter(states(store, new)) == {RUNNING: 40, QUEUED: 48}
 
 
+def test_what_is_written_before_a_wake_is_claimed_as_far_as_it_could_start_soon_after(
+    store: Store, claimer: MakeClaimer
+) -> None:
+    busy, new = claimer(seats=4), a_tick(44)
+    early = busy.add_early(new, NOW, kept=10)
+    assert early == new[:30]
+    assert states(store, early) == [RUNNING] * 30
+    assert {run.id for run in store.runs(RunQuery())} == {run.id for run in early}
+    assert busy.pool.running == 0
+    busy.begin(early)
+    wait_until(lambda: busy.pool.running == 4, what="all seats are taken")
+
+
+def test_what_is_written_before_a_wake_and_refused_is_nobodys(store: Store, claimer: MakeClaimer) -> None:
+    busy, (free, blocked) = claimer(), a_tick(2)
+    add(store, replace(a_running("other"), lane=blocked.lane))
+    assert busy.add_early([free, blocked], NOW, kept=0) == [free]
+    assert (blocked.daemon, blocked.attempt, blocked.state) == (None, 0, QUEUED)
+
+
+def test_what_is_written_before_a_wake_goes_back_to_the_queue_when_its_daemon_stops(
+    store: Store, claimer: MakeClaimer
+) -> None:
+    busy, new = claimer(), a_tick(2)
+    early = busy.add_early(new, NOW, kept=0)
+    busy.stop_claiming()
+    busy.begin(early)
+    assert states(store, new) == [QUEUED] * 2
+    assert busy.pool.running == 0
+
+
 def test_while_a_tick_is_written_the_queue_gets_no_more_than_free_seats(
     store: Store, claimer: MakeClaimer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

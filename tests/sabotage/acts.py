@@ -23,7 +23,7 @@ SQLITE_DAEMONS, SQLITE_LANES = "store/sqlite/daemons.py", "store/sqlite/lanes.py
 IN_MONGO, MONGO_CHANGES, MONGO_TICKS = "store/mongo/runs.py", "store/mongo/run_changes.py", "store/mongo/ticks.py"
 MONGO_DAEMONS, MONGO_LANES = "store/mongo/daemons.py", "store/mongo/lanes.py"
 LIVENESS, CLAIMS, TICKING = "daemon/liveness.py", "daemon/claims.py", "daemon/ticking.py"
-ROOM = "daemon/room.py"
+ROOM, EARLY = "daemon/room.py", "daemon/early.py"
 HISTORY, SQLITE_HISTORY, MONGO_HISTORY = "documents/history.py", "store/sqlite/changes.py", "store/mongo/changes.py"
 ASKED_FOR, LIMITS = "client/runs.py", "documents/limits.py"
 
@@ -32,7 +32,7 @@ LIVE, AHEAD = "daemon/live.py", "client/ahead.py"
 WHEN, DOCUMENTS = "tests/when", "tests/documents"
 CONTRACT = " ".join(f"tests/store/test_contract{part}.py" for part in ("", "_runs", "_outcomes", "_ticks"))
 ON_SQLITE, ON_MONGODB = f"{CONTRACT} -k sqlite", f"{CONTRACT} -k mongod"
-IN_DAEMONS = "tests/daemon/test_claims.py tests/daemon/test_liveness.py tests/daemon/test_ticking.py"
+IN_DAEMONS = " ".join(f"tests/daemon/test_{part}.py" for part in ("claims", "early", "liveness", "ticking"))
 RULES = f"{DOCUMENTS} {IN_DAEMONS}"
 WITH_DAEMONS = f"{IN_DAEMONS} tests/daemon/test_daemons.py -k 'not mongod'"
 OF_LIMITS = "tests/store/test_contract_limits.py tests/daemon/test_limits.py -k 'not mongod and not mongomock'"
@@ -392,6 +392,10 @@ _LEASES = [
         "an unanswered claim is given back", CLAIMS, "if (run.id, run.attempt) not in held]", "if False]", WITH_DAEMONS
     ),
     Sabotage("one suspect at a time", CLAIMS, "claimed if run.one_crash_left]", "claimed if not run]", WITH_DAEMONS),
+    Sabotage("what was written early is begun", TICKING, "self.early.begin(now)", "pass", IN_DAEMONS),
+    Sabotage("what is early judges no busy lane", EARLY, "or run.lane not in busy", "or run", IN_DAEMONS),
+    Sabotage("early runs wait for their minute", EARLY, "if kept and kept[0].due_at > now:", "if not now:", IN_DAEMONS),
+    Sabotage("early runs stop with their daemon", CLAIMS, "self.give_back(claimed)", "pass", IN_DAEMONS),
     Sabotage("what may not wait gets a seat first", ROOM, "if place >= self._free:", "if False:", WITH_DAEMONS),
 ]
 
