@@ -47,13 +47,12 @@ def of_run(run: Run, called: Called | None, now: datetime) -> Alarm:
     error = run.error or {}
     ended = run.finished_at or now
     how = {runs.FAILED: "failed", runs.TIMED_OUT: "timed out", runs.ABANDONED: "was abandoned"}[run.state]
-    who = f" for {run.user}" if run.user else ""
     what = f"schedule {called}" if called else f"{run.handler} on demand"
     message = f"{error.get('type', '').rpartition('.')[2]}: {error.get('message', '')}".strip(": ")
     return alarms.new(
         run.state,
         called.id if called else f"demand/{run.handler}/{run.user}"[:500].strip(),
-        f"{what}{who} {how}: {(message or run.reason or '').partition(chr(10))[0]}".rstrip(": "),
+        f"{what}{_for(run.user)} {how}: {(message or run.reason or '').partition(chr(10))[0]}".rstrip(": "),
         now=now,
         since_at=ended,
         last_at=ended,
@@ -71,11 +70,10 @@ def of_run(run: Run, called: Called | None, now: datetime) -> Alarm:
 
 def of_overdue(late: Overdue, called: Called, now: datetime) -> Alarm:
     """Make the alarm of a schedule whose run has not begun."""
-    who = f" for {late.user}" if late.user else ""
     return alarms.new(
         alarms.OVERDUE,
         late.schedule,
-        f"schedule {called}{who} is overdue since {utc_minute(late.due_at)}: {late.why}",
+        f"schedule {called}{_for(late.user)} is overdue since {utc_minute(late.due_at)}: {late.why}",
         now=now,
         since_at=late.due_at,
         detail=f"handler {late.handler}",
@@ -214,11 +212,9 @@ class Slow:
 
 def of_slow(run: Run, usual: timedelta, called: Called, now: datetime) -> Alarm:
     """Make the alarm of a run that takes too long."""
-    who = f" for {run.user}" if run.user else ""
     since = run.started_at or now
-    title = (
-        f"schedule {called}{who} has run for {_minutes(now - since)}; 95 % of its runs took {_minutes(usual)} at most"
-    )
+    took = f"has run for {_minutes(now - since)}; 95 % of its runs took {_minutes(usual)} at most"
+    title = f"schedule {called}{_for(run.user)} {took}"
     return alarms.new(
         alarms.SLOW,
         called.id,
@@ -234,6 +230,10 @@ def of_slow(run: Run, usual: timedelta, called: Called, now: datetime) -> Alarm:
         user=run.user,
         handler=run.handler,
     )
+
+
+def _for(user: str) -> str:
+    return f" for {user}" if user else ""
 
 
 def _minutes(span: timedelta) -> str:
