@@ -54,10 +54,18 @@ class Row:
     def cells(self) -> tuple[str, ...]:
         """What the table shows, in the order of HEAD."""
         value = "-" if self.value is None else f"{_number(self.value)} {self.unit}"
-        spread = f"{_number(min(self.values))} … {_number(max(self.values))}" if len(self.values) > 1 else ""
         ratio = "" if self.ratio is None else f"{_number(self.ratio)} x {self.ratio_to}"
         target, met = ("", "") if self.target is None else (self.target.told(self.unit), self.met)
-        return self.benchmark, self.what, self.side, value, spread, ratio, target, met
+        return self.benchmark, self.what, self.side, value, self.spread, ratio, target, met
+
+    @property
+    def spread(self) -> str:
+        """Tell the least and the most, and how far apart they are, in parts of the median."""
+        if len(self.values) < 2:
+            return ""
+        least, most, middle = min(self.values), max(self.values), median(self.values)
+        apart = f" ({(most - least) / middle:.0%})" if middle > 0 else ""
+        return f"{_number(least)} … {_number(most)}{apart}"
 
     @property
     def met(self) -> str:

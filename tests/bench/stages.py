@@ -13,18 +13,18 @@ from unittest.mock import patch
 
 from cronlite.daemon.room import Room
 from cronlite.dispatch.handling import Handling
-from cronlite.documents import runs, schedules
+from cronlite.documents import new_runs, runs, schedules, transitions
 from cronlite.store import Store
 
 SEAMS: list[tuple[str, object, str]] = [
     ("read schedule", schedules, "read"),
     ("is it due", schedules.Schedule, "is_due"),
-    ("make run", runs, "of_schedule"),
+    ("make run", new_runs, "of_schedule"),
     ("run document", runs.Run, "document"),
     ("read run", runs, "read"),
     ("call, whole", Handling, "run"),
     ("call, handler", Handling, "_run"),
-    ("settle", runs, "settled"),
+    ("settle", transitions, "settled"),
     ("room", Room, "for_queue"),
 ]
 _OF_STORE = ("expressions", "at_work", "add_runs", "claim_runs", "change_runs", "release_lanes", "finish_tick")

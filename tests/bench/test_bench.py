@@ -115,10 +115,10 @@ def test_the_table_shows_targets_and_whether_they_were_met() -> None:
     )
     slow = replace(row, side="Agenda", ratio=1.0)
     assert table([row, slow]).splitlines() == [
-        "benchmark  what                side         median  spread           compared            target  met",
-        "---------  ------------------  --------  ---------  ---------------  ------------------  ------  ---",
-        "burst      10,000 due, called  cronlite  20,000 /s  10,000 … 30,000  16 x Agenda called  ≥ 15 x  yes",
-        "                               Agenda    20,000 /s  10,000 … 30,000  1 x Agenda called   ≥ 15 x  NO",
+        "benchmark  what                side         median  spread                  compared            target  met",
+        "---------  ------------------  --------  ---------  ----------------------  ------------------  ------  ---",
+        "burst      10,000 due, called  cronlite  20,000 /s  10,000 … 30,000 (100%)  16 x Agenda called  ≥ 15 x  yes",
+        "                               Agenda    20,000 /s  10,000 … 30,000 (100%)  1 x Agenda called   ≥ 15 x  NO",
     ]
 
 
