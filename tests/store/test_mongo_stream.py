@@ -130,6 +130,18 @@ def test_closing_the_store_ends_the_wait_of_another_thread(store: MongoStore, mo
     assert waiting.watch(60) is False
 
 
+def test_whoever_asks_while_another_thread_waits_is_answered_at_once(store: MongoStore, mongo_database: str) -> None:
+    waiting = MongoStore.open(mongo_database)
+    thread = threading.Thread(target=waiting.watch, args=(60,))
+    thread.start()
+    wait_until(lambda: waiting._stream._await_ms == 60_000 and waiting._stream._cursor, what="it waits")
+    assert waiting.watch(0.001)
+    assert thread.is_alive(), "it has waited as long as the other"
+    waiting.close()
+    store.join(a_daemon())  # a write, at which the server notices
+    thread.join()
+
+
 def test_a_lone_server_says_at_once_that_it_cannot_tell_and_is_not_asked_again(start_mongod: StartMongod) -> None:
     commands = Commands()
     store = overhear(start_mongod(replica_set=None).uri_of("cronlite"), commands)

@@ -56,22 +56,37 @@ class Stream:
         self._closed = threading.Event()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for an event; return False, at once, where there are no streams."""
-        with self._one_at_a_time, pymongo.timeout(seconds + 5):
-            if self._closed.is_set() or time.monotonic() < self._not_before:
-                return False
-            cursor = self._open(max(1, int(seconds * 1000)))
-            # Asked again: before there was a cursor, close() could end no wait.
-            if cursor is None or self._closed.is_set():
-                return False
-            try:
-                cursor.try_next()
-            except PyMongoError as error:
-                self._drop()
-                if isinstance(error, ConnectionFailure) and not self._closed.is_set():
-                    raise
-                return False  # the server ended the cursor; the next wait opens another
-            return True
+        """Wait for an event; return False, at once, where there are no streams.
+
+        While another thread waits, nobody but that one hears of events: this one waits no longer than it wanted to.
+        """
+        if not self._one_at_a_time.acquire(timeout=seconds):
+            return self._may_ask
+        try:
+            with pymongo.timeout(seconds + 5):
+                return self._wait(max(1, int(seconds * 1000)))
+        finally:
+            self._one_at_a_time.release()
+
+    @property
+    def _may_ask(self) -> bool:
+        return not self._closed.is_set() and time.monotonic() >= self._not_before
+
+    def _wait(self, await_ms: int) -> bool:
+        if not self._may_ask:
+            return False
+        cursor = self._open(await_ms)
+        # Asked again: before there was a cursor, close() could end no wait.
+        if cursor is None or self._closed.is_set():
+            return False
+        try:
+            cursor.try_next()
+        except PyMongoError as error:
+            self._drop()
+            if isinstance(error, ConnectionFailure) and not self._closed.is_set():
+                raise
+            return False  # the server ended the cursor; the next wait opens another
+        return True
 
     def close(self) -> None:
         """End all waits, without waiting for one under way: the server may notice its end only at the next write."""
