@@ -19,14 +19,14 @@ from cronlite.daemon.due import Expressions
 from cronlite.daemon.early import Early
 from cronlite.daemon.reporting import NOBODY as NOBODY_HEARS
 from cronlite.daemon.reporting import Reports
+from cronlite.daemon.set_aside import SetAside
 from cronlite.daemon.store_clock import steady
 from cronlite.daemon.thaws import Thaws, frozen_run
 from cronlite.documents import new_runs, runs, transitions
 from cronlite.documents.freezes import Frozen
 from cronlite.documents.runs import Run
-from cronlite.documents.schedules import Document, Schedule
+from cronlite.documents.schedules import Schedule
 from cronlite.documents.ticks import Tick, oldest_in_grace, to_do
-from cronlite.errors import InvalidInput, shown
 from cronlite.logger import logger
 from cronlite.metrics.figures import NOBODY, Figures
 from cronlite.store.contract import RunQuery, Store
@@ -36,7 +36,6 @@ log = logger("cronlite.tick")
 
 WRITERS = 2  # what one server makes of three is less
 MAX_CATCH_UP = 1_000
-MAX_TOLD = 1_000
 PREPARED_SECONDS = 1.0  # a machine that slept longer reads anew
 
 
@@ -101,12 +100,11 @@ class Ticker:
     _stepped: datetime | None = None
     _prepared: _Prepared | None = None
     _known: Expressions = field(default_factory=Expressions)
-    _told: dict[str, str] = field(default_factory=dict)
-    _said_more: bool = False
     _thaws: Thaws = field(init=False)
+    _aside: SetAside = field(init=False)
 
     def __post_init__(self) -> None:
-        self._thaws = Thaws(self.store)
+        self._thaws, self._aside = Thaws(self.store), SetAside(self.reports)
 
     @property
     def is_prepared(self) -> bool:
@@ -224,7 +222,7 @@ class Ticker:
         minute, expressions, frozen = last, self._expressions(), self._frozen(first)
         recorded: set[tuple[str, str | None]] = set()
         while minute >= first:
-            for schedule in due.due(self.store, minute, self._set_aside, expressions):
+            for schedule in due.due(self.store, minute, self._aside.document, expressions):
                 for instant in reversed(list(schedule.instants(minute))):
                     if held := frozen and frozen_run(schedule, instant, now, frozen):
                         # The last one of each freeze is enough to make up for it, and to tell of it.
@@ -295,7 +293,7 @@ class Ticker:
 
     def _due(self, minute: datetime, now: datetime) -> Iterator[Run]:
         """Make the runs of what is due in a minute, one by one."""
-        found = due.due(self.store, minute, self._set_aside, self._expressions())
+        found = due.due(self.store, minute, self._aside.document, self._expressions())
         frozen = self._frozen(minute)
         of_minute = partial(_of_minute, frozen) if frozen else new_runs.of_minute
         made = chain.from_iterable(of_minute(schedule, minute, now) for schedule in found)
@@ -314,30 +312,8 @@ class Ticker:
         """Return the expressions in use, and report those that keep schedules from ever being due."""
         self._known.update(self.store.expressions())
         for field_name, value in self._known.unreadable():
-            # Without what was meant: to guess it takes longer than all the rest of a tick.
-            subject = f"{field_name} {shown(value)}"
-            if self._report(subject, f"schedules with the {subject} are set aside: it cannot be read"):
-                self.reports.unreadable(subject)
+            self._aside.text(field_name, value)
         return self._known
-
-    def _set_aside(self, document: Document, fault: InvalidInput) -> None:
-        """Report a document that cannot be read, once for each change of it."""
-        subject = shown(document.get("_id"))
-        if self._report(subject, f"schedule {subject} is set aside: {fault}"):
-            self.reports.set_aside(document, fault)
-
-    def _report(self, subject: str, message: str) -> bool:
-        """Report something unless that was done; tell whether it is new."""
-        if self._told.get(subject) == message:
-            return False
-        if subject in self._told or len(self._told) < MAX_TOLD:
-            self._told[subject] = message
-            log.warning("%s ('cronlite doctor' tells more)", message)
-            return True
-        if not self._said_more:
-            self._said_more = True
-            log.warning("more schedules are set aside than are told here ('cronlite doctor' lists them all)")
-        return False
 
 
 def _of_minute(frozen: Frozen, schedule: Schedule, minute: datetime, now: datetime) -> Iterator[Run]:

@@ -194,7 +194,7 @@ def test_unknown_zones_are_not_guessed_at(mongo: MongoStore, monkeypatch: pytest
 def test_texts_that_mean_nothing_are_told_of_a_few_times_only(
     store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cronlite.daemon.ticking.MAX_TOLD", 15)
+    monkeypatch.setattr("cronlite.daemon.set_aside.MAX_TOLD", 15)
     model = schedules.new(now=MADE).document()
     write(
         store, [{**model, "_id": f"eve{number}", "minute": f"x{number}", "hour": f"y{number}"} for number in range(500)]
