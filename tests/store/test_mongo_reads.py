@@ -57,6 +57,13 @@ def full(mongo_database: str, commands: Commands) -> Iterator[MongoStore]:
         client.drop_database(raw.name)
 
 
+def test_lanes_in_which_nothing_is_queued_are_asked_for_once(full: MongoStore, commands: Commands) -> None:
+    commands.sent.clear()
+    assert [run.lane for run in full.at_work(["lane1", "running"])] == ["running"]
+    assert [next(iter(sent)) for sent in commands.sent] == ["aggregate", "find"]
+    assert [run.lane for run in full.at_work(["queued"])] == ["queued"]
+
+
 def examined(store: MongoStore, sent: Document) -> tuple[int, int, set[str]]:
     """Explain a read command: how many index keys and documents it examined, and the stages of its plan."""
     names = ("find", "distinct", "aggregate", "filter", "query", "key", "sort", "limit", "hint", "pipeline", "cursor")

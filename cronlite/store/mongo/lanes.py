@@ -45,7 +45,9 @@ class Lanes(Readable):
     def _foremost(self, lane: Document) -> Iterator[Run]:
         """Yield runs at work of some lanes; among them is, of each lane, the one that was due last."""
         for order in (_LAST_WAITING_FIRST, _STARTABLE_FIRST):
-            heads = self._runs.aggregate(_heads(lane, order, run="$$ROOT"), allowDiskUse=True)
+            heads = list(self._runs.aggregate(_heads(lane, order, run="$$ROOT"), allowDiskUse=True))
+            if not heads:  # nothing of these lanes is queued, as at most ticks
+                break
             yield from readable(head["run"] for head in heads)
         yield from readable(self._runs.find({"state": RUNNING, "lane": lane}))
 
