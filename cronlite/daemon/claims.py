@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
 from cronlite.daemon.handover import Handover
@@ -119,6 +120,10 @@ class Claimer:
         """Put claimed runs that have not started back into the queue."""
         self._let_go(claimed)
         self._handover.give_back(claimed)
+
+    def adding(self) -> AbstractContextManager[None]:
+        """Let the ends of runs wait, for a moment, while a tick is added batch by batch."""
+        return self._room.kept()
 
     def claim(self) -> int:
         """Claim what this daemon can start before long, and hand it to the pool."""

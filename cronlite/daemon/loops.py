@@ -98,6 +98,7 @@ class Daemon:
             self.reports,
             Early(store, self.claimer),
             None if told.late_after_seconds is None else timedelta(seconds=told.late_after_seconds),
+            self.claimer.adding,
         )
         self._minutes = Minutes(None if worker else self.ticker, self.clock)
         self._recorders = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import random
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -22,9 +23,10 @@ log = logger("cronlite.run")
 
 RECORDERS = 2
 AT_ONCE = 1_000
-AT_ONCE_HELD = 2_000
+MOST_HELD = 8_000
 HELD_SECONDS = 0.5
 """How long ends may wait while a tick's runs are written and begun: for these somebody waits, for the ends nobody."""
+HELD_LOOK_SECONDS = 0.01
 UNKNOWN_SECONDS = 0.05
 """How long a handler is taken to last until its first call has ended."""
 
@@ -188,18 +190,24 @@ class Recorder:
 
     def _gather(self, seconds: float) -> None:
         before = len(self._unrecorded)
-        seconds = 0 if before else seconds
-        until, most = 0.0, AT_ONCE
+        self._take(0 if before else seconds, AT_ONCE)
+        if self._unrecorded:
+            until = steady() + HELD_SECONDS
+            while self._starts_first() and self._ended.qsize() < MOST_HELD and steady() < until:
+                # Not in a wait for the next end: each of them would wake this thread before another begins.
+                time.sleep(HELD_LOOK_SECONDS)
+            self._take(0, AT_ONCE)
+        self._pace.note(len(self._unrecorded) - before)
+
+    def _take(self, seconds: float, most: int) -> None:
+        """Take up what has ended, until there are so many; wait up to `seconds` for the first."""
         with suppress(queue.Empty):
             while len(self._unrecorded) < most:
                 ended = self._ended.get(timeout=seconds)
                 if ended is None:
-                    break  # one nudge ends the wait of one recorder; the next is for another
+                    return  # one nudge ends the wait of one recorder; the next is for another
                 self._settle(*ended)
-                is_held = self._starts_first()
-                until = until or steady() + HELD_SECONDS
-                seconds, most = (max(0.0, until - steady()), AT_ONCE_HELD) if is_held else (0, AT_ONCE)
-        self._pace.note(len(self._unrecorded) - before)
+                seconds = 0
 
     def _settle(self, run: Run, outcome: Outcome | None, at: datetime) -> None:
         # Settled once, however often it takes to write it: the store tells by the change whether it was made before.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from cronlite.daemon.outcomes import Outcomes
@@ -18,7 +19,7 @@ AHEAD_SECONDS = 0.25
 # More of a tick's own runs: each one that is left to the queue costs the write of a claim.
 TICK_AHEAD_SECONDS = 0.5
 MAX_AHEAD, TICK_MAX_AHEAD = 2_000, 4_000
-MAX_UNRECORDED = 5_000
+MAX_UNRECORDED = 15_000  # well above what is held, or a tick's runs would go through the queue for that
 # A run that has its seat for longer than this may keep it for long.
 LONG_RUNNING = timedelta(seconds=1)
 
@@ -28,7 +29,7 @@ class Room:
 
     def __init__(self, pool: Pool, outcomes: Outcomes) -> None:
         self._pool, self._outcomes = pool, outcomes
-        self._lock, self._reserved = threading.Lock(), 0
+        self._lock, self._reserved, self._ticks = threading.Lock(), 0, 0
         self._by_the_seat = False
         self._were_all_stuck = False
 
@@ -56,7 +57,18 @@ class Room:
     @property
     def is_kept(self) -> bool:
         """Tell whether runs of a tick are being written that are to start at once."""
-        return self._reserved > 0
+        return self._ticks > 0
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Count a tick as being written, all of it: its last runs would wait behind the ends of its first ones."""
+        with self._lock:
+            self._ticks += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ticks -= 1
 
     def reserve(self, fitting: Sequence[Run], now: datetime) -> Sequence[Run]:
         """Keep room for the first runs of a tick, as many as could start before long; return these.

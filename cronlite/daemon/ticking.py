@@ -7,7 +7,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -96,6 +96,8 @@ class Ticker:
     early: Early | None = None
     late_after: timedelta | None = None
     """After which runs count as overdue whose schedules do not say so themselves."""
+    adding: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Entered while the runs of one minute are written."""
     _settled: datetime | None = None
     _stepped: datetime | None = None
     _prepared: _Prepared | None = None
@@ -190,7 +192,8 @@ class Ticker:
         if new is None and entry.last < oldest_in_grace(now, self.grace):
             count = self._make_up(entry, now)
         else:
-            count = self._write(new or self._due(entry.minute, now), now)
+            with self.adding():
+                count = self._write(new or self._due(entry.minute, now), now)
             count.queued += early
         done = replace(entry, due=count.due, skipped=count.left_out, frozen=count.frozen, done_at=now)
         if not self.store.finish_tick(done):

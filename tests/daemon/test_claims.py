@@ -354,6 +354,28 @@ def test_no_more_is_claimed_while_outcomes_pile_up(
     assert busy.claim() == 1
 
 
+def test_the_ends_of_runs_wait_until_all_of_a_tick_is_written(
+    store: Store, claimer: MakeClaimer, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not just while one of its batches is: the next is being made or fitted in then."""
+    gate.set()
+    monkeypatch.setattr("cronlite.daemon.outcomes.HELD_SECONDS", 3_600)
+    busy = claimer()
+    recorder, new = busy.outcomes.recorders[0], a_tick(2)
+    recording = threading.Thread(target=recorder.record, args=(60,))
+    with busy.adding():
+        busy.add(new[:1])
+        busy.pool.drain(10)
+        recording.start()
+        wait_until(lambda: recorder.unrecorded == 1)
+        busy.add(new[1:])
+        busy.pool.drain(10)
+        wait_until(lambda: busy.outcomes.unrecorded == 2)
+        assert states(store, new) == [RUNNING, RUNNING]
+    recording.join(60)
+    assert states(store, new) == [SUCCEEDED, SUCCEEDED]
+
+
 def test_the_pace_is_that_of_the_last_second_or_since_there_was_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     now = itertools.count(1_000.0, 0.0)
     for module in (liveness, store_clock, outcomes):

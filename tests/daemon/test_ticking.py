@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -41,6 +42,27 @@ def add(store: Store, id_: str, **given: Any) -> None:
 def add_at_ten(store: Store, count: int) -> None:
     for number in range(count):
         add(store, f"s{number}", minute=10)
+
+
+def test_the_batches_of_a_minute_are_added_as_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "FIRST_BATCH", 1)
+    add_at_ten(store, 4)
+    heard: list[str] = []
+
+    @contextmanager
+    def adding() -> Iterator[None]:
+        heard.append("begun")
+        yield
+        heard.append("ended")
+
+    def add_runs(new: list[Run]) -> set[str]:
+        heard.append("batch")
+        return store.add_runs(new)
+
+    one = started_at(store, 9)
+    one.add_runs, one.adding = add_runs, adding
+    one.step(START + 10 * MINUTE + WAKE)
+    assert heard == ["begun", "batch", "batch", "batch", "ended"]
 
 
 def started_at(store: Store, minute: int, daemon: str = "me") -> Ticker:
