@@ -33,6 +33,7 @@ LATER_SECONDS = 60.0
 CLOSING_SECONDS = 3.0
 # A claim that went without an answer may still reach the server for as long as something on its way stood still.
 DOUBT_SECONDS = 60.0
+FLOOD = 500  # runs in one batch of a tick, or in one claim
 
 
 class Claimer:
@@ -66,6 +67,8 @@ class Claimer:
         self._held: set[tuple[str, int]] = set()  # runs and attempts, from the claim until the outcome is in the store
         self._doubtful_until = float("-inf")
         self._may_have_left_some = False  # whether the queue may hold more than the last claim took
+        self.is_flooded = False
+        """Whether so many runs came at once that there was no room for others, as far as `has_ebbed` has looked."""
         self.slot_is_free = False
         """Whether a run that has a limit has ended since a worker last claimed such."""
         self._suspect: tuple[str, int] | None = None
@@ -77,6 +80,7 @@ class Claimer:
 
         That saves most runs the way through the queue.
         """
+        self._flood(len(new))
         now = self._clock.now()
         claimed = self._room.reserve(self._startable(new, now), now)
         try:
@@ -120,6 +124,12 @@ class Claimer:
         """Put claimed runs that have not started back into the queue."""
         self._let_go(claimed)
         self._handover.give_back(claimed)
+
+    def has_ebbed(self) -> bool:
+        """Tell whether there is no flood of runs, or no more: then it is worth hearing of others."""
+        if self.is_flooded and not (self._room.is_kept or self.pool.waiting or self.outcomes.unrecorded):
+            self.is_flooded = False
+        return not self.is_flooded
 
     def adding(self) -> AbstractContextManager[None]:
         """Let the ends of runs wait, for a moment, while a tick is added batch by batch."""
@@ -178,6 +188,12 @@ class Claimer:
         going_on = {id(run) for run in self.pool.executing()}
         return at_work, [run for run in at_work if id(run) in going_on]
 
+    def _flood(self, runs: int) -> None:
+        """Hear of no others while many runs are at hand: for MongoDB, each write that is watched is twice the work."""
+        if runs >= FLOOD and not self.is_flooded:
+            self.is_flooded = True
+            self._store.stop_watching()
+
     def _claim(self, now: datetime, limit: int, ids: Collection[str] | None = None, *, limited: bool = False) -> int:
         try:
             if steady() < self._doubtful_until:
@@ -190,6 +206,7 @@ class Claimer:
             raise
         self._hold(claimed)
         self.begin(claimed)
+        self._flood(len(claimed))
         return len(claimed)
 
     def _claimed(self, now: datetime, limit: int, ids: Collection[str] | None, limited: bool) -> list[Run]:

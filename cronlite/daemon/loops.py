@@ -41,6 +41,7 @@ log = logger("cronlite.daemon")
 POLL_SECONDS = 1.0
 POLL_SECONDS_HEARING = 5.0  # where the store tells of new runs
 WATCH_SECONDS = 10.0
+FLOODED_SECONDS = 0.2
 PRUNE_SECONDS = 600.0
 DEAD_KEPT = timedelta(days=1)
 
@@ -278,6 +279,9 @@ class Daemon:
         return 0
 
     def _watch(self) -> float:
+        if not self.claimer.has_ebbed():
+            self._hears = False
+            return FLOODED_SECONDS
         try:
             self._hears = self._store.watch(WATCH_SECONDS)
         except StoreError:
@@ -286,7 +290,7 @@ class Daemon:
                 return 0  # nobody waits for this loop before the store is closed
             raise
         if not self._hears:
-            return WATCH_SECONDS
+            return FLOODED_SECONDS if self.claimer.is_flooded else WATCH_SECONDS
         # Not the sending: all daemons hear this at the same time, and each of them would send.
         self.claimer.claim_soon.set()
         return 0

@@ -25,7 +25,7 @@ from cronlite.documents.runs import QUEUED, RUNNING, SUCCEEDED, Run
 from cronlite.errors import StoreUnavailable
 from cronlite.handlers.registry import Registry
 from cronlite.store.contract import RunQuery, Store
-from tests.store.samples import NOW, a_daemon, a_run, a_run_in, a_running, add, stored
+from tests.store.samples import MINUTE, NOW, TICK, a_daemon, a_run, a_run_in, a_running, add, stored
 from tests.waiting import wait_until
 
 MakeClaimer = Callable[..., Claimer]
@@ -374,6 +374,35 @@ def test_the_ends_of_runs_wait_until_all_of_a_tick_is_written(
         assert states(store, new) == [RUNNING, RUNNING]
     recording.join(60)
     assert states(store, new) == [SUCCEEDED, SUCCEEDED]
+
+
+def test_a_flood_of_runs_ends_the_watch_for_others_until_it_is_recorded(
+    store: Store, claimer: MakeClaimer, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[bool] = []
+    monkeypatch.setattr(store, "stop_watching", lambda: ended.append(True))
+    monkeypatch.setattr(claims, "FLOOD", 3)
+    busy = claimer(seats=2)
+    busy.add(a_tick(2))
+    assert (ended, busy.has_ebbed()) == ([], True)
+    gate.set()
+    busy.pool.drain(10)
+    busy.outcomes.record_all()
+    gate.clear()
+
+    busy.add(a_tick(3, due_at=TICK + MINUTE))
+    busy.add([a_run_in(f"other-{number}", due_at=TICK + MINUTE) for number in range(3)])
+    assert (ended, busy.has_ebbed()) == ([True], False), "once for both"
+    gate.set()
+    busy.pool.drain(10)
+    assert not busy.has_ebbed(), "not recorded yet"
+    busy.outcomes.record_all()
+    assert busy.has_ebbed()
+
+    for number in range(3):
+        add(store, a_run(f"queued{number}"))
+    busy.claim()
+    assert ended == [True, True], "nor while a long queue is worked off"
 
 
 def test_the_pace_is_that_of_the_last_second_or_since_there_was_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

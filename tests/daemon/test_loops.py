@@ -12,6 +12,7 @@ from cronlite import Cronlite
 from cronlite.client.doctor import doctor
 from cronlite.contrib.health import health
 from cronlite.daemon import loops, rounds
+from cronlite.daemon.claims import Claimer
 from cronlite.daemon.loops import Daemon
 from cronlite.daemon.options import Options
 from cronlite.errors import StoreError, StoreUnavailable
@@ -89,6 +90,28 @@ def test_a_listener_that_raises_ends_no_loop(store: Store, registry: Registry) -
     assert daemon.wait_ready(60)
     wait_until(lambda: any(tick.done_at for tick in store.ledger(daemon.clock.now(), daemon.clock.now())))
     assert daemon.stop() == []
+
+
+def test_in_a_flood_of_runs_a_daemon_does_not_watch_for_others(
+    store: Store, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched: list[float] = []
+    flooded = iter([False, True, True])
+
+    def watch(seconds: float) -> bool:
+        watched.append(seconds)
+        daemon.claimer.is_flooded = next(flooded)
+        return not daemon.claimer.is_flooded
+
+    monkeypatch.setattr(store, "watch", watch)
+    monkeypatch.setattr(Claimer, "has_ebbed", lambda claimer: not claimer.is_flooded)
+    assert daemon._watch() == 0
+    assert daemon._watch() == loops.FLOODED_SECONDS, "its wait was ended"
+    assert daemon._watch() == loops.FLOODED_SECONDS
+    assert len(watched) == 2, "no third one"
+    daemon.claimer.is_flooded = False
+    daemon._watch()
+    assert len(watched) == 3
 
 
 @pytest.mark.parametrize("loop", ["tick", "claim", "beat", "record-1"])

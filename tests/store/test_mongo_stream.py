@@ -62,6 +62,24 @@ def test_a_new_run_ends_the_wait(mongo_database: str) -> None:
             thread.join()
 
 
+def test_a_wait_can_be_ended_by_whoever_needs_to_hear_of_nothing(mongo_database: str) -> None:
+    """And the next one hears again."""
+    empty(mongo_database)
+    commands = Commands()
+    store = overhear(mongo_database, commands)
+    store.stop_watching()  # when nobody waits
+    heard: list[bool] = []
+    thread = threading.Thread(target=lambda: heard.append(store.watch(600)))
+    thread.start()
+    wait_until(lambda: any("getMore" in sent for sent in commands.sent), what="it waits")
+    store.stop_watching()
+    store.add_runs([a_run()])  # or the server may not look whether there is an end to it
+    thread.join(60)
+    assert not thread.is_alive()
+    assert store.watch(0.01)
+    store.close()
+
+
 def test_a_stream_never_takes_the_only_connection(mongo_uri: str) -> None:
     """It may only speed the poll up; with it, no tick was ever done, and the store was told to be out of reach."""
     registry = Registry()

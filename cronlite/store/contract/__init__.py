@@ -72,3 +72,6 @@ class Store(Schedules, Changes, Freezes, Backfills, Ticks, Runs, Daemons, Limits
 
         A store that cannot returns False at once.
         """
+
+    def stop_watching(self) -> None:
+        """End a `watch` that is under way, where it costs the store something for each run that is written."""

@@ -89,3 +89,6 @@ class MongoStore(Schedules, Changes, Freezes, Backfills, Ticks, Runs, Lanes, Vie
     @translated
     def watch(self, seconds: float) -> bool:
         return self._stream.wait(seconds)
+
+    def stop_watching(self) -> None:
+        self._stream.interrupt()

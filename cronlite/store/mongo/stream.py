@@ -88,13 +88,17 @@ class Stream:
             return False  # the server ended the cursor; the next wait opens another
         return True
 
-    def close(self) -> None:
-        """End all waits, without waiting for one under way: the server may notice its end only at the next write."""
-        self._closed.set()
+    def interrupt(self) -> None:
+        """End the wait that is under way, if one is; the next one opens another cursor."""
         cursor = self._cursor
         if cursor is not None and cursor.cursor_id:
             with suppress(PyMongoError), pymongo.timeout(_CLOSE_SECONDS):
                 self._runs.database.command("killCursors", self._runs.name, cursors=[cursor.cursor_id])
+
+    def close(self) -> None:
+        """End all waits, without waiting for one under way: the server may notice its end only at the next write."""
+        self._closed.set()
+        self.interrupt()
         if self._one_at_a_time.acquire(blocking=False):
             self._drop()
             self._one_at_a_time.release()

@@ -88,6 +88,9 @@ class SqliteStore(Schedules, Changes, Freezes, Backfills, Runs, Lanes, Views, Ti
                 raise
         return False
 
+    def stop_watching(self) -> None:
+        """Do nothing: whoever rings does not wait for those who hear."""
+
     def _hears_until(self, until: float) -> bool:
         """Wait for a ring, or for a look at the file that finds something; tell whether the store was not closed."""
         bell, is_first = self._bell, self._version is None
