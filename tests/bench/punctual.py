@@ -30,7 +30,8 @@ def _ticks(setting: Setting) -> list[Row]:
     rows = []
     ticks = setting.sizes.ticks
     minutes = "real minutes" if setting.sizes.real_minutes else f"minutes cut to {SHORT_MINUTE_SECONDS:g} s"
-    for due, (side, opened) in product((setting.sizes.due, setting.sizes.many_due), setting.stores.items()):
+    dues = [setting.sizes.due, *filter(None, [setting.sizes.many_due])]
+    for due, (side, opened) in product(dues, setting.stores.items()):
         say(f"{ticks} ticks of {due} due ({side}, {minutes})")
         with opened() as uri:
             delays = _delays(uri, due, ticks, setting.sizes.real_minutes)

@@ -31,7 +31,8 @@ class Sizes:
     stored_in_file: int = 100_000
     expressions: int = 100_000
     due: int = 100
-    many_due: int = 1_000
+    many_due: int | None = 1_000
+    """How many more are due in the second part of the benchmark 'punctual'; None leaves it out."""
     ticks: int = 20
     real_minutes: bool = False
     asked: int = 200
@@ -49,6 +50,8 @@ class Sizes:
     computing: int = 200
     site_schedules: int = 100_000
     site_runs: int = 1_000_000
+    browsers: bool = True
+    """Whether ticks are measured beside a site that browsers have open."""
     applied: int = 5_000
 
 
@@ -61,13 +64,14 @@ QUICK = Sizes(
     stored=(1_000, 20_000),
     stored_in_file=20_000,
     expressions=5_000,
-    ticks=3,
-    asked=40,
-    idle_stored=10_000,
-    idle_settle_seconds=2.0,
-    idle_seconds=5.0,
+    many_due=None,
+    ticks=2,
+    asked=20,
+    idle_stored=5_000,
+    idle_settle_seconds=1.0,
+    idle_seconds=3.0,
     slow_runs=400,
-    queued=10_000,
+    queued=4_000,
     starts=5,
     finished=20_000,
     expired=5_000,
@@ -77,6 +81,7 @@ QUICK = Sizes(
     computing=40,
     site_schedules=5_000,
     site_runs=20_000,
+    browsers=False,
     applied=500,
 )
 

@@ -59,7 +59,8 @@ def measure(setting: Setting) -> list[Row]:
                 over = f"over {schedules:,} schedules and {kept:,} runs"
                 rows.append(_row(f"page {page} {over}", side, milliseconds, "ms", MOST_MS))
                 rows.append(_row(f"page {page}, queries", side, [float(queries)], "", MOST_QUERIES))
-    return sorted([*rows, *_beside(setting)], key=lambda row: row.what)
+    beside = _beside(setting) if setting.sizes.browsers else []
+    return sorted([*rows, *beside], key=lambda row: row.what)
 
 
 def _beside(setting: Setting) -> list[Row]:

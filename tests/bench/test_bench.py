@@ -46,6 +46,7 @@ TINY = replace(
     computing=8,
     site_schedules=200,
     site_runs=500,
+    browsers=True,
     applied=20,
 )
 
