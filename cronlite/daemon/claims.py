@@ -123,7 +123,11 @@ class Claimer:
     def give_back(self, claimed: Sequence[Run]) -> None:
         """Put claimed runs that have not started back into the queue."""
         self._let_go(claimed)
-        self._handover.give_back(claimed)
+        try:
+            self._handover.give_back(claimed)
+        except StoreError:
+            self._doubt()
+            raise
 
     def has_ebbed(self) -> bool:
         """Tell whether there is no flood of runs, or no more: then it is worth hearing of others."""
@@ -281,11 +285,7 @@ class Claimer:
 
     def _give_back_waiting(self) -> None:
         """Put runs back whose handlers keep the seats for longer than they used to: another daemon may be free."""
-        try:
-            self._handover.give_back(self.withdraw())
-        except StoreError:
-            self._doubt()
-            raise
+        self.give_back(self.pool.withdraw())
 
     def _give_back_unanswered(self) -> None:
         """Put runs back that the store has as claimed by this daemon, which never heard so.

@@ -34,18 +34,18 @@ class Early:
 
     def write(self, made: list[Run], wake_at: datetime, until: float) -> list[Run]:
         """Write what can start at a wake, as far as it can be done up to a steady instant; return the other runs."""
-        busy = self._busy(made)
         written: set[str] = set()
         took = 0.0
-        for batch in batches(run for run in made if run.lane is None or run.lane not in busy):
+        for batch in batches(iter(made)):
             begun = steady()
             if begun + 2 * took > until:
                 break
-            added = self._starter.add_early(batch, wake_at, len(self._kept))
+            free = self._in_free_lanes(batch)
+            added = self._starter.add_early(free, wake_at, len(self._kept))
             took = steady() - begun
             self._kept += added
             written.update(run.id for run in added)
-            if len(added) < len(batch):
+            if len(added) < len(free):
                 break
         return [run for run in made if run.id not in written]
 
@@ -57,6 +57,7 @@ class Early:
         elif kept:
             self._starter.begin(kept)
 
-    def _busy(self, made: list[Run]) -> set[str | None]:
-        lanes = {run.lane for run in made if run.lane}
-        return {run.lane for run in self._store.at_work(lanes)} if lanes else set()
+    def _in_free_lanes(self, batch: list[Run]) -> list[Run]:
+        lanes = {run.lane for run in batch if run.lane}
+        busy = {run.lane for run in self._store.at_work(lanes)} if lanes else set()
+        return [run for run in batch if run.lane is None or run.lane not in busy]

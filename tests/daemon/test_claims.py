@@ -461,3 +461,16 @@ def test_a_run_is_still_mine_while_it_is_under_the_fence_of_this_attempt(
     assert claiming._still_mine(replace(run))
     assert not store.change_runs([(replace(run), edited)])
     assert not claiming._still_mine(run)
+
+
+def test_what_was_written_before_a_wake_and_could_not_be_given_back_is_found_later(
+    store: Store, claimer: MakeClaimer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_off, new = claimer(), a_tick(2)
+    early = cut_off.add_early(new, NOW, kept=0)
+    with monkeypatch.context() as away:
+        away.setattr(store, "change_runs", _raise)
+        with pytest.raises(StoreUnavailable):
+            cut_off.give_back(early)
+    assert cut_off.claim() == 2, "given back, and claimed like any other"
+    assert [stored(store, run).attempt for run in new] == [2, 2]
