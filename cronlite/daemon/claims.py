@@ -66,7 +66,8 @@ class Claimer:
         self._turns = Turns(self._store) if options.fair_users else None
         self._held: set[tuple[str, int]] = set()  # runs and attempts, from the claim until the outcome is in the store
         self._doubtful_until = float("-inf")
-        self._may_have_left_some = False  # whether the queue may hold more than the last claim took
+        self.may_have_left_some = False
+        """Whether the queue may hold more than the last claim took."""
         self.is_flooded = False
         """Whether so many runs came at once that there was no room for others, as far as `has_ebbed` has looked."""
         self.slot_is_free = False
@@ -149,7 +150,7 @@ class Claimer:
 
     def free_seats(self) -> int:
         """Count the free seats of a worker that could claim something now; a seat that gets free sets `claim_soon`."""
-        self._may_have_left_some = True
+        self.may_have_left_some = True
         if self._stopping or not self._membership.holds_lease():
             return 0
         return self._room.free_seats()
@@ -159,7 +160,7 @@ class Claimer:
         if self._stopping or not self._membership.holds_lease():
             return False
         self._claim(now, len(ids), ids)
-        self._may_have_left_some = True
+        self.may_have_left_some = True
         return True
 
     def claim_limited(self, room: int) -> int:
@@ -217,7 +218,7 @@ class Claimer:
         """Claim up to `limit` runs in the store, in turns between users; return those to begin."""
         owner, handlers, seats = self._membership.id, self._registry.names(), self._room.seats_to_keep()
         # Nobody waits for a turn unless the claim before left something in the queue.
-        turns = self._turns if self._may_have_left_some and ids is None else None
+        turns = self._turns if self.may_have_left_some and ids is None else None
         users = turns.users() if turns else ()
         queues = self._options.queues
         query = ClaimQuery(
@@ -227,7 +228,7 @@ class Claimer:
         if turns:
             turns.served(claimed)
         self._room.claimed(seats)
-        self._may_have_left_some = len(claimed) == limit or seats.are_needed
+        self.may_have_left_some = len(claimed) == limit or seats.are_needed
         claimed = self._holds.keep_back(claimed, now)
         return self._without_suspects(claimed, now) if seats.are_needed else claimed
 
@@ -322,17 +323,17 @@ class Claimer:
 
     def _done(self, run: Run, outcome: Outcome | None) -> None:
         self.outcomes.add(run, outcome)
-        if self._may_have_left_some:
+        if self.may_have_left_some:
             self.claim_soon.set()
 
     def _recorded(self, changes: list[tuple[Run, Changes]], lost: set[str]) -> None:
         self._let_go(run for run, _ in changes)
         if any(run.limit for run, _ in changes):  # whoever waits for the slot takes turns
-            self.slot_is_free = self._may_have_left_some = True
+            self.slot_is_free = self.may_have_left_some = True
         if lost:
             self._doubt()  # somebody may have edited them, and now they are this daemon's without its knowing
         self._reports.ended(changes, lost)
-        if self._may_have_left_some:
+        if self.may_have_left_some:
             self.claim_soon.set()
         lanes = (run.lane for run, _ in changes if run.lane)
         if self._freed_lanes.add(lanes, more_will_follow=self.outcomes.unrecorded > 0):

@@ -41,6 +41,8 @@ log = logger("cronlite.daemon")
 POLL_SECONDS = 1.0
 POLL_SECONDS_HEARING = 5.0  # where the store tells of new runs
 WATCH_SECONDS = 10.0
+# The claim gets the interpreter meanwhile, instead of this loop for its next question; and much at once wakes it once.
+HEARD_SECONDS = 0.002
 FLOODED_SECONDS = 0.2
 PRUNE_SECONDS = 600.0
 DEAD_KEPT = timedelta(days=1)
@@ -265,14 +267,16 @@ class Daemon:
         self._notify("failing" if self.is_hopeless else "tick", f"{trouble}; {status}" if trouble else status)
 
     def _claim(self) -> float:
-        if self.claimer.claim():
+        claimed = self.claimer.claim()
+        if claimed and self.claimer.may_have_left_some:
             return 0
+        # A run that is due and was not claimed waits for its lane, or for another daemon: it is asked for again soon.
+        otherwise = 0 if claimed else POLL_SECONDS
         if not self._hears or self.claimer.pool.waiting:
-            return POLL_SECONDS
+            return otherwise
         run_at = self._store.next_run_at(self._registry.names())
         wait = self.clock.seconds_until(run_at) if run_at else POLL_SECONDS_HEARING
-        # A run that is due and was not claimed waits for its lane, or for another daemon: it is asked for again soon.
-        return min(wait, POLL_SECONDS_HEARING) if wait > 0 else POLL_SECONDS
+        return min(wait, POLL_SECONDS_HEARING) if wait > 0 else otherwise
 
     def _write(self, recorder: Recorder) -> float:
         recorder.record(POLL_SECONDS)
@@ -293,7 +297,7 @@ class Daemon:
             return FLOODED_SECONDS if self.claimer.is_flooded else WATCH_SECONDS
         # Not the sending: all daemons hear this at the same time, and each of them would send.
         self.claimer.claim_soon.set()
-        return 0
+        return HEARD_SECONDS
 
     def _beat(self) -> float:
         pool, trouble = self.claimer.pool, self.trouble

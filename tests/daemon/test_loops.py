@@ -105,13 +105,27 @@ def test_in_a_flood_of_runs_a_daemon_does_not_watch_for_others(
 
     monkeypatch.setattr(store, "watch", watch)
     monkeypatch.setattr(Claimer, "has_ebbed", lambda claimer: not claimer.is_flooded)
-    assert daemon._watch() == 0
+    assert daemon._watch() == loops.HEARD_SECONDS
     assert daemon._watch() == loops.FLOODED_SECONDS, "its wait was ended"
     assert daemon._watch() == loops.FLOODED_SECONDS
     assert len(watched) == 2, "no third one"
     daemon.claimer.is_flooded = False
     daemon._watch()
     assert len(watched) == 3
+
+
+def test_a_claim_is_repeated_at_once_only_where_there_may_be_more(
+    store: Store, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "_hears", True)
+    monkeypatch.setattr(daemon.claimer, "claim", lambda: 1)
+    assert daemon._claim() > 0, "all there was is claimed"
+    daemon.claimer.may_have_left_some = True
+    assert daemon._claim() == 0, "as many were claimed as there was room for"
+    daemon.claimer.may_have_left_some = False
+    store.prepare()
+    store.add_runs([a_run(handler="ok", run_at=daemon.clock.now())])
+    assert daemon._claim() == 0, "another has come, or a daemon that wanted the same was faster"
 
 
 @pytest.mark.parametrize("loop", ["tick", "claim", "beat", "record-1"])

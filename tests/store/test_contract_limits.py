@@ -240,7 +240,9 @@ def test_a_lowered_limit_holds_whoever_looks_at_the_slots_when(seed: random.Rand
 # in the order of waiting
 
 
-def order(store: Store, limit: int = 100) -> list[str]:
+def order(store: Store, limit: int = 100, *, after_a_wait: bool = False) -> list[str]:
+    if after_a_wait:
+        store.next_run_at(HANDLERS)  # as a daemon asks that has nothing to do
     return names(claim(store, limit))
 
 
@@ -283,7 +285,10 @@ def test_users_take_turns_at_a_limit_each_with_its_first(store: Store) -> None:
     assert names(claim(store, 10, users=["bob", "eve"])) == ["urgent000", "eve000", "bob000", "eve001"]
 
 
-def test_the_order_is_that_of_one_list_however_it_is_spread(store: Store, seed: random.Random) -> None:
+@pytest.mark.parametrize("after_a_wait", [False, True])
+def test_the_order_is_that_of_one_list_however_it_is_spread(
+    store: Store, seed: random.Random, after_a_wait: bool
+) -> None:
     def some(n: int) -> Run:
         run_at = NOW - seed.randint(0, 700) * SECOND
         return a_run(f"{n:03}", priority=seed.randint(0, 9), run_at=run_at, limit=seed.choice([None, "big", "unset"]))
@@ -296,7 +301,19 @@ def test_the_order_is_that_of_one_list_however_it_is_spread(store: Store, seed: 
         return (run.run_at or NOW) - (run.priority - 5) * MINUTE, run.id
 
     expected = names(sorted(waiting, key=place))
-    assert [*order(store, 7), *order(store, 20), *order(store)] == expected
+    told = [order(store, limit, after_a_wait=after_a_wait) for limit in (7, 20, 100)]
+    assert [id for part in told for id in part] == expected
+
+
+def test_after_a_wait_a_limit_and_the_lanes_hold_as_ever(store: Store) -> None:
+    set_limit(store, 2)
+    queue(store, 5, run_at=NOW - SECOND)
+    ticks = [NOW - n * MINUTE for n in (3, 2)]
+    mine = [a_run_in(LANE, due_at=tick, run_at=tick) for tick in ticks]
+    add(store, *mine, a_run("other", handler="unknown"))
+    assert order(store, after_a_wait=True) == [mine[0].id, "r000", "r001"]
+    assert order(store, after_a_wait=True) == []
+    assert store.count_waiting("api", 100) == 3
 
 
 def test_many_names_all_come_to_their_turn(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
 from pymongo import MongoClient
 
 from cronlite.daemon.due import due
-from cronlite.documents.runs import FAILED, QUEUED, RUNNING, SUCCEEDED, TIMED_OUT
+from cronlite.documents.runs import FAILED, QUEUED, RUNNING, SUCCEEDED, TIMED_OUT, Run
 from cronlite.store.contract import ClaimQuery, RunQuery, ScheduleQuery, Store, UnsentQuery
 from cronlite.store.mongo import MongoStore
 from cronlite.store.mongo.indexes import EXPRESSIONS
@@ -86,10 +87,18 @@ def stages(plan: Any) -> Iterator[str]:
                 yield from stages(one)
 
 
+def after_a_wait(store: Store, handlers: list[str], now: datetime) -> list[Run]:
+    """Claim as a daemon does that had nothing to do: it knows by then when the next run is due."""
+    store.next_run_at(handlers)
+    return store.claim_runs("d1", ClaimQuery(handlers, now, 10))
+
+
 READS: dict[str, Callable[[Store], object]] = {
     "due": lambda store: list(due(store, TICK)),
     "claim": lambda store: store.claim_runs("d1", ClaimQuery(["extract", "load", "none"], NOW - MINUTE, 10)),
     "claim beside what waits for a limit": lambda store: store.claim_runs("d1", ClaimQuery(["none"], NOW, 10)),
+    "claim after a wait": lambda store: after_a_wait(store, ["extract", "load", "none"], NOW - MINUTE),
+    "claim after a wait, of what waits for a limit": lambda store: after_a_wait(store, ["extract"], NOW),
     "limits in use": lambda store: (store.queued_limits(), store.count_limited(["api"])),
     "waiting for a limit": lambda store: store.count_waiting("api", 10),
     "at work": lambda store: store.at_work(["queued", "running", "waiting", "long", "lane1"]),

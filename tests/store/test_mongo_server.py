@@ -24,6 +24,7 @@ from tests.services.process import free_port
 from tests.store.conftest import empty
 from tests.store.overheard import Commands, everything, opened, overhear, reached
 from tests.store.samples import (
+    HANDLERS,
     NOW,
     TICK,
     a_daemon,
@@ -31,6 +32,7 @@ from tests.store.samples import (
     a_running,
     a_schedule,
     a_tick,
+    add,
 )
 from tests.waiting import wait_until
 
@@ -64,6 +66,15 @@ def overheard(mongo_database: str, commands: Commands) -> Iterator[MongoStore]:
     store = overhear(weak, commands)
     yield store
     store.close()
+
+
+def test_a_claim_after_a_wait_is_a_look_and_a_write(overheard: MongoStore, commands: Commands) -> None:
+    waiting = [a_run("urgent", priority=9), a_run("plain")]
+    add(overheard, *waiting)
+    overheard.next_run_at(HANDLERS)  # as a daemon asks that has nothing to do
+    commands.sent.clear()
+    assert [run.id for run in overheard.claim_runs("d1", ClaimQuery(HANDLERS, NOW, 10))] == ["urgent", "plain"]
+    assert [next(iter(sent)) for sent in commands.sent] == ["find", "update"]
 
 
 def test_every_write_is_journaled_on_the_majority_whatever_the_uri_says(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from heapq import merge
 from itertools import islice
 from typing import Any
 
+from pymongo.cursor import Cursor
 from pymongo.errors import OperationFailure
 
 from cronlite.documents import limits
@@ -21,11 +22,15 @@ from cronlite.store.mongo.limits import Limits
 from cronlite.store.turns import in_turns, share, some
 
 _EPOCH = datetime(1970, 1, 1)
+_FEW = 100
 _ORDER = [("run_at", 1), ("_id", 1)]
 
 
 class Lots(Limits):
     """What comes next in the queue, for claims."""
+
+    _lots_are_few = False
+    """Whether the next claim may look at all lots with one query: they were few a moment ago, when it began to wait."""
 
     def _next(self, ready: Document, limit: int, query: ClaimQuery) -> tuple[list[Document], dict[str, Slot]]:
         """Find what is ready and comes next; of several users, as many of each, in turns. Return the slots to take."""
@@ -33,6 +38,9 @@ class Lots(Limits):
         if "_id" in ready:
             found: Iterable[Document] = self._runs.find(ready).sort(_ORDER).limit(limit)  # by their ids
             return self._with_slots(found, limit, slots)
+        if (whole := self._whole_queue(ready, limit, query)) is not None:
+            slots.look_up({name for each in whole if isinstance(name := each.get("limit"), str)})
+            return self._with_slots(whole, limit, slots)
         lots = self._open_lots(slots, query.limited)
         users = query.users
         if users and not any(map(limits.limit_of, lots)):
@@ -46,6 +54,18 @@ class Lots(Limits):
             more, more_taken = self._with_slots(others, limit - len(oldest), slots)
             return oldest + more, taken | more_taken
         return oldest, taken
+
+    def _whole_queue(self, ready: Document, limit: int, query: ClaimQuery) -> list[Document] | None:
+        """Read all that is ready, in order, with one query; None where that is more than `limit` or a few.
+
+        A daemon that was woken finds a run or two as a rule, and whoever asked for them waits for each round trip.
+        """
+        may_look, self._lots_are_few = self._lots_are_few and not query.limited and not query.users, False
+        if not may_look:
+            return None
+        most = min(limit, _FEW)
+        found = list(self._by_index(CLAIM, lambda: self._runs.find(ready).limit(most + 1)))
+        return sorted(found, key=_place) if len(found) <= most else None
 
     def _open_lots(self, slots: Slots, limited: bool) -> list[str | None]:
         """List the lots that runs can be claimed of, and look up how many of each limit."""
@@ -73,21 +93,22 @@ class Lots(Limits):
     def _in_order(
         self, query: Document, index: Index, limit: int, wanted: Document | None = None
     ) -> Iterator[Document]:
-        """Yield queued runs in the order of their instants.
+        """Yield queued runs in the order of their instants."""
+        return self._by_index(index, lambda: self._runs.find(query, wanted).sort(_ORDER).limit(limit))
 
-        By the index that is named: to weigh all that might do takes the planner longer than the rest, each time that
-        nothing is found.
+    def _by_index(self, index: Index, find: Callable[[], Cursor[Document]]) -> Iterator[Document]:
+        """Yield what is found by the index that is named.
+
+        To weigh all that might do takes the planner longer than the rest, each time that nothing is found.
         """
-        found = self._runs.find(query, wanted).sort(_ORDER).limit(limit)
         if index.name in self._hints:
             try:
-                yield from found.hint(self._hints[index.name])
+                yield from find().hint(self._hints[index.name])
                 return
             except OperationFailure as refused:
                 if refused.code != BAD_VALUE or not self._hints.pop(index.name, None):
-                    raise
-                found = self._runs.find(query, wanted).sort(_ORDER).limit(limit)  # somebody dropped it since
-        yield from found
+                    raise  # or else somebody dropped it since
+        yield from find()
 
     def _with_slots(
         self, found: Iterable[Document], limit: int, slots: Slots

@@ -235,6 +235,7 @@ class Runs(Readable, Lots, Turns):
         timed = {"state": QUEUED, "handler": {"$in": list(handlers)}, "run_at": {"$gt": _EPOCH}}
         run_ats = {"_id": False, "run_at": True}
         lots = [None, *self._queued_lots()[:MOST_LOTS]]
+        self._lots_are_few = len(lots) * len(handlers) <= _MERGED and len(lots) <= MOST_LOTS
         found = (
             next(self._in_order({**timed, "lot": {"$in": some}}, CLAIM, 1, run_ats), None)
             for some in batches(lots, max(1, _MERGED // max(1, len(handlers))))
