@@ -397,6 +397,11 @@ _LEASES = [
     Sabotage("early runs wait for their minute", EARLY, "if kept and kept[0].due_at > now:", "if not now:", IN_DAEMONS),
     Sabotage("early runs stop with their daemon", CLAIMS, "self.give_back(claimed)", "pass", IN_DAEMONS),
     Sabotage("what may not wait gets a seat first", ROOM, "if place >= self._free:", "if False:", WITH_DAEMONS),
+    Sabotage("ends wait for all of a tick", ROOM, "return self._ticks > 0", "return False", IN_DAEMONS),
+    Sabotage("a flood is over when all of it is recorded", CLAIMS, " or self.outcomes.unrecorded)", ")", IN_DAEMONS),
+    Sabotage(
+        "after a flood others are heard again", CLAIMS, "self.is_flooded = False\n        return", "return", IN_DAEMONS
+    ),
 ]
 
 _ENDS = [
