@@ -1,12 +1,14 @@
-"""What does MongoDB itself cost for a burst? Such documents and guarantees by pymongo alone, none of the product."""
+"""What does MongoDB itself cost? Such documents and guarantees by pymongo alone, none of the product."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from itertools import islice
 from typing import Any
 
+from bson import ObjectId
 from pymongo import MongoClient, UpdateOne, WriteConcern
 from pymongo.collection import Collection
 
@@ -33,6 +35,45 @@ def burst(uri: str, indexes: list[tuple[list[tuple[str, int]], Document]]) -> di
             runs.bulk_write([_finished(run) for run in batch], ordered=False)
         stored = time.perf_counter()
     return {"calls": calls, "called_seconds": called - started, "stored_seconds": stored - started}
+
+
+def queue(uri: str, count: int, pauses: Sequence[float]) -> dict[str, Any]:
+    """Insert queued runs one by one among our indexes; then more, each after a pause, and claim these at once."""
+    waited = []
+    with MongoClient[Document](uri) as client:
+        runs = client.get_default_database(write_concern=WriteConcern(w="majority", j=True))["runs"]
+        started = time.perf_counter()
+        for _ in range(count):
+            runs.insert_one(_queued())
+        inserted = time.perf_counter() - started
+        for pause in pauses:
+            time.sleep(pause)
+            run, asked = _queued(), time.perf_counter()
+            runs.insert_one(run)
+            fence = {"_id": run["_id"], "state": "queued", "attempt": 0}
+            runs.update_one(fence, {"$set": {"state": "running", "daemon": "floor", "attempt": 1}})
+            waited.append(time.perf_counter() - asked)
+        runs.delete_many({"handler": _queued()["handler"]})
+    return {"per_second": count / inserted, "waited": waited}
+
+
+def _queued() -> Document:
+    now = datetime.now(timezone.utc)
+    return {
+        "_id": str(ObjectId()),
+        "handler": "floor",  # which no daemon has
+        "params": {},
+        "due_at": now,
+        "queued_at": now,
+        "run_at": now,
+        **dict.fromkeys(("attempt", "crashes", "failures", "retries"), 0),
+        "user": "",
+        "queue": "default",
+        "state": "queued",
+        "overlap": "skip",
+        "retry_delay_seconds": 60,
+        "on_crash": "retry",
+    }
 
 
 def _run(schedule: Document) -> Document:

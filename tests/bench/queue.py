@@ -7,6 +7,7 @@ while no worker runs; a worker drains them; then, with that worker idle, single 
 from __future__ import annotations
 
 import os
+import random
 import struct
 import subprocess
 from collections import defaultdict
@@ -25,6 +26,7 @@ from tests.bench.setting import Setting, say
 from tests.waiting import wait_until
 
 DRAIN_SECONDS = 120.0
+OF_FLOOR, FLOOR = "cronlite, MongoDB", "floor (pymongo)"
 _NUMBER = struct.calcsize("d")
 
 Figures = dict[str, float]
@@ -55,19 +57,28 @@ def measure(setting: Setting) -> list[Row]:
             say(f"queue ({side}), {repeat + 1} of {setting.sizes.repeats}")
             with opened() as uri:
                 found[side].append(_cronlite(setting, uri))
+                if side == OF_FLOOR:
+                    found[FLOOR].append(_floor(setting, uri))
         for queue in QUEUES if setting.queues else ():
             say(f"queue ({queue.name}), {repeat + 1} of {setting.sizes.repeats}")
             assert setting.queues
             with setting.queues.broker(queue) as url:
                 found[queue.name].append(_other(setting, setting.queues, queue, url))
-    others = {side: _median(figures, "drain") for side, figures in found.items() if "cronlite" not in side}
-    best = max(others.items(), key=lambda one: one[1], default=None)
     return [
         row
         for what in UNITS
         for side, figures in found.items()
-        if (row := _row(setting, what, side, figures, best if what == "drain" else None))
+        if (row := _row(setting, what, side, figures, _compared(found, what, side)))
     ]
+
+
+def _compared(found: Mapping[str, Sequence[Figures]], what: str, side: str) -> tuple[str, float] | None:
+    """Say beside whom a figure is told: a drain beside the best of the others, the rest beside MongoDB itself."""
+    if what == "drain":
+        others = {one: _median(f, what) for one, f in found.items() if "cronlite" not in one and what in f[0]}
+        return max(others.items(), key=lambda one: one[1], default=None)
+    is_floored = side == OF_FLOOR and what in found[FLOOR][0]
+    return (FLOOR, _median(found[FLOOR], what)) if is_floored else None
 
 
 def _row(
@@ -108,6 +119,14 @@ def _cronlite(setting: Setting, uri: str) -> Figures:
         children.call("queued:ask", uri=uri, count=setting.sizes.asked)
         latency = _latency(log, setting.sizes.asked)
     return {"enqueue": singly, "enqueue_many": many, "drain": drained, "worker, resident": resident, **latency}
+
+
+def _floor(setting: Setting, uri: str) -> Figures:
+    """Measure what the two writes of a call cost, which are waited for until the majority's journals have them."""
+    chance = random.Random(setting.sizes.asked)
+    pauses = [chance.uniform(0.02, 0.06) for _ in range(setting.sizes.asked)]
+    told = children.call("floor:queue", uri=uri, count=setting.sizes.asked_of_queue, pauses=pauses)
+    return {"enqueue": told["per_second"], **_of(told["waited"])}
 
 
 def cronlite_run(uri: str, log: Path, *options: str) -> Command:
@@ -170,7 +189,10 @@ def drained_per_second(log: Path) -> float:
 
 def _latency(log: Path, asked: int) -> Figures:
     _wait_for(log, asked)
-    waited = _numbers(log)
+    return _of(_numbers(log))
+
+
+def _of(waited: Sequence[float]) -> Figures:
     return {
         "single call, p50": median(waited) * 1_000,
         "single call, p99": quantiles(waited, n=100)[98] * 1_000,
