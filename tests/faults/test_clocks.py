@@ -81,7 +81,7 @@ def test_hosts_whose_clocks_are_wrong_tick_together(fleet: Fleet) -> None:
     fleet.verify("hosts' clocks off by 10 s to 10 years", "4 of 5 daemons", last)
 
 
-@MONGOD_QUICKLY
+@pytest.mark.slow
 def test_a_tick_that_takes_longer_than_a_minute(any_fleet: Fleet) -> None:
     any_fleet.schedule(5)
     slow = any_fleet.start("hold before candidates 2", silence_seconds=20)
@@ -93,6 +93,7 @@ def test_a_tick_that_takes_longer_than_a_minute(any_fleet: Fleet) -> None:
     any_fleet.verify("a tick that takes 3 minutes, with one daemon", "once", last)
 
 
+@pytest.mark.slow
 def test_a_slow_tick_of_one_daemon_does_not_keep_the_others_from_theirs(fleet: Fleet) -> None:
     fleet.schedule(5)
     slow = fleet.start("hold before candidates 2", silence_seconds=20)

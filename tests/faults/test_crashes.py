@@ -9,7 +9,6 @@ from collections.abc import Callable
 import pytest
 
 from tests.faults import rounds
-from tests.faults.conftest import MONGOD_QUICKLY
 from tests.faults.fleet import Fleet
 
 MakeFleet = Callable[..., Fleet]
@@ -42,12 +41,15 @@ IN_THE_MIDST = (
     "after the handler, before the result",
     "after the result",
 )
+# One of each kind: a tick without its runs, runs that nobody has started, an outcome that nobody has written down.
+QUICKLY = {
+    "mongod": ("between the query and the runs", "after the claim", "after the handler, before the result"),
+    "sqlite": ("after the claim",),
+}
 CASES = [
-    pytest.param("mongod", name, marks=[pytest.mark.mongod, *([] if name in IN_THE_MIDST else [pytest.mark.slow])])
-    for name in POINTS
-]
-CASES += [
-    pytest.param("sqlite", name, marks=() if name == "after the claim" else pytest.mark.slow) for name in IN_THE_MIDST
+    pytest.param(store, name, marks=[*marks, *([] if name in QUICKLY[store] else [pytest.mark.slow])])
+    for store, names, marks in (("mongod", POINTS, [pytest.mark.mongod]), ("sqlite", IN_THE_MIDST, []))
+    for name in names
 ]
 
 
@@ -91,7 +93,7 @@ def test_a_run_that_takes_three_daemons_with_it_is_abandoned(fleet: Fleet) -> No
     fleet.verify("a handler that kills its daemon each time", "3 times", fleet.first, logs_are_whole=False)
 
 
-@MONGOD_QUICKLY
+@pytest.mark.slow
 def test_a_deadly_run_takes_none_of_those_that_wait_with_it(any_fleet: Fleet) -> None:
     fleet, minute, hour = any_fleet, any_fleet.first.minute, any_fleet.first.hour
     quick = {"action": "sleep", "seconds": 0.005}
@@ -122,7 +124,7 @@ def test_a_started_run_that_may_not_run_twice_is_abandoned_with_its_daemon(fleet
     fleet.verify("kill -9 in a handler, on_crash=abandon", "once", fleet.first)
 
 
-@MONGOD_QUICKLY
+@pytest.mark.slow
 def test_three_daemons_killed_at_random(any_fleet: Fleet, seed: random.Random) -> None:
     any_fleet.schedule(20)
     waiting = any_fleet.schedule(10, overlap="wait", params={"action": "sleep", "seconds": 0.05})

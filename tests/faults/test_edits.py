@@ -34,7 +34,7 @@ def change(store: Store, id_: str, **fields: Any) -> None:
 
 
 @MONGOD_QUICKLY
-@pytest.mark.parametrize("edit", quickly(EDITS, "moved", "deleted"))
+@pytest.mark.parametrize("edit", quickly(EDITS, "deleted"))
 def test_a_schedule_edited_between_query_and_claim(any_fleet: Fleet, edit: str) -> None:
     fleet = any_fleet
     fleet.schedule(3)
@@ -149,6 +149,7 @@ def test_runs_edited_into_nonsense_stop_nothing(fleet: Fleet, state: str) -> Non
     assert all(str(end) == value for (field, value), end in ends.items() if field == "state"), ends
 
 
+@pytest.mark.slow
 def test_a_nonsensical_running_run_of_a_dead_daemon_does_not_block_its_lane(fleet: Fleet) -> None:
     fleet.schedule(overlap="skip", params={"action": "sleep", "seconds": 0.01})
     victim = fleet.start("hold before change_runs 1")

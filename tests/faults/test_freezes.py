@@ -55,6 +55,7 @@ def test_killed_around_the_end_of_a_freeze(any_fleet: Fleet, name: str) -> None:
     report.add(f"kill -9 {name}, at the end of a freeze", "once", "ok: 15 held back, 5 made up for, each once")
 
 
+@MONGOD_QUICKLY
 @pytest.mark.parametrize(
     "name", quickly(["after the second write", "before the lane is let go"], "after the second write")
 )

@@ -37,6 +37,9 @@ HORRORS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.parametrize(
+    "any_fleet", ["sqlite", pytest.param("mongod", marks=[pytest.mark.mongod, pytest.mark.slow])], indirect=True
+)
 def test_every_horror_ends_in_an_outcome(any_fleet: Fleet) -> None:
     fleet = any_fleet
     fleet.schedule()
@@ -66,7 +69,7 @@ def ended(run: dict[str, Any]) -> bool:
     return run["state"] not in ("queued", "running")
 
 
-@pytest.mark.parametrize("size", [16_777_216 - 20_000, 16_777_216 - 1_000])
+@pytest.mark.parametrize("size", [pytest.param(16_777_216 - 20_000, marks=pytest.mark.slow), 16_777_216 - 1_000])
 def test_a_run_that_outgrows_its_document_stops_no_other(
     fleet: Fleet, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

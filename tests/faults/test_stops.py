@@ -59,7 +59,7 @@ def test_stopped_beyond_its_lease_while_another_takes_over(any_fleet: Fleet) -> 
     )
 
 
-@MONGOD_QUICKLY
+@pytest.mark.slow
 def test_three_daemons_stopped_at_random(any_fleet: Fleet, seed: random.Random) -> None:
     fleet = any_fleet
     fleet.schedule(20)
@@ -155,7 +155,7 @@ def test_a_second_sigterm_ends_it_at_once(fleet: Fleet) -> None:
 
 
 @MONGOD_QUICKLY
-@pytest.mark.parametrize(("method", "seats"), [("claim_runs", 1), ("add_runs", 20)])
+@pytest.mark.parametrize(("method", "seats"), [pytest.param("claim_runs", 1, marks=pytest.mark.slow), ("add_runs", 20)])
 def test_sigterm_in_the_claim(any_fleet: Fleet, method: str, seats: int) -> None:
     fleet = any_fleet
     fleet.schedule(10, minute=fleet.first.minute)
