@@ -25,7 +25,7 @@ from cronlite.daemon.reporting import Reporting
 from cronlite.daemon.rounds import Rounds
 from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.daemon.threads import Loop, Threads
-from cronlite.daemon.ticking import Ticker
+from cronlite.daemon.ticking import Inserts, Periods, Ticker
 from cronlite.daemon.to_broker import Sending
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.runs import DEFAULT_QUEUE, Run
@@ -85,23 +85,20 @@ class Daemon:
         silence = self.options.silence_seconds
         self.membership = Membership(store, self.clock, self._record, self._forget, silence, figures)
         self.peers = Peers(store, silence)
-        told = self.options
-        self.alarming = Alarming(store, self.clock, channels_of(told.alarms), told.late_after_seconds)
-        self.reports = Reporting(self.alarming, told.heartbeat_url, allow_private_pings=told.allow_private_pings)
+        self.alarming = Alarming(store, self.clock, channels_of(self.options.alarms), self.options.late_after_seconds)
+        self.reports = Reporting(
+            self.alarming, self.options.heartbeat_url, allow_private_pings=self.options.allow_private_pings
+        )
         self.handover = Handover(store, self.clock, figures, self.reports)
         self.claimer = Claimer(self.membership, self.handover, registry, self.options, home)
         self.ticker = Ticker(
             store,
-            self.claimer.add,
+            Inserts(self.claimer.add, self.claimer.adding, Early(store, self.claimer)),
             lambda: self.membership.id,
             self.peers.is_dead,
-            timedelta(seconds=self.options.grace_seconds),
-            timedelta(seconds=self.options.catch_up_window_seconds),
+            _periods(self.options),
             figures,
             self.reports,
-            Early(store, self.claimer),
-            None if told.late_after_seconds is None else timedelta(seconds=told.late_after_seconds),
-            self.claimer.adding,
         )
         self._minutes = Minutes(None if worker else self.ticker, self.clock)
         self._recorders = {
@@ -388,3 +385,12 @@ class Daemon:
         """End the loops that bring new work."""
         for event in (self._stopping, self._tick_soon, self.claimer.claim_soon, self._send_soon):
             event.set()
+
+
+def _periods(options: Options) -> Periods:
+    late_after = options.late_after_seconds
+    return Periods(
+        timedelta(seconds=options.grace_seconds),
+        timedelta(seconds=options.catch_up_window_seconds),
+        None if late_after is None else timedelta(seconds=late_after),
+    )

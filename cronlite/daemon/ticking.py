@@ -77,27 +77,45 @@ class _Prepared:
     early: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Inserts:
+    """How the runs of a tick get into the store.
+
+    `add_runs` writes them as the store's own does, and may claim some of them on the way; two threads call it. `adding`
+    is entered while the runs of one minute are written, and `early` writes some of them before the minute's wake.
+    """
+
+    add_runs: Callable[[list[Run]], set[str]]
+    adding: Callable[[], AbstractContextManager[None]] = nullcontext
+    early: Early | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """How far back a tick looks for minutes of which all is done, and for those that are caught up with.
+
+    After `late_after`, runs count as overdue whose schedules do not say so themselves.
+    """
+
+    grace: timedelta
+    catch_up_window: timedelta
+    late_after: timedelta | None = None
+
+
 @dataclass(slots=True)
 class Ticker:
     """Does ticks for one daemon at a time; `daemon` names the one that it claims for.
 
-    `add_runs` writes its runs as the store's own does, and may claim some of them on the way; two threads call it.
     `is_dead` tells of an owner of ticks whether it is known to be dead.
     """
 
     store: Store
-    add_runs: Callable[[list[Run]], set[str]]
+    inserts: Inserts
     daemon: Callable[[], str]
     is_dead: Callable[[str], bool]
-    grace: timedelta
-    catch_up_window: timedelta
+    periods: Periods
     figures: Figures = NOBODY
     reports: Reports = NOBODY_HEARS
-    early: Early | None = None
-    late_after: timedelta | None = None
-    """After which runs count as overdue whose schedules do not say so themselves."""
-    adding: Callable[[], AbstractContextManager[None]] = nullcontext
-    """Entered while the runs of one minute are written."""
     _settled: datetime | None = None
     _stepped: datetime | None = None
     _prepared: _Prepared | None = None
@@ -129,8 +147,8 @@ class Ticker:
             new, until = self._due(minute, wake_at), at + (wake_at - now).total_seconds()
             made = ahead(new, until)
             self._prepared = _Prepared(entry, chain(made, new), at)
-            if self.early:
-                left = self.early.write(made, wake_at, until)
+            if self.inserts.early:
+                left = self.inserts.early.write(made, wake_at, until)
                 self._prepared = _Prepared(entry, chain(left, new), at, early=len(made) - len(left))
 
     def step(self, now: datetime) -> int:
@@ -139,13 +157,17 @@ class Ticker:
         A minute that another live daemon has claimed is left to it. Raises StoreError; what was claimed and not done
         is then done by the next step.
         """
-        if self.early:
-            self.early.begin(now)
+        if self.inserts.early:
+            self.inserts.early.begin(now)
         done = self.is_prepared
         queued = self._do_prepared(now)
-        since = max(self._settled, now - self.catch_up_window) if self._settled else now - self.catch_up_window
-        since = min(since, now - self.grace)  # the clock may have been set back
-        entries = to_do(self.store.ledger(floor_minute(since), now), now, self.grace, self.daemon())
+        since = (
+            max(self._settled, now - self.periods.catch_up_window)
+            if self._settled
+            else now - self.periods.catch_up_window
+        )
+        since = min(since, now - self.periods.grace)  # the clock may have been set back
+        entries = to_do(self.store.ledger(floor_minute(since), now), now, self.periods.grace, self.daemon())
         left = False
         for entry in sorted(entries, key=lambda entry: entry.is_gap):
             # Each is claimed when its turn comes: what is left then is another's to do if this daemon ends.
@@ -155,7 +177,7 @@ class Ticker:
             else:
                 left = True
         if done and not left:  # or else minutes that a freeze covers may be still to come
-            queued += self._thaws.end(now, self.catch_up_window)
+            queued += self._thaws.end(now, self.periods.catch_up_window)
         self._settled = min([entry.first for entry in entries], default=now) - MINUTE
         self._stepped = floor_minute(now)
         return queued
@@ -189,10 +211,10 @@ class Ticker:
 
     def _do(self, entry: Tick, now: datetime, new: Iterator[Run] | None = None, *, early: int = 0) -> int:
         started = time.monotonic()
-        if new is None and entry.last < oldest_in_grace(now, self.grace):
+        if new is None and entry.last < oldest_in_grace(now, self.periods.grace):
             count = self._make_up(entry, now)
         else:
-            with self.adding():
+            with self.inserts.adding():
                 count = self._write(new or self._due(entry.minute, now), now)
             count.queued += early
         done = replace(entry, due=count.due, skipped=count.left_out, frozen=count.frozen, done_at=now)
@@ -215,7 +237,7 @@ class Ticker:
     def _make_up(self, entry: Tick, now: datetime) -> Count:
         """Apply each schedule's `catch_up` to the minutes of a gap, newest first, as far back as the window goes."""
         count = Count()
-        first = max(entry.first, floor_minute(now - self.catch_up_window))
+        first = max(entry.first, floor_minute(now - self.periods.catch_up_window))
         for batch in batches(self._wanted(first, entry.last, now, count)):
             count += self._queue(sorted(batch, key=lambda run: run.due_at), now)
         return count
@@ -266,7 +288,7 @@ class Ticker:
             if run.lane and not run.ahead and not run.freeze:  # those judge for themselves, when their instant comes
                 _fit_in(run, last.get(run.lane), now)
                 last[run.lane] = run
-        refused = self.add_runs(new)
+        refused = self.inserts.add_runs(new)
         for run in new:
             if run.id in refused:
                 continue  # a tick done before, in part or in full
@@ -286,7 +308,7 @@ class Ticker:
     def _close_missed(self, lanes: set[str], now: datetime) -> None:
         """Close the runs that were made ahead, lost their lane to an earlier one, and have come to their deadline."""
         if lanes:
-            recent = RunQuery(schedules=lanes, states=[runs.QUEUED], since=now - self.grace - MINUTE)
+            recent = RunQuery(schedules=lanes, states=[runs.QUEUED], since=now - self.periods.grace - MINUTE)
             waiting = [run for run in self.store.runs(recent) if run.run_at is None]
             late = [(run, change) for run in waiting if (change := transitions.too_late(run, now))]
             lost = self.store.change_runs(late)
@@ -300,11 +322,11 @@ class Ticker:
         frozen = self._frozen(minute)
         of_minute = partial(_of_minute, frozen) if frozen else new_runs.of_minute
         made = chain.from_iterable(of_minute(schedule, minute, now) for schedule in found)
-        return made if self.late_after is None else map(self._with_late, made)
+        return made if self.periods.late_after is None else map(self._with_late, made)
 
     def _with_late(self, run: Run) -> Run:
-        if run.late_at is None and self.late_after is not None and not run.freeze:
-            run.late_at = run.due_at + self.late_after
+        if run.late_at is None and self.periods.late_after is not None and not run.freeze:
+            run.late_at = run.due_at + self.periods.late_after
         return run
 
     def _frozen(self, since: datetime) -> Frozen:

@@ -22,7 +22,7 @@ from cronlite.daemon.handover import Handover
 from cronlite.daemon.holds import Holds
 from cronlite.daemon.options import CATCH_UP_WINDOW_SECONDS, GRACE_SECONDS
 from cronlite.daemon.store_clock import StoreClock
-from cronlite.daemon.ticking import Ticker
+from cronlite.daemon.ticking import Inserts, Periods, Ticker
 from cronlite.documents import runs, transitions
 from cronlite.documents.runs import Changes, Outcome, Run
 from cronlite.documents.schedules import Schedule
@@ -75,7 +75,7 @@ class Rehearsal:
             self._call = self._end.enter_context(InPool(self._is_running, self._registry, self.cron))
         self._holds = Holds(self._store, Handover(self._store, self.clock), asked_every_seconds=0)
         self._ticker = Ticker(
-            self._store, self._store.add_runs, lambda: DAEMON, lambda _: False, GRACE, CATCH_UP_WINDOW
+            self._store, Inserts(self._store.add_runs), lambda: DAEMON, lambda _: False, Periods(GRACE, CATCH_UP_WINDOW)
         )
         self._ticker.step(self.now)  # or schedules would be due at the very minute in which a test makes them
         self.use(self.cron)

@@ -8,7 +8,7 @@ import pytest
 from cronlite.client import checking
 from cronlite.client.checking import CRITICAL, OK, WARNING
 from cronlite.daemon import observing
-from cronlite.daemon.ticking import Ticker
+from cronlite.daemon.ticking import Inserts, Periods, Ticker
 from cronlite.documents import runs, transitions
 from cronlite.documents.daemons import DaemonRecord
 from cronlite.documents.freezes import Freeze
@@ -34,12 +34,10 @@ def ticks(night: Night, until: float = 0, default: float | None = None) -> None:
     late = None if default is None else timedelta(seconds=default)
     ticker = Ticker(
         night.store,
-        night.store.add_runs,
+        Inserts(night.store.add_runs),
         lambda: "d1",
         lambda _: False,
-        timedelta(minutes=5),
-        timedelta(days=1),
-        late_after=late,
+        Periods(timedelta(minutes=5), timedelta(days=1), late),
     )
     end = night.now + timedelta(seconds=until)
     ticker.step(night.now)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from cronlite.daemon.ticking import Ticker
+from cronlite.daemon.ticking import Inserts, Periods, Ticker
 from cronlite.documents import runs, transitions
 from cronlite.documents.schedules import Document
 from cronlite.store import Store, open_store
@@ -136,7 +136,7 @@ def examined(uri: str) -> dict[str, dict[str, int]]:
 
 def ticker(store: Store) -> Ticker:
     """Return a ticker that knows of no minute but those that it is told to do."""
-    return Ticker(store, store.add_runs, lambda: "bench", lambda _: False, _GRACE, _WINDOW)
+    return Ticker(store, Inserts(store.add_runs), lambda: "bench", lambda _: False, Periods(_GRACE, _WINDOW))
 
 
 def forget(uri: str, *names: str) -> None:

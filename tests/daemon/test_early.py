@@ -10,7 +10,7 @@ import pytest
 from cronlite.daemon import ticking
 from cronlite.daemon.early import Early
 from cronlite.daemon.store_clock import steady
-from cronlite.daemon.ticking import Ticker
+from cronlite.daemon.ticking import Inserts, Ticker
 from cronlite.documents import transitions
 from cronlite.documents.runs import QUEUED, RUNNING, SUCCEEDED, Run
 from cronlite.store.contract import ClaimQuery, Store
@@ -47,7 +47,7 @@ def keeper(store: Store) -> Keeper:
 def before_ten(store: Store, keeper: Keeper) -> Ticker:
     """Return a ticker that has done everything up to nine minutes past, and knows of a keeper."""
     ticker = started_at(store, 9)
-    ticker.early = Early(store, keeper)
+    ticker.inserts = Inserts(store.add_runs, early=Early(store, keeper))
     return ticker
 
 

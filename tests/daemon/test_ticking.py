@@ -14,7 +14,7 @@ import pytest
 from cronlite.daemon import batches, ticking
 from cronlite.daemon.batches import Writing
 from cronlite.daemon.store_clock import steady
-from cronlite.daemon.ticking import Count, Ticker
+from cronlite.daemon.ticking import Count, Inserts, Periods, Ticker
 from cronlite.documents import runs, schedules, transitions
 from cronlite.documents.runs import Run
 from cronlite.store.contract import ClaimQuery, RunQuery, Store
@@ -27,11 +27,10 @@ WAKE = timedelta(seconds=1)
 def ticker(store: Store, daemon: str = "me", dead: tuple[str, ...] = ()) -> Ticker:
     return Ticker(
         store,
-        lambda new: store.add_runs(new),
+        Inserts(lambda new: store.add_runs(new)),
         lambda: daemon,
         dead.__contains__,
-        timedelta(minutes=5),
-        timedelta(days=1),
+        Periods(timedelta(minutes=5), timedelta(days=1)),
     )
 
 
@@ -60,7 +59,7 @@ def test_the_batches_of_a_minute_are_added_as_one(store: Store, monkeypatch: pyt
         return store.add_runs(new)
 
     one = started_at(store, 9)
-    one.add_runs, one.adding = add_runs, adding
+    one.inserts = Inserts(add_runs, adding)
     one.step(START + 10 * MINUTE + WAKE)
     assert heard == ["begun", "batch", "batch", "batch", "ended"]
 
@@ -157,12 +156,12 @@ def test_a_batch_that_fails_beside_another_is_done_by_the_next_step(
                 _raise()
         return store.add_runs(new)
 
-    one.add_runs = add_runs
+    one.inserts = Inserts(add_runs)
     with pytest.raises(OSError, match="pulled"):
         one.step(START + 10 * MINUTE + WAKE)
     written = len(made(store))
     assert 0 < written < 9
-    one.add_runs = store.add_runs
+    one.inserts = Inserts(store.add_runs)
     assert one.step(START + 11 * MINUTE + WAKE) == 9 - written
     assert len(made(store)) == 9
 
@@ -179,7 +178,7 @@ def test_the_first_batches_are_small_and_each_is_twice_as_large_as_the_last(
         sizes.append(len(new))
         return store.add_runs(new)
 
-    one.add_runs = add_runs
+    one.inserts = Inserts(add_runs)
     one.step(START + 10 * MINUTE + WAKE)
     assert sorted(sizes) == [1, 2, 4, 6, 6]
 

@@ -12,7 +12,7 @@ import pytest
 
 from cronlite import Cronlite, InvalidInput
 from cronlite.daemon import batches
-from cronlite.daemon.ticking import Ticker
+from cronlite.daemon.ticking import Inserts, Periods, Ticker
 from cronlite.documents import checks, schedules
 from cronlite.documents.runs import Run
 from cronlite.documents.schedules import Document
@@ -56,7 +56,8 @@ def write(store: Store, document: Document) -> None:
 
 
 def a_daemon(store: Any) -> Ticker:
-    return Ticker(store, store.add_runs, lambda: "d1", lambda _: False, timedelta(minutes=1), timedelta(hours=1))
+    periods = Periods(timedelta(minutes=1), timedelta(hours=1))
+    return Ticker(store, Inserts(store.add_runs), lambda: "d1", lambda _: False, periods)
 
 
 def runs_of(store: Store) -> list[str]:
@@ -136,7 +137,7 @@ def test_a_tick_holds_no_more_than_it_writes_at_once(store: Store) -> None:
         written.append(sum(len(run.params.get("text", "")) for run in new))
         return store.add_runs(new)
 
-    daemon.add_runs = add_runs
+    daemon.inserts = Inserts(add_runs)
     daemon.step(NOW - MINUTE)
     daemon.prepare(NOW - timedelta(milliseconds=500), NOW + timedelta(minutes=5))  # not its minute: nothing is made
     assert sum(written) == 700 * 60_000

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cronlite.daemon.ticking import Ticker
+from cronlite.daemon.ticking import Inserts, Periods, Ticker
 from cronlite.documents import schedules
 from cronlite.documents.schedules import Document
 from cronlite.store import open_store
@@ -74,7 +74,8 @@ class Watched:
 
 
 def a_daemon(store: Any) -> Ticker:
-    return Ticker(store, store.add_runs, lambda: "d1", lambda _: False, timedelta(minutes=1), timedelta(hours=1))
+    periods = Periods(timedelta(minutes=1), timedelta(hours=1))
+    return Ticker(store, Inserts(store.add_runs), lambda: "d1", lambda _: False, periods)
 
 
 def tick(daemon: Ticker, now: datetime = NOW) -> list[str]:

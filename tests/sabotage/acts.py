@@ -164,8 +164,8 @@ _LEDGER = [
     Sabotage(
         "a clock set back finds its grace",
         TICKING,
-        "since = min(since, now - self.grace)",
-        "since = max(since, now - self.grace)",
+        "since = min(since, now - self.periods.grace)",
+        "since = max(since, now - self.periods.grace)",
         IN_DAEMONS,
     ),
 ]
@@ -392,7 +392,7 @@ _LEASES = [
         "an unanswered claim is given back", CLAIMS, "if (run.id, run.attempt) not in held]", "if False]", WITH_DAEMONS
     ),
     Sabotage("one suspect at a time", CLAIMS, "claimed if run.one_crash_left]", "claimed if not run]", WITH_DAEMONS),
-    Sabotage("what was written early is begun", TICKING, "self.early.begin(now)", "pass", IN_DAEMONS),
+    Sabotage("what was written early is begun", TICKING, "self.inserts.early.begin(now)", "pass", IN_DAEMONS),
     Sabotage("what is early judges no busy lane", EARLY, "or run.lane not in busy", "or run", IN_DAEMONS),
     Sabotage("early runs wait for their minute", EARLY, "if kept and kept[0].due_at > now:", "if not now:", IN_DAEMONS),
     Sabotage("early runs stop with their daemon", CLAIMS, "self.give_back(claimed)", "pass", IN_DAEMONS),
