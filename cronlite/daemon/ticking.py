@@ -161,11 +161,8 @@ class Ticker:
             self.inserts.early.begin(now)
         done = self.is_prepared
         queued = self._do_prepared(now)
-        since = (
-            max(self._settled, now - self.periods.catch_up_window)
-            if self._settled
-            else now - self.periods.catch_up_window
-        )
+        window = now - self.periods.catch_up_window
+        since = max(self._settled, window) if self._settled else window
         since = min(since, now - self.periods.grace)  # the clock may have been set back
         entries = to_do(self.store.ledger(floor_minute(since), now), now, self.periods.grace, self.daemon())
         left = False

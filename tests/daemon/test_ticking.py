@@ -114,6 +114,17 @@ def test_an_undone_tick_of_a_live_daemon_is_left_to_it_and_of_a_dead_one_taken_o
     assert 10 in minutes_of(store, "every")
 
 
+def test_a_tick_of_a_live_daemon_is_not_even_asked_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With fifty daemons, each minute would else cost fifty writes."""
+    started_at(store, 9)
+    (entry,) = (tick for tick in _todo(store, START + 10 * MINUTE + WAKE, "other"))
+    store.claim_tick(entry)
+    asked: list[str] = []
+    monkeypatch.setattr(store, "claim_tick", lambda tick: asked.append(tick.daemon))
+    ticker(store).step(START + 10 * MINUTE + WAKE)
+    assert asked == []
+
+
 def test_a_tick_whose_daemon_dies_long_after_the_grace_is_taken_over(store: Store) -> None:
     add(store, "every")
     dead: list[str] = []
@@ -280,6 +291,13 @@ def test_a_minute_that_was_prepared_when_the_clock_is_set_back_is_done_when_it_c
     assert prepared(one, 10)
     assert one.step(at(9, 30_000)) == 0
     assert one.step(at(10)) == 1
+
+
+def test_a_minute_that_is_done_is_not_prepared_again_when_the_clock_is_set_back(store: Store) -> None:
+    one = started_at(store, 9)
+    one.step(at(10))
+    one.step(at(9))
+    assert not prepared(one, 10)
 
 
 @pytest.mark.parametrize(

@@ -231,7 +231,7 @@ _POLICIES = [
         return closed(ABANDONED, now, reason=f"{why}""",
         """    if False:
         return closed(ABANDONED, now, reason=f"{why}""",
-        WITH_DAEMONS,
+        RULES,
     ),
 ]
 
@@ -292,7 +292,7 @@ _FENCES = [
         IN_MONGO,
         "if run.lane is not None and run.lane in lanes:",
         "if False:",
-        ON_MONGODB,
+        "tests/store/test_mongo.py -k lane",
     ),
     Sabotage(
         "what is not due is not claimed (SQLite)",

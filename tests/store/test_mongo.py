@@ -23,6 +23,7 @@ from cronlite.errors import InvalidInput
 from cronlite.store.contract import ClaimQuery, RunQuery, ScheduleQuery, Store
 from cronlite.store.mongo import MongoStore, indexes
 from tests.store.conftest import empty
+from tests.store.overheard import Commands, overhear
 from tests.store.samples import (
     MINUTE,
     NOW,
@@ -325,6 +326,17 @@ def test_it_works_before_anything_was_prepared(new: MongoStore) -> None:
     new.add_schedule(a_schedule(minute=30))
     assert new.add_runs([a_run()]) == set()
     assert len(new.claim_runs("d1", ClaimQuery(["extract"], NOW, 10))) == 1
+
+
+def test_of_a_lane_one_run_is_written_as_claimed(mongo_uri: str) -> None:
+    """The others would meet the index of lanes, at which MongoDB ends a write that is for many."""
+    commands = Commands()
+    store = overhear(mongo_uri, commands)
+    store.add_runs([a_run(f"r{number}", schedule="s", lane="s") for number in range(3)])
+    assert len(store.claim_runs("d1", ClaimQuery(["extract"], NOW, 10))) == 1
+    claims = [update for sent in commands.sent for update in sent.get("updates", ()) if "claim" in str(update["u"])]
+    store.close()
+    assert [update["q"]["_id"] for update in claims] == ["r0"]
 
 
 PREPARE = """
