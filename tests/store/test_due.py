@@ -219,7 +219,7 @@ def features(schedule: Schedule, document: Document, tick: datetime) -> set[str]
 def test_a_store_finds_what_the_rule_says_is_due(store: Store, seed: random.Random) -> None:
     is_mongomock = store.address.startswith("mongomock")
     # mongomock looks at every document for every clause.
-    ticks, each = (6, 25) if is_mongomock else (40, 75)
+    ticks, each = (6, 25) if is_mongomock else (30, 60)
     writer, chosen = Writer(seed, store), some_ticks(seed, ticks)
     writer.write([writer.schedule_near(tick) for tick in chosen for _ in range(each)])
     rule = Rule.of(store)

@@ -139,6 +139,7 @@ def use(store: Any) -> list[str]:
     use_alarms(store)
     if not store.watch(0.05):
         complaints.append("no change streams")
+    store.stop_watching()
     assert store.join(a_daemon()) is not None
     assert store.beat("d1", running=0, stuck=0) is not None
     assert [daemon.id for daemon in store.daemons()] == ["d1"]
