@@ -4,8 +4,10 @@ import contextlib
 import os
 import random
 import signal
+import tempfile
 import uuid
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,19 +24,34 @@ MARKED_BY_FIXTURE = {
     "mongod": {"mongod", "mongo_uri", "start_mongod", "replica_set"},
     "rabbitmq": {"rabbitmq", "broker", "own_broker"},
 }
+IN_MEMORY, ROOM_IN_MEMORY = Path("/dev/shm"), 8 * 1024**3
 # What takes long to start is started once: the tests that share it stay with one worker. A mongod is no such thing.
 SHARED_BY_ALL = {"rabbitmq", "replica_set"}
 
 
 def pytest_configure() -> None:
-    """Heed SIGINT also in the background of a shell, which ignores it, and with it whatever the tests start."""
+    # In the background of a shell it is ignored, and so it would be in whatever the tests start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def write_into_memory() -> None:
+    """Let the tests, and what they start, write into memory where it has room: they kill processes, and no power.
+
+    To wait for a disk is a good part of what they would do else.
+    """
+    if "TMPDIR" not in os.environ and IN_MEMORY.is_dir():
+        there = os.statvfs(IN_MEMORY)
+        if there.f_bavail * there.f_frsize >= ROOM_IN_MEMORY and not there.f_flag & os.ST_NOEXEC:
+            os.environ["TMPDIR"] = tempfile.tempdir = str(IN_MEMORY)
+
+
+write_into_memory()
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """Tests wait most of their time, so more of them than processors run at once."""
-    return min(3 * (os.cpu_count() or 1), 8)
+    return min(5 * (os.cpu_count() or 1) // 2, 8)
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects

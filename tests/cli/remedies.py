@@ -34,7 +34,7 @@ def remedies() -> dict[str, str]:
 
 def _of(path: Path) -> Iterator[tuple[str, str]]:
     source = path.read_text()
-    if "cronlite " not in source:
+    if "'cronlite " not in source and ": cronlite " not in source:
         return
     tree = ast.parse(source)
     inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}

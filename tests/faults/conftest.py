@@ -30,7 +30,7 @@ ROW = "a row of the table of faults"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if FOLDER in item.path.parents:
+        if item.path.parent == FOLDER:
             item.add_marker("faults")
 
 
