@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import execnet
+import pytest
 
 from tests.conftest import in_utf8
 
@@ -16,3 +17,10 @@ def test_half_a_surrogate_pair_in_a_report_ends_no_worker() -> None:
     sent = execnet.loads(execnet.dumps(in_utf8(report)))
     assert sent["longrepr"] == {"reprcrash": ["half \\ud800", 3, None]}
     assert sent["sections"] == [("Captured stdout", "\\udfff")]
+
+
+@pytest.mark.xdist_group("here")
+def test_what_is_marked_as_a_group_stays_with_one_worker(request: pytest.FixtureRequest) -> None:
+    """Else each worker would start a broker of its own, and tests that share a project would meet in two processes."""
+    is_worker = hasattr(request.config, "workerinput")
+    assert not is_worker or request.node.nodeid.endswith("@here")

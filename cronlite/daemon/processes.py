@@ -170,9 +170,13 @@ class Processes:
 
     def _note_end(self, child: Child, code: int) -> None:
         _, pid = child.name
+        # One that has not come to hear signals yet has nothing that it could leave undone.
+        is_orderly = code == 0 or (not child.is_ready and -code in ending())
         child.bury(code)
         if self._kill_at is not None:
-            self._code = self._code or int(code != 0)
+            if not is_orderly:
+                log.error("process %d (pid %d) has ended %s", child.number, pid, _how(code))
+                self._code = self._code or 1
         elif code == USAGE and not any(other.was_ready for other in self._children):
             self._code = USAGE  # what it complained of is the same for all
             self._stop()

@@ -45,14 +45,16 @@ def serve(daemon: Daemon, wait_for_end: Callable[[], None] | None = None) -> Non
     """Run a daemon until SIGTERM, SIGINT or SIGHUP, then drain it; a second SIGTERM or SIGINT ends the process at once.
 
     With a parent, a thread calls `wait_for_end`, which returns when the parent says stop or is gone: then it drains,
-    and what a second signal means is for the parent to say, as all of them may have heard one that it passes on.
+    and what a second signal means is for the parent to say, as all of them may have heard one that it passes on; one
+    that comes when this process has nothing left to do but to end is ignored.
     Returns when nothing is left running, and else ends the process with exit code 0; with 1 when the daemon gave up.
     Raises ConfigurationError outside the main thread, where signals cannot be taken.
     """
     if threading.current_thread() is not threading.main_thread():
         raise ConfigurationError("run() takes signals and so needs the main thread; in a thread use start()")
     first, numbers = threading.Event(), ending()
-    with hearing(numbers) as (heard, telling), seldom_collecting(), switching_often():
+    afterwards = signal.SIG_IGN if wait_for_end else None
+    with hearing(numbers, afterwards) as (heard, telling), seldom_collecting(), switching_often():
         daemon.on_fall = lambda: _tell(telling, _GAVE_UP)
         try:
             # Before the signal: by then the system may grant no more threads.
@@ -73,9 +75,12 @@ def serve(daemon: Daemon, wait_for_end: Callable[[], None] | None = None) -> Non
 
 
 @contextmanager
-def hearing(numbers: Collection[signal.Signals]) -> Iterator[tuple[socket.socket, socket.socket]]:
+def hearing(
+    numbers: Collection[signal.Signals], afterwards: signal.Handlers | None = None
+) -> Iterator[tuple[socket.socket, socket.socket]]:
     """Yield a socket that receives the numbers of these signals, and its other end.
 
+    Each signal gets the handler `afterwards`; None gives it the one back that it had.
     The system may hand a signal to any thread, and only the main one runs Python's handlers, once it wakes up: in a
     lock or a queue it would sleep on. What is written to a socket wakes whoever reads it.
     """
@@ -88,7 +93,7 @@ def hearing(numbers: Collection[signal.Signals]) -> Iterator[tuple[socket.socket
     finally:
         signal.set_wakeup_fd(telling_before)
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, handler if afterwards is None else afterwards)
         telling.close()
 
 

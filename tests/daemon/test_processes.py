@@ -23,6 +23,22 @@ processes.ALIVE_SECONDS, processes.SILENT_SECONDS = 5, 10
 """
 
 
+SIGNALLED_AT_ITS_END = """
+import atexit, os, signal
+if "CRONLITE_LINE_TO_PARENT" in os.environ:
+    atexit.register(os.kill, os.getpid(), signal.SIGTERM)
+"""
+SIGNALLED_AT_ITS_START = """
+import os, signal
+if "CRONLITE_LINE_TO_PARENT" in os.environ:
+    number, line, _ = map(int, os.environ["CRONLITE_LINE_TO_PARENT"].split(","))
+    if number == 1:
+        os.kill(os.getppid(), signal.SIGTERM)
+    os.read(line, 1)  # the parent has said stop
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
 def pids(service: Service) -> set[int]:
     """Return the processes of the daemons alive on the store's list."""
     return {daemon["pid"] for daemon in Typed(service.uri).json("status")["daemons"] if daemon["alive"]}
@@ -121,6 +137,21 @@ def test_a_signal_to_each_of_them_is_one_signal(service: Service, systemd: Syste
     service.let_go()
     assert service.wait() == 0, service.log.read_text()
     assert service.run_of(run.id).state == "succeeded"
+
+
+def test_a_signal_to_one_that_has_stopped_already_changes_nothing(service: Service, systemd: Systemd) -> None:
+    """Whoever sends it to each comes to the last of them when those that had nothing to do have gone."""
+    service.program = SIGNALLED_AT_ITS_END + service.program
+    started(service, systemd)
+    service.signal()
+    assert service.wait() == 0, service.log.read_text()
+
+
+def test_a_signal_to_one_that_has_just_been_started_is_no_failure(service: Service, systemd: Systemd) -> None:
+    service.program = SIGNALLED_AT_ITS_START + service.program
+    service.start(*TWO)
+    wait_until(lambda: "SIGTERM received" in service.log.read_text(), what="the parent stops all")
+    assert service.wait() == 0, service.log.read_text()
 
 
 def test_what_only_a_person_can_mend_ends_all_with_2(service: Service) -> None:

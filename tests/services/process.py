@@ -1,5 +1,6 @@
 """How does a test start, kill, stop, pause and restart a server, and leave nothing behind?"""
 
+import fcntl
 import os
 import random
 import shutil
@@ -10,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import IO, ClassVar, TypeVar
 
 from tests.services import ServiceFailed
 from tests.waiting import wait_until
@@ -20,7 +21,9 @@ AnyServer = TypeVar("AnyServer", bound="Server")
 # Outside the range from which Linux takes ports for outgoing connections: there a client that knocks at a killed server
 # can come to talk with itself, and the server never gets its port back.
 PORTS = range(20_000, 30_000)
-_given: set[int] = set()
+# Each port that was given, with a locked file: a server that is being restarted does not listen, and no other process of
+# tests may take its port meanwhile.
+_given: dict[int, IO[str]] = {}
 
 # A copy: left to itself, a process that one thread starts reads the environment while others change it, and may fail.
 _ENVIRONMENT = dict(os.environ)
@@ -32,16 +35,30 @@ def free_port() -> int:
     chance = random.SystemRandom()
     while True:
         port = chance.choice(PORTS)
-        if port in _given:
+        if port in _given or (mine := _locked(port)) is None:
             continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
+                mine.close()
                 continue
-        _given.add(port)
+        _given[port] = mine
         return port
+
+
+def _locked(port: int) -> IO[str] | None:
+    """Return the file of a port, locked by this process; None where another one has locked it."""
+    folder = Path(tempfile.gettempdir()) / f"cronlite-test-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    file = (folder / str(port)).open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
 
 
 def listens(port: int) -> bool:
