@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 from tests.services import ServiceFailed
 from tests.waiting import wait_until
@@ -21,9 +21,9 @@ AnyServer = TypeVar("AnyServer", bound="Server")
 # Outside the range from which Linux takes ports for outgoing connections: there a client that knocks at a killed server
 # can come to talk with itself, and the server never gets its port back.
 PORTS = range(20_000, 30_000)
-# Each port that was given, with a locked file: a server that is being restarted does not listen, and no other process of
-# tests may take its port meanwhile.
-_given: dict[int, IO[str]] = {}
+# Each port that was given, with the descriptor of a locked file: a server that is being restarted does not listen, and
+# other processes of tests are not to take its port meanwhile.
+_given: dict[int, int] = {}
 
 # A copy: left to itself, a process that one thread starts reads the environment while others change it, and may fail.
 _ENVIRONMENT = dict(os.environ)
@@ -42,21 +42,21 @@ def free_port() -> int:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
-                mine.close()
+                os.close(mine)
                 continue
         _given[port] = mine
         return port
 
 
-def _locked(port: int) -> IO[str] | None:
-    """Return the file of a port, locked by this process; None where another one has locked it."""
+def _locked(port: int) -> int | None:
+    """Return a descriptor of a port's file, locked by this process; None where another one has locked it."""
     folder = Path(tempfile.gettempdir()) / f"cronlite-test-ports-{os.getuid()}"
     folder.mkdir(exist_ok=True)
-    file = (folder / str(port)).open("w")
+    file = os.open(folder / str(port), os.O_CREAT | os.O_RDWR)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        file.close()
+        os.close(file)
         return None
     return file
 
