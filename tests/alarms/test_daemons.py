@@ -197,8 +197,7 @@ def test_every_promise_holds_with_all_channels_dead(tmp_path: Path, registry: Re
         handles = [cron.trigger(f"s{number}") for number in range(20)]
         assert {handle.wait(60).state for handle in handles} == {runs.FAILED}
         wait_until(lambda: len(cron.alarms.list()) == 20, what="the alarms")
-        wait_until(lambda: all(one.failures for one in cron.alarms.channels()), what="that the channels fail")
-        assert len(cron.alarms.channels()) == 3
+        wait_until(lambda: sum(one.failures > 0 for one in cron.alarms.channels()) == 3, what="that the channels fail")
         assert [one.trouble for one in cron.store.daemons()] == [""]
 
 

@@ -108,7 +108,8 @@ def cron(tmp_path: Path) -> Iterator[Cronlite]:
 
 
 def press_ctrl_c(server: Server) -> None:
-    """A terminal sends it to everything that it has started."""
+    """A terminal sends it to everything that it has started; one that still imports its modules may not notice."""
+    server.wait_for_answers()
     os.killpg(server.process.pid, signal.SIGINT)
     server.process.wait(60)
 
