@@ -305,7 +305,8 @@ class Fleet:
         found = self.evidence()
         open_runs = [checker._told(run) for run in found.runs.values() if run.get("state") not in FINAL]
         parts = [f"{len(found.runs)} runs; not ended: {len(open_runs)}, such as {open_runs[:5]}"]
-        parts += [f"daemons: {found.daemons}", f"last ticks: {found.ticks[-3:]}"]
+        undone = [tick for tick in found.ticks[:-3] if "done_at" not in tick]
+        parts += [f"daemons: {found.daemons}", f"undone ticks: {undone}", f"last ticks: {found.ticks[-3:]}"]
         parts += [f"--- {node.name} ({node.ended}):\n{node.text[-2_500:]}" for node in self.nodes[-4:]]
         return "\n".join(parts)
 

@@ -47,7 +47,8 @@ class Settings:
     drain_seconds: float = 10.0
     grace_seconds: float = 3_600.0
     """A minute of real time, as a machine may take long to start one: what nobody ticks within the grace is a gap."""
-    catch_up_window_seconds: float = 3_600.0
+    catch_up_window_seconds: float = 4 * 3_600.0
+    """Beyond it, a tick whose daemon has died stays undone: on a machine that is slow, an hour of theirs passes."""
     points: list[str] = field(default_factory=list)
     host_off_seconds: float = 0.0
     handlers: list[str] = field(default_factory=lambda: ["test", "apart"])
