@@ -68,6 +68,7 @@ class Alarming:
         self._ended: deque[Run] = deque(maxlen=MOST_NOTED)
         self._set_aside: deque[Callable[[datetime], Alarm]] = deque(maxlen=MOST_NOTED)
         self._stopping = threading.Event()
+        self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._failing: tuple[float, str] | None = None
         self._gone_since: datetime | None = None
@@ -105,15 +106,16 @@ class Alarming:
 
     def keep_going(self) -> None:
         """Start the thread unless it is at work; where the system grants none, the next call tries again."""
-        if self._stopping.is_set() or (self._thread is not None and self._thread.is_alive()):
-            return
-        thread = threading.Thread(target=self._main, name="cronlite-alarms", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError as none:
-            log.debug("no thread for alarms: %s", none)
-        else:
-            self._thread = thread
+        with self._starting:  # two threads would tell everything twice
+            if self._stopping.is_set() or (self._thread is not None and self._thread.is_alive()):
+                return
+            thread = threading.Thread(target=self._main, name="cronlite-alarms", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as none:
+                log.debug("no thread for alarms: %s", none)
+            else:
+                self._thread = thread
 
     def stop(self) -> None:
         """End the thread after its round; nobody waits for that."""

@@ -132,10 +132,34 @@ def test_three_daemons_tell_of_a_failure_once(tmp_path: Path, registry: Registry
         crons[0].trigger("nightly").wait(60)
         alarm = wait_until(lambda: next(iter(crons[0].alarms.list()), None), what="the alarm")
         wait_until(lambda: crons[0].alarms.get(alarm.id).told, what="that it was told")
-        [request] = web.received
-        assert request.json["title"] == "cronlite: schedule nightly for alice failed: OSError: it is down"
+        titles = [request.json["title"] for request in web.received]
+        assert titles == ["cronlite: schedule nightly for alice failed: OSError: it is down"]
         seen = [one.id for one in crons[0].alarms.channels()]
         assert seen == ["hook"]
+
+
+def test_a_daemon_has_one_thread_for_alarms_however_many_of_its_threads_start_it(
+    store: Store, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def slowly(thread: threading.Thread) -> None:
+        if thread.name == "cronlite-alarms":
+            begun.append(thread)
+            together.wait(0.2) if len(begun) == 1 else together.set()
+        start(thread)
+
+    together = threading.Event()
+    daemon = Daemon(store, registry, Options())
+    monkeypatch.setattr(threading.Thread, "start", slowly)
+    starters = [threading.Thread(target=daemon.alarming.keep_going) for _ in range(2)]
+    for starter in starters:
+        starter.start()
+    for starter in starters:
+        starter.join()
+    daemon.alarming.stop()
+    assert len(begun) == 1
 
 
 CHILD = """
