@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,9 +55,12 @@ def web(
         raise ConfigurationError(
             f"the site listens on {address}, and everybody there could change everything; {remedy}"
         )
-    if not read_only:  # its user may be one who cannot write
-        session.cron.alarms.watching(session.channels, seconds(late_after)).keep_going()
-    serve(session.cron, hosts=hosts, view_token=view, operate_token=operate, read_only=read_only)
+    with ExitStack() as end:
+        if not read_only:  # its user may be one who cannot write
+            watching = session.cron.alarms.watching(session.channels, seconds(late_after))
+            end.callback(watching.stop)
+            watching.keep_going()
+        serve(session.cron, hosts=hosts, view_token=view, operate_token=operate, read_only=read_only)
 
 
 def prepared(listen: str) -> Callable[..., None]:

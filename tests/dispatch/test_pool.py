@@ -245,7 +245,10 @@ def test_after_close_nothing_is_told(watched: Watched, gate: threading.Event, ha
     wait_until(lambda: watched.pool.running == 1)
     watched.pool.close()
     gate.set()
-    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("cronlite")])
+    wait_until(
+        lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("cronlite")],
+        instead=threading.enumerate,
+    )
     assert watched.silent()
     with pytest.raises(CronliteError, match="closed"):
         watched.pool.submit([make_run()])

@@ -51,10 +51,11 @@ def test_a_token_that_is_too_short_or_cannot_be_read_is_refused_and_not_repeated
 
 def test_it_is_told_when_a_run_is_overdue_as_daemons_are(monkeypatch: pytest.MonkeyPatch) -> None:
     limits: list[float | None] = []
+    watcher = MagicMock()
 
     def watching(_: Alarms, __: object, late_after_seconds: float | None = None) -> MagicMock:
         limits.append(late_after_seconds)
-        return MagicMock()
+        return watcher
 
     monkeypatch.setattr(Alarms, "watching", watching)
     monkeypatch.setattr("uvicorn.run", lambda *_, **__: None)
@@ -62,6 +63,7 @@ def test_it_is_told_when_a_run_is_overdue_as_daemons_are(monkeypatch: pytest.Mon
         done = CliRunner().invoke(cli, ["--uri", "memory:", "web", *asked])
         assert done.exit_code == 0, done.output
     assert limits == [600, None]
+    assert watcher.keep_going.call_count == watcher.stop.call_count == 2
 
 
 def test_it_serves_until_it_is_told_to_end_and_prints_no_token(tmp_path: Path) -> None:
