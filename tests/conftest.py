@@ -30,7 +30,7 @@ SHARED_BY_ALL = {"rabbitmq", "replica_set"}
 
 
 def pytest_configure() -> None:
-    # In the background of a shell it is ignored, and so it would be in whatever the tests start.
+    # A shell ignores SIGINT for what it runs in the background: so would the tests, and whatever they start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 
 from cronlite.daemon.handover import Handover
@@ -85,14 +85,11 @@ class Claimer:
         now = self._clock.now()
         claimed = self._room.reserve(self._startable(new, now), now)
         try:
-            refused = self._write(new, claimed, now)
-            if blocked := [run for run in claimed if not run.daemon]:
-                refused = refused.difference(run.id for run in blocked) | self._store.add_runs(blocked)
-            self.begin([run for run in claimed if run.daemon])
-        except StoreError:
-            self._let_go(claimed)
-            self._doubt()
-            raise
+            with self._doubting(claimed):
+                refused = self._write(new, claimed, now)
+                if blocked := [run for run in claimed if not run.daemon]:
+                    refused = refused.difference(run.id for run in blocked) | self._store.add_runs(blocked)
+                self.begin([run for run in claimed if run.daemon])
         finally:
             self._room.release(claimed)
         if len(claimed) < len(new):
@@ -105,13 +102,9 @@ class Claimer:
         Return what was written: it is to be begun, or given back.
         """
         claimed = self._room.for_wake(self._startable(new, wake_at), wake_at, kept)
-        try:
-            if claimed:
+        if claimed:
+            with self._doubting(claimed):
                 self._write(claimed, claimed, wake_at)
-        except StoreError:
-            self._let_go(claimed)
-            self._doubt()
-            raise
         return [run for run in claimed if run.daemon]
 
     def begin(self, claimed: Sequence[Run]) -> None:
@@ -124,11 +117,12 @@ class Claimer:
     def give_back(self, claimed: Sequence[Run]) -> None:
         """Put claimed runs that have not started back into the queue."""
         self._let_go(claimed)
-        try:
+        with self._doubting():
             self._handover.give_back(claimed)
-        except StoreError:
-            self._doubt()
-            raise
+
+    def give_back_waiting(self) -> None:
+        """Put claimed runs back into the queue that wait for a seat: another daemon may be free."""
+        self.give_back(self.pool.withdraw())
 
     def has_ebbed(self) -> bool:
         """Tell whether there is no flood of runs, or no more: then it is worth hearing of others."""
@@ -145,7 +139,7 @@ class Claimer:
         if not self._membership.holds_lease():
             return 0
         if self.pool.longest_wait > MAX_WAIT_SECONDS:
-            self._give_back_waiting()
+            self.give_back_waiting()
         return self._claim(self._clock.now(), self._room.for_queue())
 
     def free_seats(self) -> int:
@@ -200,15 +194,12 @@ class Claimer:
             self._store.stop_watching()
 
     def _claim(self, now: datetime, limit: int, ids: Collection[str] | None = None, *, limited: bool = False) -> int:
-        try:
+        with self._doubting():
             if steady() < self._doubtful_until:
                 self._give_back_unanswered()
             if limit <= 0:
                 return 0
             claimed = self._claimed(now, limit, ids, limited)
-        except StoreError:
-            self._doubt()
-            raise
         self._hold(claimed)
         self.begin(claimed)
         self._flood(len(claimed))
@@ -280,13 +271,19 @@ class Claimer:
     def _let_go(self, held: Iterable[Run]) -> None:
         self._held.difference_update([(run.id, run.attempt) for run in held])
 
+    @contextmanager
+    def _doubting(self, claimed: Iterable[Run] = ()) -> Iterator[None]:
+        """Where the store fails, let go of these runs, and doubt what it has."""
+        try:
+            yield
+        except StoreError:
+            self._let_go(claimed)
+            self._doubt()
+            raise
+
     def _doubt(self) -> None:
         """Look, for some time from now on, for runs that the store has as this daemon's and this daemon has not."""
         self._doubtful_until = steady() + DOUBT_SECONDS
-
-    def _give_back_waiting(self) -> None:
-        """Put runs back whose handlers keep the seats for longer than they used to: another daemon may be free."""
-        self.give_back(self.pool.withdraw())
 
     def _give_back_unanswered(self) -> None:
         """Put runs back that the store has as claimed by this daemon, which never heard so.

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from cronlite.daemon.batches import batches
+from cronlite.daemon.lanes import busy_lanes
 from cronlite.daemon.store_clock import steady
 from cronlite.documents.runs import Run
 from cronlite.store.contract import Store
@@ -58,6 +59,5 @@ class Early:
             self._starter.begin(kept)
 
     def _in_free_lanes(self, batch: list[Run]) -> list[Run]:
-        lanes = {run.lane for run in batch if run.lane}
-        busy = {run.lane for run in self._store.at_work(lanes)} if lanes else set()
-        return [run for run in batch if run.lane is None or run.lane not in busy]
+        busy = busy_lanes(self._store, batch)
+        return [run for run in batch if run.lane not in busy]

@@ -1,4 +1,4 @@
-"""When is the store told which lanes are free again, now that the runs in them have ended?"""
+"""Which lanes are busy, and when is the store told which are free again, now that the runs in them have ended?"""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import threading
 from collections.abc import Iterable
 
 from cronlite.daemon.store_clock import StoreClock, steady
+from cronlite.documents.runs import Run
 from cronlite.store.contract import Store
 
 RELEASE_SECONDS = 0.2
+
+
+def busy_lanes(store: Store, new: Iterable[Run]) -> set[str | None]:
+    """Return those lanes of some runs in which another run is at work."""
+    lanes = {run.lane for run in new if run.lane}
+    return {run.lane for run in store.at_work(lanes)} if lanes else set()
 
 
 class FreedLanes:

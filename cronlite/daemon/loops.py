@@ -160,11 +160,10 @@ class Daemon:
         self._notify("stopping", "waiting for running handlers")
         self._end_loops()
         self._threads.join("tick", "claim", "send", "prune")
-        pool = self.claimer.pool
-        self._threads.guarded("give back", lambda: self.handover.give_back(self.claimer.withdraw()))
+        self._threads.guarded("give back", self.claimer.give_back_waiting)
         if link := self._feeding or self._sending:
             link.close()
-        pool.drain(self.options.drain_seconds)
+        self.claimer.pool.drain(self.options.drain_seconds)
 
     def end(self, *, hard: bool = False, last_words: Callable[[], object] | None = None) -> list[Run]:
         """End child processes, coroutines and the loops, and give back the runs that this cuts off.
@@ -318,7 +317,7 @@ class Daemon:
         now, started = self.clock.now(), steady()
         if self._store.prune_runs(now):
             return steady() - started
-        self._store.prune_ticks(now - timedelta(seconds=self.options.catch_up_window_seconds) - DEAD_KEPT)
+        self._store.prune_ticks(now - self.ticker.periods.catch_up_window - DEAD_KEPT)
         self._store.prune_daemons(now - DEAD_KEPT)
         self._store.prune_changes(now)
         self._store.prune_freezes(now)

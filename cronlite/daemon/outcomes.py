@@ -190,19 +190,19 @@ class Recorder:
 
     def _gather(self, seconds: float) -> None:
         before = len(self._unrecorded)
-        self._take(0 if before else seconds, AT_ONCE)
+        self._take(0 if before else seconds)
         if self._unrecorded:
             until = steady() + HELD_SECONDS
             while self._starts_first() and self._ended.qsize() < MOST_HELD and steady() < until:
                 # Not in a wait for the next end: each of them would wake this thread before another begins.
                 time.sleep(HELD_LOOK_SECONDS)
-            self._take(0, AT_ONCE)
+            self._take(0)
         self._pace.note(len(self._unrecorded) - before)
 
-    def _take(self, seconds: float, most: int) -> None:
-        """Take up what has ended, until there are so many; wait up to `seconds` for the first."""
+    def _take(self, seconds: float) -> None:
+        """Take up what has ended, until that is enough for a write; wait up to `seconds` for the first."""
         with suppress(queue.Empty):
-            while len(self._unrecorded) < most:
+            while len(self._unrecorded) < AT_ONCE:
                 ended = self._ended.get(timeout=seconds)
                 if ended is None:
                     return  # one nudge ends the wait of one recorder; the next is for another

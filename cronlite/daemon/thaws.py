@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from cronlite.daemon.holds import hold_queued, pages
+from cronlite.daemon.lanes import busy_lanes
 from cronlite.documents import new_runs, runs, schedules, transitions
 from cronlite.documents.freezes import KEPT, Freeze, Frozen, ids, in_force, to_end
 from cronlite.documents.runs import Run
@@ -86,8 +87,7 @@ class Thaws:
         return queued, waits_for
 
     def _queue(self, wanted: Collection[Run], now: datetime) -> int:
-        lanes = {run.lane for run in wanted if run.lane}
-        busy = {run.lane for run in self._store.at_work(lanes)} if lanes else set()
+        busy = busy_lanes(self._store, wanted)
         changes = [(run, transitions.made_up(now, waits=run.lane in busy)) for run in wanted]
         return len(changes) - len(self._store.change_runs(changes))
 

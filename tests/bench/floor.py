@@ -15,6 +15,7 @@ from pymongo.collection import Collection
 Document = dict[str, Any]
 
 AT_ONCE = 1_000
+HANDLER = "floor"  # which no daemon has
 _KEPT = timedelta(days=30)
 
 
@@ -53,7 +54,7 @@ def queue(uri: str, count: int, pauses: Sequence[float]) -> dict[str, Any]:
             fence = {"_id": run["_id"], "state": "queued", "attempt": 0}
             runs.update_one(fence, {"$set": {"state": "running", "daemon": "floor", "attempt": 1}})
             waited.append(time.perf_counter() - asked)
-        runs.delete_many({"handler": _queued()["handler"]})
+        runs.delete_many({"handler": HANDLER})
     return {"per_second": count / inserted, "waited": waited}
 
 
@@ -61,7 +62,7 @@ def _queued() -> Document:
     now = datetime.now(timezone.utc)
     return {
         "_id": str(ObjectId()),
-        "handler": "floor",  # which no daemon has
+        "handler": HANDLER,
         "params": {},
         "due_at": now,
         "queued_at": now,

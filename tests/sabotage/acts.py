@@ -393,7 +393,7 @@ _LEASES = [
     ),
     Sabotage("one suspect at a time", CLAIMS, "claimed if run.one_crash_left]", "claimed if not run]", WITH_DAEMONS),
     Sabotage("what was written early is begun", TICKING, "self.inserts.early.begin(now)", "pass", IN_DAEMONS),
-    Sabotage("what is early judges no busy lane", EARLY, "or run.lane not in busy", "or run", IN_DAEMONS),
+    Sabotage("what is early judges no busy lane", EARLY, "if run.lane not in busy", "if run", IN_DAEMONS),
     Sabotage("early runs wait for their minute", EARLY, "if kept and kept[0].due_at > now:", "if not now:", IN_DAEMONS),
     Sabotage("early runs stop with their daemon", CLAIMS, "self.give_back(claimed)", "pass", IN_DAEMONS),
     Sabotage("what may not wait gets a seat first", ROOM, "if place >= self._free:", "if False:", WITH_DAEMONS),
