@@ -30,9 +30,11 @@ SHARED_BY_ALL = {"rabbitmq", "replica_set"}
 
 
 def pytest_configure() -> None:
-    # A shell ignores SIGINT for what it runs in the background: so would the tests, and whatever they start.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A shell ignores SIGINT for what it runs in the background, and nohup SIGHUP: so would whatever the tests start. A
+    # handler is not inherited, so that these processes hear the signals, and this one goes on where it did.
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, lambda *_: None)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def write_into_memory() -> None:

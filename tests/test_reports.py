@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import execnet
 import pytest
 
@@ -24,3 +27,15 @@ def test_what_is_marked_as_a_group_stays_with_one_worker(request: pytest.Fixture
     """Else each worker would start a broker of its own, and tests that share a project would meet in two processes."""
     is_worker = hasattr(request.config, "workerinput")
     assert not is_worker or request.node.nodeid.endswith("@here")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
+def test_what_a_shell_or_nohup_lets_the_tests_ignore_is_heard_by_what_they_start(name: str) -> None:
+    ends_of_itself = "import os, signal; os.kill(os.getpid(), signal.{0}); print('it was ignored')"
+    hidden = "import signal; signal.signal(signal.{0}, signal.SIG_IGN); from tests.conftest import pytest_configure;"
+    start = "pytest_configure(); import subprocess, sys; subprocess.run([sys.executable, '-c', {1!r}])"
+    child = ends_of_itself.format(name)
+    told = subprocess.run(
+        [sys.executable, "-c", f"{hidden} {start}".format(name, child)], capture_output=True, text=True, check=True
+    )
+    assert "ignored" not in told.stdout
