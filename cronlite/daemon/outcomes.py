@@ -7,10 +7,11 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
+from cronlite.daemon.durations import Durations
 from cronlite.daemon.store_clock import StoreClock, steady
 from cronlite.documents import runs, transitions
 from cronlite.documents.runs import Changes, Outcome, Run
@@ -27,8 +28,6 @@ MOST_HELD = 8_000
 HELD_SECONDS = 0.5
 """How long ends may wait while a tick's runs are written and begun: for these somebody waits, for the ends nobody."""
 HELD_LOOK_SECONDS = 0.01
-UNKNOWN_SECONDS = 0.05
-"""How long a handler is taken to last until its first call has ended."""
 
 Ended = queue.SimpleQueue["tuple[Run, Outcome | None, datetime] | None"]
 """Attempts that ended, and when; None as the outcome of one that was not started, for want of a lease or of time. A
@@ -68,36 +67,6 @@ class Pace:
             self._ended.popleft()
 
 
-class Durations:
-    """How long the handlers take: a mean that follows what happens, for each."""
-
-    def __init__(self) -> None:
-        self._means: dict[str, float] = {}
-        self._learned = threading.Event()
-        self._waited_for: set[str] = set()
-
-    def note(self, handler: str, seconds: float) -> None:
-        """Take one more call into account."""
-        mean = self._means.get(handler)
-        self._means[handler] = seconds if mean is None else mean + (seconds - mean) / 8
-        if mean is None:
-            self._learned.set()
-
-    def wait_for(self, handlers: Collection[str]) -> None:
-        """Wait once for the first call of each of these to end; after `UNKNOWN_SECONDS` it takes that at least."""
-        new = set(handlers) - self._waited_for
-        until = steady() + UNKNOWN_SECONDS
-        while new - self._means.keys() and (left := until - steady()) > 0:
-            self._learned.clear()
-            if new - self._means.keys():
-                self._learned.wait(left)
-        self._waited_for |= new
-
-    def mean(self, handlers: Sequence[str]) -> float:
-        """Return the mean of some calls to come, in seconds."""
-        return sum(self._means.get(handler, UNKNOWN_SECONDS) for handler in handlers) / len(handlers)
-
-
 class Outcomes:
     """What has ended, on its way into the store: one queue, and the recorders that share it.
 
@@ -115,7 +84,7 @@ class Outcomes:
     ) -> None:
         self._clock = clock
         self._ended: Ended = queue.SimpleQueue()
-        self.pace, self.durations = Pace(), Durations()
+        self.pace, self.durations = Pace(), Durations(store)
         shared = self._ended, self.pace, self.durations, recorded, figures, starts_first
         self.recorders = [Recorder(store, *shared) for _ in range(RECORDERS)]
 

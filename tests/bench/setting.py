@@ -26,7 +26,9 @@ class Sizes:
     burst: int = 10_000
     curve: Sequence[int] = (1_000, 100_000)
     at_real_minutes: int = 3
-    """How often the burst is measured at a real minute as well, to show that a staged one makes no difference."""
+    """How often the burst is measured at a real minute as well, to show that a staged one makes no difference, and with
+    a handler of which nothing is known.
+    """
     stored: Sequence[int] = (1_000, 100_000, 1_000_000)
     stored_in_file: int = 100_000
     expressions: int = 100_000

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from itertools import islice
+from typing import Any
 
 from bson import ObjectId
 from pymongo import MongoClient
 
-from cronlite.documents import ids, schedules
+from cronlite.documents import ids, schedules, transitions
+from cronlite.documents.runs import SUCCEEDED, Run
 from cronlite.documents.schedules import Document, Schedule
 from cronlite.errors import InvalidInput
 from cronlite.store import open_store
@@ -25,6 +27,7 @@ CREATED = datetime(2020, 1, 1, tzinfo=timezone.utc)
 BURST_AT = datetime(2027, 3, 3, 2, 30, tzinfo=timezone.utc)
 BACKGROUND_KINDS, DUE_KINDS = 900, 20
 _AT_ONCE = 10_000
+_PAST = 100
 _SEED = 5
 
 
@@ -63,6 +66,16 @@ def fill(uri: str, documents: Iterator[Document]) -> None:
         _fill_mongo(uri, documents)
     if complaints := store.prepare():
         raise RuntimeError("; ".join(complaints))
+    store.close()
+
+
+def add_past(uri: str, handler: str, at: datetime) -> None:
+    """Store the runs of a handler that daemons have left there a day before an instant."""
+    ended_at = at - timedelta(days=1)
+    ended: dict[str, Any] = {"attempt": 1, "daemon": "before", **transitions.closed(SUCCEEDED, ended_at)}
+    ended |= dict.fromkeys(("due_at", "queued_at", "run_at", "started_at"), ended_at)
+    store = open_store(uri)
+    store.add_runs([Run(id=ids.new_id(), handler=handler, params={}, **ended) for _ in range(_PAST)])
     store.close()
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import queue
-import threading
 
 import pytest
 
 from cronlite.daemon import outcomes
-from cronlite.daemon.outcomes import Durations, Ended, Pace, Recorder
+from cronlite.daemon.durations import Durations
+from cronlite.daemon.outcomes import Ended, Pace, Recorder
 from cronlite.documents.runs import Outcome
 from cronlite.store.contract import Store
 from tests.store.samples import NOW, a_running
 
 
 def recorder(store: Store, ended: Ended) -> Recorder:
-    return Recorder(store, ended, Pace(), Durations(), lambda _changes, _lost: None)
+    return Recorder(store, ended, Pace(), Durations(store), lambda _changes, _lost: None)
 
 
 def test_a_nudge_is_for_one_recorder_only(store: Store) -> None:
@@ -65,7 +65,12 @@ def test_while_runs_of_a_tick_are_to_start_their_ends_are_gathered(store: Store)
 
     written: list[int] = []
     held = Recorder(
-        store, ended, Pace(), Durations(), lambda changes, _: written.append(len(changes)), starts_first=another_starts
+        store,
+        ended,
+        Pace(),
+        Durations(store),
+        lambda changes, _: written.append(len(changes)),
+        starts_first=another_starts,
     )
     held.record(60)
     assert written == [3]
@@ -77,27 +82,5 @@ def test_ends_are_held_for_a_moment_only(store: Store, monkeypatch: pytest.Monke
     run = a_running("lane")
     store.add_runs([run])
     ended.put((run, Outcome("succeeded"), NOW))
-    held = Recorder(store, ended, Pace(), Durations(), lambda _changes, _lost: None, starts_first=lambda: True)
+    held = Recorder(store, ended, Pace(), Durations(store), lambda _changes, _lost: None, starts_first=lambda: True)
     assert held.record(60) == 1
-
-
-def test_how_long_an_unknown_handler_takes_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outcomes, "UNKNOWN_SECONDS", 60)
-    durations = Durations()
-    waiting = threading.Thread(target=durations.wait_for, args=(["a", "b"],))
-    waiting.start()
-    durations.note("a", 0.001)
-    waiting.join(0.01)
-    assert waiting.is_alive()
-    durations.note("b", 0.003)
-    waiting.join(60)
-    assert not waiting.is_alive()
-    assert durations.mean(["a", "b"]) == pytest.approx(0.002)
-
-
-def test_a_handler_whose_first_call_does_not_end_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    durations = Durations()
-    monkeypatch.setattr(outcomes, "UNKNOWN_SECONDS", 0.01)
-    durations.wait_for(["hangs"])
-    monkeypatch.setattr(outcomes, "UNKNOWN_SECONDS", 3_600)
-    durations.wait_for(["hangs"])  # not a second time
