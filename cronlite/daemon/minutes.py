@@ -9,7 +9,7 @@ from cronlite.daemon.ticking import Ticker
 from cronlite.when import clock
 
 LONGEST_WAIT_SECONDS = 5.0
-PREPARE_SECONDS = 0.5
+PREPARE_SECONDS = 0.9
 
 
 class Minutes:

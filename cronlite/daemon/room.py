@@ -18,7 +18,7 @@ log = logger("cronlite.run")
 AHEAD_SECONDS = 0.25
 # More of a tick's own runs: each one that is left to the queue costs the write of a claim.
 TICK_AHEAD_SECONDS = 0.5
-MAX_AHEAD, TICK_MAX_AHEAD = 2_000, 4_000
+MAX_AHEAD, TICK_MAX_AHEAD = 2_000, 8_000
 MAX_UNRECORDED = 15_000  # well above what is held, or a tick's runs would go through the queue for that
 # A run that has its seat for longer than this may keep it for long.
 LONG_RUNNING = timedelta(seconds=1)

@@ -36,7 +36,7 @@ log = logger("cronlite.tick")
 
 WRITERS = 2  # what one server makes of three is less
 MAX_CATCH_UP = 1_000
-PREPARED_SECONDS = 1.0  # a machine that slept longer reads anew
+PREPARED_SECONDS = 1.5  # a machine that slept longer reads anew
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ DEFAULT_PARAMS_BYTES = 64 * 1024
 PARAMS_VARIABLE = "CRONLITE_MAX_PARAMS_BYTES"
 MAX_RESULT_BYTES = 64 * 1024
 SET_ASIDE = "set_aside"
+_SHORT = (int, float, datetime, type(None))
 _INT64 = range(-(2**63), 2**63)
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,99}\Z", re.ASCII)
 _WEB_ADDRESS = re.compile(r"https?://[!-~]+\Z")
@@ -205,8 +206,10 @@ def weight(value: object, most: int) -> int:
         item = left.pop()
         if isinstance(item, str):
             total += len(item) if item.isascii() else len(item.encode("utf-8", "replace"))
+        elif isinstance(item, _SHORT):  # before the mappings, which take a while to tell
+            total += 1
         elif isinstance(item, (dict, Mapping)):
-            total += len(item) + sum(map(len, filter(_is_text, item)))
+            total += len(item) + _letters(item)
             left += item.values()
         elif isinstance(item, (list, tuple)):
             total += len(item)
@@ -218,8 +221,12 @@ def weight(value: object, most: int) -> int:
     return total
 
 
-def _is_text(key: object) -> bool:
-    return isinstance(key, str)
+def _letters(keys: Iterable[object]) -> int:
+    """Count the characters of keys; those that are no texts, which no store brings, do not count."""
+    try:
+        return len("".join(keys))  # type: ignore[arg-type]
+    except TypeError:
+        return sum(len(key) for key in keys if isinstance(key, str))
 
 
 def check_params(params: object, field: str = "params") -> dict[str, Any]:

@@ -14,7 +14,7 @@ from tests.bench.application import VARIABLE
 from tests.bench.children import Child
 
 LEAD_SECONDS = 1.5
-"""How long before its minute a staged clock is set off: a daemon wants half a second of it to look ahead."""
+"""How long before its minute a staged clock is set off: a daemon looks ahead for most of a second."""
 READY_SECONDS = 60.0
 SCRIPT = Path(sys.executable).with_name("cronlite")
 

@@ -392,6 +392,7 @@ _LEASES = [
         "an unanswered claim is given back", CLAIMS, "if (run.id, run.attempt) not in held]", "if False]", WITH_DAEMONS
     ),
     Sabotage("one suspect at a time", CLAIMS, "claimed if run.one_crash_left]", "claimed if not run]", WITH_DAEMONS),
+    Sabotage("what ran before tells how long it takes", "daemon/durations.py", "if took:", "if not took:", IN_DAEMONS),
     Sabotage("what was written early is begun", TICKING, "self.inserts.early.begin(now)", "pass", IN_DAEMONS),
     Sabotage("what is early judges no busy lane", EARLY, "if run.lane not in busy", "if run", IN_DAEMONS),
     Sabotage("early runs wait for their minute", EARLY, "if kept and kept[0].due_at > now:", "if not now:", IN_DAEMONS),
