@@ -9,7 +9,8 @@ from cronlite.daemon.ticking import Ticker
 from cronlite.when import clock
 
 LONGEST_WAIT_SECONDS = 5.0
-PREPARE_SECONDS = 0.9
+PREPARE_SECONDS = 0.75
+"""How long before its wake a minute is prepared: what was asked for before it began has a moment to reach the store."""
 
 
 class Minutes:
