@@ -101,9 +101,7 @@ class Claimer:
 
         Return what was written: it is to be begun, or given back.
         """
-        fitting = self._startable(new, wake_at)
-        self.outcomes.durations.look_up({run.handler for run in fitting})
-        claimed = self._room.for_wake(fitting, wake_at, kept)
+        claimed = self._room.for_wake(self._startable(new, wake_at), wake_at, kept)
         if claimed:
             with self._doubting(claimed):
                 self._write(claimed, claimed, wake_at)

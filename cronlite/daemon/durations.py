@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Sequence
-from itertools import islice
 from statistics import fmean
 
 from cronlite.daemon.store_clock import steady
 from cronlite.documents import runs
-from cronlite.errors import StoreTooSlow
+from cronlite.errors import StoreError
 from cronlite.store.contract import RunQuery, Store
 
 UNKNOWN_SECONDS = 0.05
 """How long a handler is taken to last of which nothing is known, until its first call has ended."""
 LAST_RUNS = 20
-AT_ONCE = 20
-"""Handlers that are looked up at a time: each is a query, and somebody waits for a tick."""
 _BY_THEMSELVES = (runs.SUCCEEDED, runs.FAILED, runs.TIMED_OUT)
 
 
@@ -40,15 +37,17 @@ class Durations:
     def look_up(self, handlers: Collection[str]) -> None:
         """Begin with what the last runs took of handlers that this daemon has not called: it may just have started.
 
-        Each is looked up once, some at a time, among its newest runs of any state: so no backlog is read through.
-        Raises StoreError.
+        Each is looked up once, among its newest runs of any state, so that no backlog is read through. That may take a
+        while, and is an estimate: what a store does not tell stays unknown.
         """
-        for handler in islice(set(handlers) - self._means.keys() - self._looked_up, AT_ONCE):
+        for handler in handlers:
+            if handler in self._means or handler in self._looked_up:
+                continue
             self._looked_up.add(handler)
             try:
                 last = self._store.outlines(RunQuery(handler=handler, limit=LAST_RUNS))
-            except StoreTooSlow:
-                continue
+            except StoreError:
+                return
             took = [run.seconds for run in last if run.state in _BY_THEMSELVES and run.seconds is not None]
             if took:
                 self._means.setdefault(handler, fmean(took))

@@ -313,7 +313,11 @@ class Daemon:
         return self.options.silence_seconds / BEATS_PER_SILENCE
 
     def _prune(self) -> float:
-        """Delete some of what has expired; return when to go on: others that write to a file get as much time again."""
+        """Delete some of what has expired; return when to go on: others that write to a file get as much time again.
+
+        Nobody waits for this loop, so that it looks up what may take long, too.
+        """
+        self.claimer.outcomes.durations.look_up(self._registry.names())
         now, started = self.clock.now(), steady()
         if self._store.prune_runs(now):
             return steady() - started

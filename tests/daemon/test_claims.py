@@ -101,16 +101,6 @@ def test_two_batches_at_a_time_share_the_room(
     assert Counter(states(store, new)) == {RUNNING: 40, QUEUED: 48}
 
 
-def test_how_many_are_written_before_a_wake_follows_what_the_last_runs_took_of_a_daemon_before(
-    store: Store, claimer: MakeClaimer
-) -> None:
-    before = a_running("before", started_at=NOW)
-    store.add_runs([before])
-    store.change_runs([(before, transitions.closed(SUCCEEDED, NOW + timedelta(milliseconds=100)))])
-    new = a_tick(44)  # in half a second, calls of 100 ms each
-    assert claimer(seats=4).add_early(new, NOW, kept=0) == new[:20]
-
-
 def test_what_is_written_before_a_wake_is_claimed_as_far_as_it_could_start_soon_after(
     store: Store, claimer: MakeClaimer
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -15,10 +16,12 @@ from cronlite.daemon import loops, rounds
 from cronlite.daemon.claims import Claimer
 from cronlite.daemon.loops import Daemon
 from cronlite.daemon.options import Options
+from cronlite.documents import transitions
+from cronlite.documents.runs import SUCCEEDED
 from cronlite.errors import StoreError, StoreUnavailable
 from cronlite.handlers.registry import Registry
 from cronlite.store.contract import Store
-from tests.store.samples import a_run
+from tests.store.samples import NOW, a_run, a_running
 from tests.waiting import wait_until
 
 Told = list[tuple[str, str]]
@@ -90,6 +93,14 @@ def test_a_listener_that_raises_ends_no_loop(store: Store, registry: Registry) -
     assert daemon.wait_ready(60)
     wait_until(lambda: any(tick.done_at for tick in store.ledger(daemon.clock.now(), daemon.clock.now())))
     assert daemon.stop() == []
+
+
+def test_a_daemon_that_has_started_knows_how_long_handlers_took_before_it(store: Store, daemon: Daemon) -> None:
+    before = a_running("before", handler="ok", started_at=NOW)
+    store.add_runs([before])
+    store.change_runs([(before, transitions.closed(SUCCEEDED, NOW + timedelta(seconds=0.1)))])
+    daemon.start()
+    wait_until(lambda: daemon.claimer.outcomes.durations.mean(["ok"]) == 0.1, what="the last run tells")
 
 
 def test_in_a_flood_of_runs_a_daemon_does_not_watch_for_others(

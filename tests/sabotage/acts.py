@@ -36,6 +36,7 @@ IN_DAEMONS = " ".join(f"tests/daemon/test_{part}.py" for part in ("claims", "ear
 RULES = f"{DOCUMENTS} {IN_DAEMONS}"
 WITH_DAEMONS = f"{IN_DAEMONS} tests/daemon/test_daemons.py -k 'not mongod'"
 OF_LIMITS = "tests/store/test_contract_limits.py tests/daemon/test_limits.py -k 'not mongod and not mongomock'"
+OF_DURATIONS = "tests/daemon/test_durations.py"
 OF_HISTORY = "tests/client/test_history.py tests/client/test_bulk.py"
 OF_FIGURES = "tests/metrics tests/hostile/test_a_name_that_is_a_series.py -k 'not mongod and not prometheus'"
 OF_OUTPUT, CHARTS = "tests/daemon/test_live.py -k 'not mongod'", "tests/web/test_charts.py"
@@ -392,7 +393,9 @@ _LEASES = [
         "an unanswered claim is given back", CLAIMS, "if (run.id, run.attempt) not in held]", "if False]", WITH_DAEMONS
     ),
     Sabotage("one suspect at a time", CLAIMS, "claimed if run.one_crash_left]", "claimed if not run]", WITH_DAEMONS),
-    Sabotage("what ran before tells how long it takes", "daemon/durations.py", "if took:", "if not took:", IN_DAEMONS),
+    Sabotage(
+        "what ran before tells how long it takes", "daemon/durations.py", "if took:", "if not took:", OF_DURATIONS
+    ),
     Sabotage("what was written early is begun", TICKING, "self.inserts.early.begin(now)", "pass", IN_DAEMONS),
     Sabotage("what is early judges no busy lane", EARLY, "if run.lane not in busy", "if run", IN_DAEMONS),
     Sabotage("early runs wait for their minute", EARLY, "if kept and kept[0].due_at > now:", "if not now:", IN_DAEMONS),
