@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from cronlite.cli import cli
 from cronlite.client.app import Cronlite
-from cronlite.handlers.registry import Registry
+from cronlite.handlers.registry import Registry, default_registry
 from cronlite.store.contract import ScheduleQuery
 
 
@@ -93,7 +93,11 @@ def cron(uri: str) -> Iterator[Cronlite]:
 
 @pytest.fixture
 def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
-    """A function that writes a module into the working directory and returns its name."""
+    """A function that writes a module into the working directory and returns its name.
+
+    The handlers that it registers are forgotten with the test.
+    """
+    monkeypatch.setattr(default_registry, "_handlers", {})
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
 
