@@ -39,6 +39,7 @@ class Node:
         self.folder.mkdir()
         self.log = self.folder / "log"
         self._scratch = scratch
+        self.is_stopping = False
         kept = ("PATH", "HOME", "LANG", PARAMS_VARIABLE)
         environment = {name: os.environ[name] for name in kept if name in os.environ}
         self.process = scratch.spawn(
@@ -63,6 +64,7 @@ class Node:
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
+        self.is_stopping |= number == signal.SIGTERM
         self.process.send_signal(number)
 
     def signal_thread(self, number_of_thread: int, number: signal.Signals) -> None:
@@ -279,7 +281,8 @@ class Fleet:
         alive = [node for node in self.nodes if node.ended is None]
         for node in alive:
             node.send(signal.SIGCONT)
-            node.send(signal.SIGTERM)
+            if not node.is_stopping:  # a second one would end it at once
+                node.send(signal.SIGTERM)
         statuses = {node.name: node.wait_ended(limit_seconds) for node in alive}
         assert set(statuses.values()) <= {0}, f"{statuses}\n{self._what_is_there()}"
 
