@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 
 import pytest
 
@@ -16,12 +15,12 @@ from cronlite.daemon import loops, rounds
 from cronlite.daemon.claims import Claimer
 from cronlite.daemon.loops import Daemon
 from cronlite.daemon.options import Options
-from cronlite.documents import transitions
 from cronlite.documents.runs import SUCCEEDED
 from cronlite.errors import StoreError, StoreUnavailable
 from cronlite.handlers.registry import Registry
 from cronlite.store.contract import Store
-from tests.store.samples import NOW, a_run, a_running
+from tests.daemon.test_durations import a_past
+from tests.store.samples import a_run
 from tests.waiting import wait_until
 
 Told = list[tuple[str, str]]
@@ -96,9 +95,7 @@ def test_a_listener_that_raises_ends_no_loop(store: Store, registry: Registry) -
 
 
 def test_a_daemon_that_has_started_knows_how_long_handlers_took_before_it(store: Store, daemon: Daemon) -> None:
-    before = a_running("before", handler="ok", started_at=NOW)
-    store.add_runs([before])
-    store.change_runs([(before, transitions.closed(SUCCEEDED, NOW + timedelta(seconds=0.1)))])
+    a_past(store, "ok", (SUCCEEDED, 0.1))
     daemon.start()
     wait_until(lambda: daemon.claimer.outcomes.durations.mean(["ok"]) == 0.1, what="the last run tells")
 

@@ -39,7 +39,7 @@ class Node:
         self.folder.mkdir()
         self.log = self.folder / "log"
         self._scratch = scratch
-        self.is_stopping = False
+        self._is_asked_to_end = False
         kept = ("PATH", "HOME", "LANG", PARAMS_VARIABLE)
         environment = {name: os.environ[name] for name in kept if name in os.environ}
         self.process = scratch.spawn(
@@ -64,7 +64,6 @@ class Node:
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
-        self.is_stopping |= number == signal.SIGTERM
         self.process.send_signal(number)
 
     def signal_thread(self, number_of_thread: int, number: signal.Signals) -> None:
@@ -90,9 +89,15 @@ class Node:
 
     def stop(self, limit_seconds: float = 60) -> int:
         """End it with SIGTERM, and return its status."""
-        self.process.send_signal(signal.SIGCONT)
-        self.process.send_signal(signal.SIGTERM)
+        self.ask_to_end()
         return self.wait_ended(limit_seconds)
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM, be it paused or not; only once, as a second one would end it at once."""
+        self.send(signal.SIGCONT)
+        if not self._is_asked_to_end:
+            self._is_asked_to_end = True
+            self.send(signal.SIGTERM)
 
     def wait_ended(self, limit_seconds: float = 60) -> int:
         """Wait until it has ended, and return its status."""
@@ -280,9 +285,7 @@ class Fleet:
         """Stop all daemons in good order; each must end with status 0 and leave nothing on the store's list."""
         alive = [node for node in self.nodes if node.ended is None]
         for node in alive:
-            node.send(signal.SIGCONT)
-            if not node.is_stopping:  # a second one would end it at once
-                node.send(signal.SIGTERM)
+            node.ask_to_end()
         statuses = {node.name: node.wait_ended(limit_seconds) for node in alive}
         assert set(statuses.values()) <= {0}, f"{statuses}\n{self._what_is_there()}"
 

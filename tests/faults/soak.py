@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import signal
 import sys
 import tempfile
 import time
@@ -67,7 +66,7 @@ class Round:
         self.alive.append(self.fleet.start())
 
     def stop(self) -> None:
-        self.alive.pop(self.chance.randrange(DAEMONS)).send(signal.SIGTERM)
+        self.alive.pop(self.chance.randrange(DAEMONS)).ask_to_end()
         self.alive.append(self.fleet.start())
 
     def stop_and_go(self) -> None:
