@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import sys
 import threading
-import traceback
 import types
 from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
+from cronlite.dispatch.stacks import stack_of
 from cronlite.documents.runs import Run
 from cronlite.handlers.output import Tail
 from cronlite.handlers.registry import Handler
@@ -82,8 +81,7 @@ class Call:
         """Return the stack where it hangs; empty for a coroutine that waits and for a child process."""
         if self.loop is not None:
             return "" if self.cancel_heard else self.loop.stack()
-        frame = sys._current_frames().get(self.thread or 0) if self.cut is None else None
-        return "".join(traceback.format_stack(frame)) if frame else ""
+        return stack_of(self.thread) if self.cut is None else ""
 
 
 @types.coroutine

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextvars
-import sys
 import threading
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from cronlite.dispatch.stacks import stack_of
 from cronlite.logger import logger
 
 if TYPE_CHECKING:
@@ -60,8 +59,7 @@ class Loop:
 
     def stack(self) -> str:
         """Say where its thread is."""
-        frame = sys._current_frames().get(self._thread.ident or 0) if self._thread else None
-        return "".join(traceback.format_stack(frame)) if frame else ""
+        return stack_of(self._thread.ident) if self._thread else ""
 
     def _started(self) -> asyncio.AbstractEventLoop:
         import asyncio  # takes longer to import than the rest of cronlite, and many need no loop

@@ -37,6 +37,7 @@ RULES = f"{DOCUMENTS} {IN_DAEMONS}"
 WITH_DAEMONS = f"{IN_DAEMONS} tests/daemon/test_daemons.py -k 'not mongod'"
 OF_LIMITS = "tests/store/test_contract_limits.py tests/daemon/test_limits.py -k 'not mongod and not mongomock'"
 OF_DURATIONS = "tests/daemon/test_durations.py"
+OF_STACKS = "tests/dispatch/test_stacks.py"
 OF_HISTORY = "tests/client/test_history.py tests/client/test_bulk.py"
 OF_FIGURES = "tests/metrics tests/hostile/test_a_name_that_is_a_series.py -k 'not mongod and not prometheus'"
 OF_OUTPUT, CHARTS = "tests/daemon/test_live.py -k 'not mongod'", "tests/web/test_charts.py"
@@ -395,6 +396,9 @@ _LEASES = [
     Sabotage("one suspect at a time", CLAIMS, "claimed if run.one_crash_left]", "claimed if not run]", WITH_DAEMONS),
     Sabotage(
         "what ran before tells how long it takes", "daemon/durations.py", "if took:", "if not took:", OF_DURATIONS
+    ),
+    Sabotage(
+        "nothing is collected while frames are looked at", "dispatch/stacks.py", "gc.disable()", "pass", OF_STACKS
     ),
     Sabotage("what was written early is begun", TICKING, "self.inserts.early.begin(now)", "pass", IN_DAEMONS),
     Sabotage("what is early judges no busy lane", EARLY, "if run.lane not in busy", "if run", IN_DAEMONS),
