@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
@@ -160,8 +159,7 @@ def test_the_page_of_a_run_shows_what_it_prints_as_it_comes(browser: Browser, ba
 def test_whoever_finds_no_place_to_follow_sees_it_when_the_page_refreshes(
     browser: Browser, base: str, cron: Cronlite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output, "_places", threading.BoundedSemaphore(1))
-    output._places.acquire()
+    monkeypatch.setattr(output, "_places", output.places(0))
     run = running("crowded", cron)
     cron.store.add_runs([run])
     with looking(browser, base) as looker:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -106,9 +108,7 @@ def test_text_cannot_end_an_event_and_begin_another(cron: Cronlite, run: Run, as
 def test_only_so_many_follow_at_a_time_and_places_are_given_back(
     cron: Cronlite, run: Run, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import threading
-
-    monkeypatch.setattr(output, "_places", threading.BoundedSemaphore(2))
+    monkeypatch.setattr(output, "_places", output.places(2))
     first, _second = ask("r"), ask("r")
     assert ask("r").status == 204
     assert isinstance(first.stream, output._Placed)
@@ -116,12 +116,34 @@ def test_only_so_many_follow_at_a_time_and_places_are_given_back(
     assert ask("r").status == 200
 
 
+def test_a_place_may_be_given_up_by_the_collector_in_the_midst_of_another(
+    run: Run, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The collector of garbage comes between any two lines, in whichever thread it likes."""
+    monkeypatch.setattr(output, "_places", output.places(50))
+    forgotten = [ask("r").stream for _ in range(40)]
+
+    def collect(*_: object) -> Any:
+        if len(forgotten) > 1:
+            forgotten.pop()
+        return collect
+
+    def follow() -> None:
+        sys.settrace(lambda frame, *_: collect if "thread" in frame.f_code.co_filename else None)
+        follower = ask("r").stream
+        assert isinstance(follower, output._Placed)
+        follower.close()
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
 def test_where_nothing_can_be_sent_bit_by_bit_the_place_is_given_back(
     run: Run, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import threading
-
-    monkeypatch.setattr(output, "_places", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(output, "_places", output.places(1))
     for _ in range(3):
         answer = ask("r").at_once()
         assert (answer.status, answer.stream, answer.body) == (204, None, b"")

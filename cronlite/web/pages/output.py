@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
+from queue import Empty, SimpleQueue
 
 from cronlite.client.following import Follower
 from cronlite.documents import runs
@@ -20,13 +20,29 @@ LOOKS = 600
 """After so many the stream ends, and a browser that is still there begins another."""
 _SILENCE = 15
 """After so many looks without anything new a blank line goes out, by which a browser that is gone is noticed."""
-_places = threading.BoundedSemaphore(MOST)
+
+
+def places(count: int) -> SimpleQueue[None]:
+    """Make so many places.
+
+    They are a queue, since the garbage collector may give one up in the midst of anything. A semaphore has a lock,
+    which the very thread may hold in which that happens; this queue is made for it.
+    """
+    free = SimpleQueue[None]()
+    for _ in range(count):
+        free.put(None)
+    return free
+
+
+_places = places(MOST)
 
 
 def output(visit: Visit) -> Answer:
     """Stream what a run prints, until it has ended."""
     visit.cron.run_of(visit.asked("id"))  # or else a page says that there is none
-    if not _places.acquire(blocking=False):
+    try:
+        _places.get_nowait()
+    except Empty:
         return Answer(status=204)  # which tells a browser not to come back; the page refreshes itself all the same
     stream = _events(Follower(visit.cron, visit.asked("id")))
     return Answer(kind="text/event-stream", stream=_Placed(stream), headers=[("X-Accel-Buffering", "no")])
@@ -77,7 +93,7 @@ class _Placed:
         """Give the place up."""
         if self._has_place:
             self._has_place = False
-            _places.release()
+            _places.put(None)
 
     def __del__(self) -> None:
         self.close()
