@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 
 import execnet
 import pytest
 
 from tests.conftest import in_utf8
+
+HOUR = timedelta(hours=1)
 
 
 def test_half_a_surrogate_pair_in_a_report_ends_no_worker() -> None:
@@ -27,6 +30,13 @@ def test_what_is_marked_as_a_group_stays_with_one_worker(request: pytest.Fixture
     """Else each worker would start a broker of its own, and tests that share a project would meet in two processes."""
     is_worker = hasattr(request.config, "workerinput")
     assert not is_worker or request.node.nodeid.endswith("@here")
+
+
+def test_no_tests_name_tells_the_time(request: pytest.FixtureRequest) -> None:
+    """Else workers that collect before and after the end of a minute know different tests, and none is run."""
+    now = datetime.now(timezone.utc)
+    hours = [f"{instant:%Y-%m-%d}{between}{instant:%H}" for instant in (now - HOUR, now) for between in "T "]
+    assert [item.nodeid for item in request.session.items if any(hour in item.nodeid for hour in hours)] == []
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])

@@ -202,6 +202,11 @@ def test_workers_alone_do_not_tick_and_tell_their_trouble(typed: Typed, cron: Cr
     assert "daemon d: the broker does not answer" in people
 
 
+def troubles(cron: Cronlite) -> str:
+    """Say what troubles the daemons that have joined."""
+    return "".join(daemon.trouble for daemon in cron.store.daemons())
+
+
 def test_a_coroutine_that_blocks_its_loop_is_told_everywhere(
     typed: Typed, cron: Cronlite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,12 +220,12 @@ def test_a_coroutine_that_blocks_its_loop_is_told_everywhere(
     cron.start(silence_seconds=1)
     blocking = cron.enqueue("stuck", timeout_seconds=0.1)
     told = f"run {blocking.id} of stuck blocks its asyncio loop"
-    wait_until(lambda: told in next(iter(cron.store.daemons())).trouble, what="the trouble is in the daemon's record")
+    wait_until(lambda: told in troubles(cron), what="the trouble is in the daemon's record")
     errors = [one["problem"] for one in typed.json("doctor", code=1) if one["severity"] == "error"]
     assert [told in problem for problem in errors] == [True], errors
     assert told in typed("status").stdout
     gate.set()
-    wait_until(lambda: not next(iter(cron.store.daemons())).trouble, what="the end of the trouble")
+    wait_until(lambda: not troubles(cron), what="the end of the trouble")
     problems(typed, code=0)
 
 

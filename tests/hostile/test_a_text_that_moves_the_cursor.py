@@ -30,7 +30,7 @@ COMMANDS = [
     ["resume", "fine"],
     ["next"],
     ["next", "fine"],
-    ["why", "fine", "--at", f"{NOW:%Y-%m-%dT%H:%MZ}"],
+    ["why", "fine", "--at", "MINUTE"],
     ["why", "broken", "--at", "now"],
     ["export-crontab"],
     ["runs"],
@@ -78,6 +78,7 @@ def uri(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: ascii(" ".join(words))[:40])
 def test_no_command_lets_it_reach_the_terminal(uri: str, words: list[str]) -> None:
+    words = [f"{NOW:%Y-%m-%dT%H:%MZ}" if word == "MINUTE" else word for word in words]  # whose name must not tell it
     told = runner().invoke(cli, ["--uri", uri, *words], color=True, env={"COLUMNS": "100"})
     assert isinstance(told.exception, SystemExit) or told.exception is None, repr(told.exception)
     shown = told.stdout + told.stderr
