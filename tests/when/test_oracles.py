@@ -85,7 +85,9 @@ def is_due(line: str, zone: ZoneInfo, tick: datetime) -> bool:
 @pytest.mark.parametrize("cases", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_croniter_and_cronsim_read_random_lines_the_same_way(seed: random.Random, cases: int) -> None:
     agreed = due = 0
-    for _ in range(cases):
+    for _ in range(2 * cases):  # of some nothing is to be said, now more and now fewer
+        if agreed == cases:
+            break
         tick, zone = random_tick(seed), clock.zone(seed.choice(ZONES))
         hours = [clock.wall(tick + timedelta(hours=n), zone).minute - timedelta(hours=n) for n in (-4, 0, 4)]
         if len(set(hours)) > 1:
@@ -96,7 +98,7 @@ def test_croniter_and_cronsim_read_random_lines_the_same_way(seed: random.Random
         if expected is not None:
             assert is_due(line, zone, tick) is expected, (line, zone.key, wall.isoformat())
             agreed, due = agreed + 1, due + expected
-    assert agreed > 0.8 * cases  # of thousand, 922 are expected
+    assert agreed > 0.9 * cases
     assert due > 0.1 * cases
 
 
