@@ -15,6 +15,7 @@ from pymongo import MongoClient
 
 from cronlite.store import open_store
 from cronlite.store.contract import Store
+from cronlite.store.mongo import connection
 from tests.services import MissingService, skip_or_fail
 from tests.services.binary import find_mongod
 from tests.services.mongod import Mongod, ReplicaSet, existing_server, with_database
@@ -121,6 +122,24 @@ def _no_environment_of_this_machine(tmp_path_factory: pytest.TempPathFactory) ->
         patch.setenv("XDG_STATE_HOME", str(home / "state"))
         patch.setenv("XDG_CONFIG_HOME", str(home / "config"))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _time_for_a_busy_machine(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let this process wait for a real server for longer than an application may: 16 MB take a while at a load of 25.
+
+    The tests of the time limit itself use `usual_time_limit`.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if request.node.get_closest_marker("mongod") and "usual_time_limit" not in request.fixturenames:
+            patch.setattr(connection, "OPERATION_MS", 60_000)
+        yield
+
+
+@pytest.fixture
+def usual_time_limit() -> float:
+    """The seconds that an operation on MongoDB may take, here as elsewhere."""
+    return connection.OPERATION_MS / 1_000
 
 
 @pytest.fixture
