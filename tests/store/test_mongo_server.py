@@ -149,13 +149,14 @@ def test_an_election_loses_nothing_and_repeats_nothing(replica_set: ReplicaSet) 
 # out of reach
 
 
-def test_a_server_that_is_not_there_is_told_within_seconds(usual_time_limit: float) -> None:
+@pytest.mark.usefixtures("usual_time_limit")
+def test_a_server_that_is_not_there_is_told_within_seconds() -> None:
     with opened(f"mongodb://127.0.0.1:{free_port()}/app") as store:
         for ask in (store.prepare, lambda: list(store.schedules(ScheduleQuery()))):
             started = time.monotonic()
             with pytest.raises(StoreUnavailable, match=r"^mongodb://127.0.0.1:\d+/app cannot be reached: ") as failed:
                 ask()
-            assert time.monotonic() - started < usual_time_limit + 5
+            assert time.monotonic() - started < 10
             told = str(failed.value)
             assert "Topology" not in told
             assert "\n" not in told
@@ -170,9 +171,8 @@ def test_a_shorter_time_limit_of_the_uri_is_kept() -> None:
         assert time.monotonic() - started < 4
 
 
-def test_a_stalled_server_holds_nobody_longer_than_the_time_limit(
-    start_mongod: StartMongod, usual_time_limit: float
-) -> None:
+@pytest.mark.usefixtures("usual_time_limit")
+def test_a_stalled_server_holds_nobody_longer_than_the_time_limit(start_mongod: StartMongod) -> None:
     server = start_mongod(replica_set=None)
     with opened(server.uri_of("cronlite")) as store:
         assert store.prepare() == []
@@ -181,18 +181,19 @@ def test_a_stalled_server_holds_nobody_longer_than_the_time_limit(
             started = time.monotonic()
             with pytest.raises(StoreUnavailable):
                 ask()
-            assert time.monotonic() - started < usual_time_limit + 5
+            assert time.monotonic() - started < 10
         server.go_on()
         wait_until(lambda: reached(store.now), what="it is back")
 
 
-def test_a_slow_answer_is_cut_off(usual_time_limit: float, mongod: Mongod, mongo_database: str) -> None:
+@pytest.mark.usefixtures("usual_time_limit")
+def test_a_slow_answer_is_cut_off(mongod: Mongod, mongo_database: str) -> None:
     failing = mongod.failing("find", blockConnection=True, blockTimeMS=8_000, appName="cronlite")
     with opened(mongo_database) as store, failing:
         started = time.monotonic()
         with pytest.raises(StoreUnavailable):
             store.run("r1")
-        assert time.monotonic() - started < usual_time_limit + 5
+        assert time.monotonic() - started < 10
 
 
 SEARCHES: dict[str, tuple[str, Callable[[MongoStore], object]]] = {
