@@ -10,7 +10,7 @@ T = TypeVar("T")
 def wait_until(
     predicate: Callable[[], T | None],
     *,
-    limit_seconds: float = 60.0,
+    limit_seconds: float = 120.0,
     what: str = "",
     instead: Callable[[], object] | None = None,
     interval_seconds: float = 0.02,

@@ -90,7 +90,6 @@ def show(uri: str, broker: RabbitMQ, folder: Path, count: int) -> Counter[str]:
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(180)
 def test_300_runs_survive_a_killed_worker_and_one_that_joins_late_has_its_share(
     mongo_uri: str, broker: RabbitMQ, tmp_path: Path
 ) -> None:
@@ -99,7 +98,6 @@ def test_300_runs_survive_a_killed_worker_and_one_that_joins_late_has_its_share(
 
 @pytest.mark.slow
 @pytest.mark.faults
-@pytest.mark.timeout(600)
 def test_10_000_runs_survive_the_same(mongo_uri: str, broker: RabbitMQ, tmp_path: Path) -> None:
     begun = time.monotonic()
     print(show(mongo_uri, broker, tmp_path, 10_000), f"in {time.monotonic() - begun:.0f} s")

@@ -380,7 +380,6 @@ def test_with_the_broker_down_runs_stay_queued_and_the_record_says_why(
 
 @pytest.mark.slow
 @pytest.mark.faults
-@pytest.mark.timeout(480)  # a broker of its own starts twice, on a busy machine a minute each
 def test_nothing_is_lost_when_the_broker_is_killed_and_connections_are_cut_under_load(
     cron: Cronlite, own_broker: RabbitMQ, start: Start, impatient: None
 ) -> None:

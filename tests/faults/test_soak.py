@@ -11,7 +11,6 @@ from tests.services.mongod import Mongod
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("store", ["mongod", "sqlite"])
 def test_a_round_of_the_soak(mongod: Mongod, seed: random.Random, store: str) -> None:
     soak.one_round(seed, 10, sqlite=store == "sqlite")

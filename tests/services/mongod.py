@@ -175,7 +175,7 @@ class ReplicaSet:
         self.wait_for_primary()
         wait_until(
             lambda: sorted(self.states())[1:] == ["SECONDARY"] * (len(self.members) - 1),
-            limit_seconds=60,
+            limit_seconds=180,
             what="every other member is a secondary",
             instead=self.states,
         )
@@ -189,7 +189,7 @@ class ReplicaSet:
         writable = (member for member in self.members if _state(member) == "PRIMARY")
         return next(writable, None)
 
-    def wait_for_primary(self, *, other_than: Mongod | None = None, limit_seconds: float = 60) -> Mongod:
+    def wait_for_primary(self, *, other_than: Mongod | None = None, limit_seconds: float = 180) -> Mongod:
         """Return the primary as soon as there is one (another than the given member)."""
 
         def new_primary() -> Mongod | None:

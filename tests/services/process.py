@@ -130,8 +130,8 @@ class Server:
     """
 
     name: ClassVar[str]
-    ready_within_seconds: ClassVar[float] = 60.0
-    stops_within_seconds: ClassVar[float] = 60.0
+    ready_within_seconds: ClassVar[float] = 180.0
+    stops_within_seconds: ClassVar[float] = 180.0
 
     def __init__(self) -> None:
         self.port = free_port()

@@ -118,7 +118,6 @@ def test_the_minutes_of_the_grace_are_done_once_by_all_web_processes_together(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_minute_is_done_once_as_it_comes(cron: cronlite.Cronlite, tmp_path: Path) -> None:
     into = tmp_path / "notes"
     schedules = schedule(cron, into)
