@@ -124,21 +124,10 @@ def _no_environment_of_this_machine(tmp_path_factory: pytest.TempPathFactory) ->
         yield
 
 
-@pytest.fixture(autouse=True)
-def _time_for_a_busy_machine(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Let this process wait for a real server for longer than an application may: 16 MB take a while at a load of 25.
-
-    The tests of the time limit itself use `usual_time_limit`.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        if request.node.get_closest_marker("mongod") and "usual_time_limit" not in request.fixturenames:
-            patch.setattr(connection, "OPERATION_MS", 60_000)
-        yield
-
-
 @pytest.fixture
-def usual_time_limit() -> None:
-    """Let an operation on MongoDB take no longer than in an application."""
+def time_for_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process wait for MongoDB for longer than an application does: 16 MB take a while at a load of 25."""
+    monkeypatch.setattr(connection, "OPERATION_MS", 60_000)
 
 
 @pytest.fixture

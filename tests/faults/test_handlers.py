@@ -69,6 +69,7 @@ def ended(run: dict[str, Any]) -> bool:
     return run["state"] not in ("queued", "running")
 
 
+@pytest.mark.usefixtures("time_for_a_busy_machine")
 @pytest.mark.parametrize("size", [pytest.param(16_777_216 - 20_000, marks=pytest.mark.slow), 16_777_216 - 1_000])
 def test_a_run_that_outgrows_its_document_stops_no_other(
     fleet: Fleet, size: int, monkeypatch: pytest.MonkeyPatch

@@ -149,7 +149,6 @@ def test_an_election_loses_nothing_and_repeats_nothing(replica_set: ReplicaSet) 
 # out of reach
 
 
-@pytest.mark.usefixtures("usual_time_limit")
 def test_a_server_that_is_not_there_is_told_within_seconds() -> None:
     with opened(f"mongodb://127.0.0.1:{free_port()}/app") as store:
         for ask in (store.prepare, lambda: list(store.schedules(ScheduleQuery()))):
@@ -171,7 +170,6 @@ def test_a_shorter_time_limit_of_the_uri_is_kept() -> None:
         assert time.monotonic() - started < 4
 
 
-@pytest.mark.usefixtures("usual_time_limit")
 def test_a_stalled_server_holds_nobody_longer_than_the_time_limit(start_mongod: StartMongod) -> None:
     server = start_mongod(replica_set=None)
     with opened(server.uri_of("cronlite")) as store:
@@ -186,7 +184,6 @@ def test_a_stalled_server_holds_nobody_longer_than_the_time_limit(start_mongod: 
         wait_until(lambda: reached(store.now), what="it is back")
 
 
-@pytest.mark.usefixtures("usual_time_limit")
 def test_a_slow_answer_is_cut_off(mongod: Mongod, mongo_database: str) -> None:
     failing = mongod.failing("find", blockConnection=True, blockTimeMS=8_000, appName="cronlite")
     with opened(mongo_database) as store, failing:
