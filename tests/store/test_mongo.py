@@ -218,9 +218,8 @@ def test_a_run_too_large_for_mongodb_is_recorded_and_stops_no_other(store: Store
     assert "MongoDB refused it" in (record.reason or "")
 
 
-def test_more_distinct_values_than_mongodb_returns_at_once_are_listed(
-    time_for_a_busy_machine: None, store: Store, raw: Database[Document]
-) -> None:
+@pytest.mark.usefixtures("time_for_a_busy_machine")
+def test_more_distinct_values_than_mongodb_returns_at_once_are_listed(store: Store, raw: Database[Document]) -> None:
     values = [f"{number:06}{'x' * 240}" for number in range(70_000)]
     raw.schedules.insert_many([{"minute": value} for value in values])
     raw.schedules.insert_many([{"minute": [1, "2"]}, {"minute": Regex("x")}, {"minute": {"a": 1}}])

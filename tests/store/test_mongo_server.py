@@ -184,9 +184,8 @@ def test_a_stalled_server_holds_nobody_longer_than_the_time_limit(start_mongod: 
         wait_until(lambda: reached(store.now), what="it is back")
 
 
-def test_a_slow_answer_is_cut_off(mongod: Mongod, mongo_database: str) -> None:
-    failing = mongod.failing("find", blockConnection=True, blockTimeMS=8_000, appName="cronlite")
-    with opened(mongo_database) as store, failing:
+def test_a_slow_answer_is_cut_off(store: MongoStore, mongod: Mongod) -> None:
+    with mongod.failing("find", blockConnection=True, blockTimeMS=8_000, appName="cronlite"):
         started = time.monotonic()
         with pytest.raises(StoreUnavailable):
             store.run("r1")
