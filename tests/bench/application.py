@@ -41,7 +41,7 @@ class Calls:
 
     def registry(self) -> Registry:
         registry = Registry()
-        for function in (self.noop, self.slow, self.computing, self.punctual, self.asked):
+        for function in (self.noop, self.answering, self.slow, self.computing, self.punctual, self.asked):
             registry.add(function.__name__, function)
         return registry
 
@@ -55,6 +55,11 @@ class Calls:
 
     def noop(self, params: Mapping[str, Any]) -> None:
         self._called_at.append(steady())
+
+    def answering(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what no other call does."""
+        self.noop(params)
+        return {"call": self.count, "at": steady()}
 
     def slow(self, params: Mapping[str, Any]) -> None:
         time.sleep(SLOW_SECONDS)

@@ -19,6 +19,8 @@ OURS = "cronlite, MongoDB"
 REAL = "cronlite, MongoDB, real minute"
 FIRST = "cronlite, MongoDB, first call"
 """Nothing is known of the handler yet: how long it takes has to be learned in the burst itself."""
+ANSWERS = "cronlite, MongoDB, results"
+"""Each run ends with a result of its own, as those of an application do."""
 FLOOR = "floor (pymongo)"
 FLOOR_INDEXED = "floor with our indexes"
 LARGE = 100_000
@@ -53,11 +55,13 @@ def best_peer(setting: Setting) -> tuple[str, float]:
     return best, speeds.get(best, 0.0)
 
 
-def cronlite(uri: str, due: int, *, overlap: str = "skip", known: bool = True, **more: Any) -> Answer:
+def cronlite(
+    uri: str, due: int, handler: str = "noop", *, overlap: str = "skip", known: bool = True, **more: Any
+) -> Answer:
     """Let one daemon run a burst, of a handler that ran the day before if it is `known`."""
-    stored.fill(uri, stored.in_burst(due, "noop", overlap=overlap))
+    stored.fill(uri, stored.in_burst(due, handler, overlap=overlap))
     if known:
-        stored.add_past(uri, "noop", stored.BURST_AT)
+        stored.add_past(uri, handler, stored.BURST_AT)
     return _whole(due, daemons.work(uri, tick=stored.BURST_AT.isoformat(), expected=due, **more))
 
 
@@ -85,6 +89,8 @@ def _all_sides(setting: Setting) -> Answers:
         for side, opened in setting.stores.items():
             with opened() as uri:
                 answers[side].append(cronlite(uri, due))
+        with setting.mongodb() as uri:
+            answers[ANSWERS].append(cronlite(uri, due, "answering"))
         if repeat < setting.sizes.at_real_minutes:
             with setting.mongodb() as uri:
                 answers[REAL].append(at_real_minute(uri, due))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cronlite.documents import transitions
-from cronlite.documents.runs import ABANDONED, CANCELLED, FAILED, QUEUED, SUCCEEDED, Outcome, Run
+from cronlite.documents import checks, transitions
+from cronlite.documents.runs import ABANDONED, CANCELLED, FAILED, QUEUED, SUCCEEDED, Changes, Outcome, Run
 from cronlite.store.contract import ClaimQuery, Store
 from cronlite.store.mongo import lanes as mongo_lanes
 from cronlite.store.sqlite import lanes as sqlite_lanes
@@ -111,6 +111,36 @@ def test_thousands_of_changes_are_told_apart(open_rival: Open) -> None:
     outcomes = [(run, transitions.closed(SUCCEEDED, NOW + SECOND, result=number)) for number, run in enumerate(many)]
     assert store.change_runs(outcomes) == {run.id for run in gone}
     assert stored(store, many[1_234]).result == 1_234
+
+
+def test_runs_that_each_end_in_a_way_of_their_own_are_stored_so(open_rival: Open) -> None:
+    store = open_rival()
+    ends: list[tuple[Run, Changes]] = []
+    for number in range(80):
+        run, at = a_running(f"lane{number}", failures=1, attempt=2 + number % 2), NOW + number * SECOND
+        error = {"type": "E", "message": "$state", "traceback": "$$ROOT"}
+        ends += [
+            (run, transitions.closed(SUCCEEDED, at, result={"of": "$_id", "n": number}, output="$literal")),
+            (
+                replace(run, id=f"{number}-failed", lane=None),
+                transitions.closed(FAILED, at, result=None, error=error | {"message": str(number)}),
+            ),
+            (replace(run, id=f"{number}-again", lane=None), transitions.queued_again(at, failures=2, error=error)),
+        ]
+    before: Changes = {"output": "of before", "result": "of before"}
+    add(store, *(replace(run, **before) for run, _ in ends))
+    assert store.change_runs(ends) == set()
+    for run, change in ends:
+        assert stored(store, run) == replace(run, **(before | change))
+
+
+def test_ends_that_are_together_too_large_for_one_operation_are_stored(open_rival: Open) -> None:
+    store, many = open_rival(), [a_running(f"lane{number}") for number in range(60)]
+    add(store, *many)
+    digits = [1] * (checks.MAX_RESULT_BYTES // 2 - 10)
+    ends = [(run, transitions.closed(SUCCEEDED, NOW, result=[*digits, number])) for number, run in enumerate(many)]
+    assert store.change_runs(ends) == set()
+    assert [stored(store, run).result[-1] for run in many] == list(range(60))
 
 
 def test_results_that_are_equal_to_python_are_stored_each_as_it_is(store: Store) -> None:

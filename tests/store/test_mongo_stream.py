@@ -20,6 +20,7 @@ from tests.store.conftest import empty
 from tests.store.overheard import Commands, opened, overhear
 from tests.store.samples import (
     NOW,
+    SECOND,
     a_daemon,
     a_run,
     a_run_in,
@@ -44,6 +45,8 @@ def test_a_new_run_ends_the_wait(mongo_database: str) -> None:
     empty(mongo_database)
     with opened(mongo_database) as waiting, opened(mongo_database) as other:
         assert waiting.watch(0.01)
+        failed = [a_running(f"failed-{number}") for number in range(9)]
+        other.add_runs(failed)
 
         def when_it_waits(wake: Callable[[], object]) -> None:
             wait_until(lambda: waiting._stream._await_ms == 20_000 and waiting._stream._cursor, what="it waits")
@@ -53,6 +56,9 @@ def test_a_new_run_ends_the_wait(mongo_database: str) -> None:
             lambda: other.add_runs([a_run()]),
             lambda: other.add_runs([a_run_in("lane", run_at=None)]),
             lambda: other.release_lanes(NOW),
+            lambda: other.change_runs(
+                [(run, transitions.queued_again(NOW + number * SECOND)) for number, run in enumerate(failed)]
+            ),
         ):
             thread = threading.Thread(target=when_it_waits, args=(wake,))
             started = time.monotonic()

@@ -1,13 +1,15 @@
-"""How is a change written that many runs have in common, and how is one known that was made before?"""
+"""How are changes of many runs written with few operations, and how is one known that was made before?"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 
 from bson import decode, encode
 from pymongo import UpdateMany, UpdateOne
 
 from cronlite.documents.runs import Changes, Run, fence
 from cronlite.documents.schedules import Document
-from cronlite.store.grouping import SharedChange, after
+from cronlite.store.grouping import SharedChange, after, batches
 from cronlite.store.mongo.connection import NAIVE
 from cronlite.store.mongo.documents import update
 
@@ -15,10 +17,47 @@ from cronlite.store.mongo.documents import update
 BY_ID = "_id_"
 
 
-def written_at_once(change: SharedChange) -> UpdateMany | UpdateOne:
+# To MongoDB, each operation is as much work as the writing of two runs. One that looks up the values of each run spares
+# that, and makes each of them a third dearer: so it is for runs that share their values with fewer others than this.
+_FEW = 6
+_AT_ONCE = 30  # an operation may be 16 MB, and what a run ends with half a MB: 64 kB of JSON are 400 of BSON
+
+
+def written_at_once(changes: Sequence[SharedChange]) -> Iterator[UpdateMany | UpdateOne]:
+    """Yield the operations that make changes: one for each that many runs share, one for up to 30 runs that differ."""
+    differing: dict[tuple[str, ...], list[tuple[str, SharedChange]]] = {}
+    for change in changes:
+        if len(change.ids) >= _FEW:
+            yield _written(change)
+        else:
+            removed = (name for name, value in change.changes.items() if value is None)
+            of_kind = differing.setdefault((repr(change.fence), *removed), [])
+            of_kind += ((id, change) for id in change.ids)
+    for alike in differing.values():
+        for some in batches(alike, _AT_ONCE):
+            if len(some) < _FEW:
+                yield from (_written(change._replace(ids=[id])) for id, change in some)
+            else:
+                yield _looked_up(some)
+
+
+def _written(change: SharedChange) -> UpdateMany | UpdateOne:
     """Return the one operation that makes a change. To MongoDB, null in a fence equals missing."""
     kind, ids = (UpdateOne, change.ids[0]) if len(change.ids) == 1 else (UpdateMany, {"$in": change.ids})
     return kind({"_id": ids, **change.fence}, update(change.changes), hint=BY_ID)
+
+
+def _looked_up(runs: Sequence[tuple[str, SharedChange]]) -> UpdateMany:
+    """Return the one operation that makes a change of its own to each run; the fence and what is removed are alike."""
+    ids = [id for id, _ in runs]
+    updates = [update(change.changes) for _, change in runs]
+    # All that is anybody's text stands behind $literal: MongoDB evaluates nothing in it.
+    place = {"$indexOfArray": [{"$literal": ids}, "$_id"]}
+    own = {"$arrayElemAt": [{"$literal": [each.get("$set", {}) for each in updates]}, place]}
+    stages: list[Document] = [{"$replaceWith": {"$mergeObjects": ["$$ROOT", own]}}]
+    if removed := updates[0].get("$unset"):
+        stages.append({"$unset": list(removed)})
+    return UpdateMany({"_id": {"$in": ids}, **runs[0][1].fence}, stages, hint=BY_ID)
 
 
 def written_singly(change: SharedChange) -> list[UpdateOne]:

@@ -26,7 +26,8 @@ _PIPELINE: list[dict[str, Any]] = [
     {
         "$match": {
             "$or": [
-                {"operationType": "insert", "fullDocument.state": QUEUED},
+                # Before MongoDB 5.0, a run whose change is looked up is replaced.
+                {"operationType": {"$in": ["insert", "replace"]}, "fullDocument.state": QUEUED},
                 {"operationType": "update", "updateDescription.updatedFields.state": QUEUED},
                 {"operationType": "update", "updateDescription.updatedFields.run_at": {"$exists": True}},
             ]
