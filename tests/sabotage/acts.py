@@ -271,7 +271,7 @@ _FENCES = [
     Sabotage(
         "there is a fence where runs end each in its own way (MongoDB)",
         MONGO_CHANGES,
-        '{"_id": {"$in": ids}, **runs[0][1].fence}',
+        '{"_id": {"$in": ids}, **singly[0].fence}',
         '{"_id": {"$in": ids}}',
         ON_MONGODB,
     ),

@@ -8,14 +8,14 @@ from datetime import datetime
 from types import NoneType
 
 from bson import ObjectId
-from pymongo import UpdateOne
 
 from cronlite.documents.runs import QUEUED, RUNNING, Run
 from cronlite.documents.schedules import Document
-from cronlite.store.grouping import batches
+from cronlite.store.grouping import SharedChange, batches
 from cronlite.store.mongo.documents import id_to_store
 from cronlite.store.mongo.failures import translated, translated_search
 from cronlite.store.mongo.readable import Readable, readable
+from cronlite.store.mongo.run_changes import written_at_once
 
 _AT_ONCE = 10_000
 _LANES = 3_000  # a quarter of a second where there are more
@@ -100,12 +100,10 @@ class Lanes(Readable):
         if not waiting:
             return 0
         busy = set(self._runs.distinct("lane", {"state": RUNNING, "lane": {"$in": list(waiting)}}))
-        free = [
-            UpdateOne({"_id": run, "state": QUEUED, "run_at": None}, {"$set": {"run_at": now}})
-            for lane, run in waiting.items()
-            if lane not in busy
-        ]
-        return self._runs.bulk_write(free, ordered=False).modified_count if free else 0
+        if not (free := [run for lane, run in waiting.items() if lane not in busy]):
+            return 0
+        released = SharedChange(free, {"state": QUEUED, "run_at": None}, {"run_at": now})
+        return self._runs.bulk_write(list(written_at_once([released])), ordered=False).modified_count
 
     def _abandon_nonsense(self, heads: Sequence[Document], now: datetime) -> None:
         """Close runs that neither wait nor may ever start, because somebody edited them and they block their lane."""

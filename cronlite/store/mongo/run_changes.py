@@ -25,20 +25,19 @@ _AT_ONCE = 30  # an operation may be 16 MB, and what a run ends with half a MB: 
 
 def written_at_once(changes: Sequence[SharedChange]) -> Iterator[UpdateMany | UpdateOne]:
     """Yield the operations that make changes: one for each that many runs share, one for up to 30 runs that differ."""
-    differing: dict[tuple[str, ...], list[tuple[str, SharedChange]]] = {}
+    differing: dict[tuple[str, ...], list[SharedChange]] = {}
     for change in changes:
         if len(change.ids) >= _FEW:
             yield _written(change)
         else:
             removed = (name for name, value in change.changes.items() if value is None)
-            of_kind = differing.setdefault((repr(change.fence), *removed), [])
-            of_kind += ((id, change) for id in change.ids)
+            differing.setdefault((repr(change.fence), *removed), []).append(change)
     for alike in differing.values():
-        for some in batches(alike, _AT_ONCE):
-            if len(some) < _FEW:
-                yield from (_written(change._replace(ids=[id])) for id, change in some)
-            else:
-                yield _looked_up(some)
+        singly = [each for change in alike for each in change.singly]
+        if len(singly) < _FEW:
+            yield from map(_written, alike)
+        else:
+            yield from map(_looked_up, batches(singly, _AT_ONCE))
 
 
 def _written(change: SharedChange) -> UpdateMany | UpdateOne:
@@ -47,17 +46,17 @@ def _written(change: SharedChange) -> UpdateMany | UpdateOne:
     return kind({"_id": ids, **change.fence}, update(change.changes), hint=BY_ID)
 
 
-def _looked_up(runs: Sequence[tuple[str, SharedChange]]) -> UpdateMany:
+def _looked_up(singly: Sequence[SharedChange]) -> UpdateMany:
     """Return the one operation that makes a change of its own to each run; the fence and what is removed are alike."""
-    ids = [id for id, _ in runs]
-    updates = [update(change.changes) for _, change in runs]
+    ids = [change.ids[0] for change in singly]
+    updates = [update(change.changes) for change in singly]
     # All that is anybody's text stands behind $literal: MongoDB evaluates nothing in it.
     place = {"$indexOfArray": [{"$literal": ids}, "$_id"]}
     own = {"$arrayElemAt": [{"$literal": [each.get("$set", {}) for each in updates]}, place]}
     stages: list[Document] = [{"$replaceWith": {"$mergeObjects": ["$$ROOT", own]}}]
     if removed := updates[0].get("$unset"):
         stages.append({"$unset": list(removed)})
-    return UpdateMany({"_id": {"$in": ids}, **runs[0][1].fence}, stages, hint=BY_ID)
+    return UpdateMany({"_id": {"$in": ids}, **singly[0].fence}, stages, hint=BY_ID)
 
 
 def written_singly(change: SharedChange) -> list[UpdateOne]:

@@ -142,8 +142,8 @@ class Runs(Readable, Lots, Turns):
 
     def _let_wait(self, ids: Collection[str]) -> None:
         if ids:
-            still_queued = {"_id": {"$in": list(ids)}, "state": QUEUED}
-            self._runs.update_many(still_queued, {"$unset": {"run_at": "", "sent_at": ""}})
+            waits = SharedChange(list(ids), {"state": QUEUED}, {"run_at": None, "sent_at": None})
+            self._runs.bulk_write(list(written_at_once([waits])), ordered=False)
 
     @translated
     def change_runs(self, changes: Sequence[tuple[Run, Changes]]) -> set[str]:
