@@ -26,6 +26,8 @@ def lifespan(cron: Cronlite, other: Lifespan | None = None, **options: Any) -> L
     `other` is one more lifespan: it begins before the daemon, ends after it, and its state is the application's.
     `options` are those of `Cronlite.start`; `drain_seconds` should be shorter than what the server grants at its stop.
     What runs longer than that is given back to the queue when the lifespan ends, as the process ends next.
+    Before 0.41, uvicorn does not end the lifespan of a process that it stops while it starts: such a daemon counts as
+    alive until it has been silent for `silence_seconds`.
     """
 
     @asynccontextmanager
