@@ -101,7 +101,7 @@ def test_a_user_who_may_only_read_is_told_which_role_is_lacking(guarded: Guarded
 
 def test_indexes_that_a_user_may_not_build_are_an_error(guarded: Guarded) -> None:
     with opened(guarded.uri_as("root")) as root, opened(guarded.uri_as("reader")) as reader:
-        root._runs.drop_index("cronlite_of_state")
+        root._runs.drop_index("cronlite_of_state_and_daemon")
         with pytest.raises(StoreError, match="createIndexes in runs; grant the role readWrite"):
             reader.prepare()
         assert root.prepare() == []

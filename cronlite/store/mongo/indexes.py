@@ -110,13 +110,6 @@ INDEXES = (
         "more runs than a limit allows may be at work at once",
         {"unique": True, "partialFilterExpression": {"state": RUNNING, "slot": {"$exists": True}}},
     ),
-    Index(
-        "runs",
-        "cronlite_limited",
-        _up("limit"),
-        _SLOW,
-        {"partialFilterExpression": {"state": RUNNING, "limit": {"$exists": True}}},
-    ),
     # Behind the lane, so that in this order the last of those that wait is the first of a lane, and in the other order
     # the last of those that may start, or else the first of those that wait.
     Index(
@@ -132,13 +125,6 @@ INDEXES = (
         _up("key"),
         "two runs may be queued with the same key",
         {"unique": True, "partialFilterExpression": {"state": QUEUED, "attempt": 0, "key": {"$exists": True}}},
-    ),
-    Index(
-        "runs",
-        "cronlite_running",
-        _up("state", "daemon"),
-        _SLOW,
-        {"partialFilterExpression": {"state": RUNNING}},
     ),
     # Without sent_at behind the state, a daemon that sends to a broker would read its whole backlog every time.
     Index(
@@ -188,11 +174,10 @@ INDEXES = (
     Index(
         "runs", "cronlite_retries", _up("retry_of"), _SLOW, {"partialFilterExpression": {"retry_of": {"$exists": True}}}
     ),
-    # Lists are wanted newest first, and few of millions. That of all runs is merged from those of the states.
-    *(
-        Index("runs", f"cronlite_of_{name}", _up(name, "queued_at"), _SLOW)
-        for name in ("state", "schedule", "user", "handler")
-    ),
+    # Lists are wanted newest first, and few of millions. That of all runs is merged from those of the states. There,
+    # the daemon is for those that run, which are few: an index of their own would be changed by each claim and end.
+    Index("runs", "cronlite_of_state_and_daemon", _up("state", "queued_at", "daemon"), _SLOW),
+    *(Index("runs", f"cronlite_of_{name}", _up(name, "queued_at"), _SLOW) for name in ("schedule", "user", "handler")),
     Index("schedules", "cronlite_owner", _up("owner"), _SLOW, {"sparse": True}),
     Index("alarms", "cronlite_cleared", _up("cleared_at", "raised_at"), _SLOW),
     Index("changes", "cronlite_change_of_schedule", _up("schedule", "at", "_id"), _SLOW),
@@ -209,7 +194,17 @@ INDEXES = (
 # Of versions before this one; the name and the collection of each.
 OBSOLETE = {
     **dict.fromkeys(
-        ("cronlite_newest", "cronlite_lane_queued", "cronlite_claim", "cronlite_turns", "cronlite_unsent"), "runs"
+        (
+            "cronlite_newest",
+            "cronlite_lane_queued",
+            "cronlite_claim",
+            "cronlite_turns",
+            "cronlite_unsent",
+            "cronlite_limited",
+            "cronlite_running",
+            "cronlite_of_state",
+        ),
+        "runs",
     ),
     "cronlite_due": "schedules",
 }

@@ -55,9 +55,9 @@ class Limits(Collections):
         return [limit for document in self._limits.find(asked).sort("_id", 1) if (limit := limits.read(document))]
 
     def _taken(self, names: Collection[str]) -> defaultdict[str, list[Any]]:
-        """List the slots that are taken under some names; None stands for a run that has none."""
+        """List the slots that are taken under some names. Each run that is at work under a limit has one."""
         taken = defaultdict[str, list[Any]](list)
-        running = {"state": RUNNING, "limit": {"$in": list(names)}}
+        running = {"state": RUNNING, "limit": {"$in": list(names)}, "slot": {"$exists": True}}
         for run in self._runs.find(running, {"_id": False, "limit": True, "slot": True}) if names else ():
-            taken[run["limit"]].append(run.get("slot"))
+            taken[run["limit"]].append(run["slot"])
         return taken
