@@ -294,6 +294,23 @@ def test_an_index_in_the_place_of_ours_is_reported_with_the_remedy(
     assert new.prepare() == []
 
 
+def test_an_index_that_an_older_version_needed_is_reported_until_it_is_dropped(
+    new: MongoStore, raw_new: Database[Document]
+) -> None:
+    raw_new.runs.create_index(
+        [("state", 1), ("daemon", 1)], name="cronlite_running", partialFilterExpression={"state": "running"}
+    )
+    raw_new.runs.create_index([("state", 1), ("queued_at", 1)], name="cronlite_of_state")
+    raw_new.schedules.create_index("note", name="cronlite_running")  # somebody's own
+    assert [told.split("db.")[1] for told in new.prepare()] == [
+        "runs.dropIndex('cronlite_running').",
+        "runs.dropIndex('cronlite_of_state').",
+    ]
+    raw_new.runs.drop_index("cronlite_running")
+    raw_new.runs.drop_index("cronlite_of_state")
+    assert new.prepare() == []
+
+
 def test_our_index_under_another_name_will_do(new: MongoStore, raw_new: Database[Document]) -> None:
     raw_new.runs.create_index("queued_at", name="mine")
     raw_new.schedules.create_index([(name, 1) for name, _ in indexes.DUE.keys], name="theirs")
