@@ -91,9 +91,9 @@ def check_once_a_minute(notes: list[tuple[str, int]], schedules: list[str], at_l
 
 
 def wait_for_daemons(cron: cronlite.Cronlite, server: Server, number: int) -> None:
-    """Wait until so many web processes have started theirs.
+    """Wait until so many web processes have started their daemons.
 
-    One that is stopped while it starts does not stop it with uvicorn before 0.41.
+    A process that uvicorn before 0.41 stops while it starts leaves its daemon behind.
     """
     wait_until(lambda: len(cron.store.daemons()) == number, instead=server.log)
 
